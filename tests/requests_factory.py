@@ -1,0 +1,105 @@
+"""One obvious, valid request and its parts; a test names only what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from schemas import names
+from schemas.messages import Game, Injury, Line, PredictionRequest, RecentGame, SeasonToDate
+
+GAME_DATE = date(2026, 1, 30)
+PLANNED_AT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
+BATCH_ID = names.batch_id(GAME_DATE, "a-key")
+
+
+def a_request(**overrides: Any) -> PredictionRequest:
+    """A player of ten recent games, all of this season, with one real line. Fields given by name replace the usual ones."""
+    fields: dict[str, Any] = {
+        "batch_id": BATCH_ID,
+        "game_date": GAME_DATE,
+        "planned_at": PLANNED_AT,
+        "late_until": PLANNED_AT + timedelta(days=8),
+        "player_lookup": "nikola-jokić",
+        "universal_player_id": "203999",
+        "game": a_game(),
+        "rest_days": 1,
+        "injury": None,
+        "lines": (a_line(),),
+        "season_to_date": SeasonToDate(games=40, points=1_000, minutes=1_400),
+        "recent_games": some_games([24, 31, 18, 27, 22, 35, 12, 26, 29, 20]),
+        "recent_games_wanted": 10,
+    }
+    return PredictionRequest(**(fields | overrides))
+
+
+def a_line(points_line: str | Decimal = "24.5", **overrides: Any) -> Line:
+    """A line of the preferred sportsbook."""
+    fields: dict[str, Any] = {
+        "points_line": Decimal(points_line),
+        "sportsbook": "fanduel",
+        "source_api": "odds_api",
+        "is_fallback": False,
+        "minutes_before_game": 480,
+        "fair_over": 0.5,
+    }
+    return Line(**(fields | overrides))
+
+
+def an_estimated_line(points_line: str | Decimal = "25.0") -> Line:
+    """The line that stands in where no sportsbook offered one."""
+    return Line(points_line=Decimal(points_line), is_estimated=True, estimation_method="season_average")
+
+
+def a_game(**overrides: Any) -> Game:
+    """The game to predict."""
+    fields: dict[str, Any] = {
+        "game_id": "0022500700",
+        "season": "2025-26",
+        "team": "DEN",
+        "opponent": "LAC",
+        "is_home": True,
+    }
+    return Game(**(fields | overrides))
+
+
+def a_past_game(**overrides: Any) -> RecentGame:
+    """A complete past game, two days before the one to predict."""
+    fields: dict[str, Any] = {
+        "game_date": GAME_DATE - timedelta(days=2),
+        "season": "2025-26",
+        "team": "DEN",
+        "opponent": "LAL",
+        "is_home": False,
+        "points": 24,
+        "minutes": 34,
+        "fga": 18,
+        "fg3a": 4,
+        "fta": 6,
+        "rebounds": 11,
+        "assists": 9,
+        "turnovers": 3,
+        "started": True,
+        "position": "C",
+    }
+    return RecentGame(**(fields | overrides))
+
+
+def some_games(points: Sequence[int], *, minutes: int = 34, before: date = GAME_DATE) -> tuple[RecentGame, ...]:
+    """Past games of these points, newest first, every second day back from `before`."""
+    return tuple(
+        a_past_game(game_date=before - timedelta(days=2 * (back + 1)), points=scored, minutes=minutes)
+        for back, scored in enumerate(points)
+    )
+
+
+def an_injury(status: str = "QUESTIONABLE", **overrides: Any) -> Injury:
+    """A report that was read an hour before the batch was planned."""
+    fields: dict[str, Any] = {
+        "status": status,
+        "reason": "Left ankle sprain",
+        "checked_at": PLANNED_AT - timedelta(hours=1),
+    }
+    return Injury(**(fields | overrides))
