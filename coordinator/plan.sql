@@ -1,0 +1,282 @@
+-- The day's plan: one row for each expected player of @game_date, with his whole request as JSON text.
+-- Parameters: @game_date DATE, @planned_at TIMESTAMP, @roster_games INT64, @recent_games INT64, @preferred_sportsbook STRING.
+-- `player_key` is the player id or, where the inputs give none, the lookup name.
+WITH
+  -- One row per team that plays: who the opponent is depends on the side.
+  team_games AS (
+    SELECT game_id, season, home_team AS team, away_team AS opponent, TRUE AS is_home
+    FROM `scheduled_games`
+    WHERE game_date = @game_date
+    UNION ALL
+    SELECT game_id, season, away_team AS team, home_team AS opponent, FALSE AS is_home
+    FROM `scheduled_games`
+    WHERE game_date = @game_date
+  ),
+
+  -- The only read of the logs, so that nothing of the date itself or later can leak into a request.
+  history AS (
+    SELECT
+      game_date, season, game_id, player_id, player_name, player_lookup, team, opponent, is_home, minutes, points,
+      fga, fg3a, fta, rebounds, assists, turnovers, started, position
+    FROM `player_game_logs`
+    WHERE game_date < @game_date
+  ),
+
+  -- A player's newest row says what he is called now, whom he plays for and how rested he is.
+  known_players AS (
+    SELECT
+      player_id,
+      COALESCE(player_lookup, REPLACE(LOWER(player_name), ' ', '-')) AS player_lookup,
+      team,
+      game_date AS last_game_date
+    FROM history
+    WHERE TRUE
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) = 1
+  ),
+
+  -- How far back a player's last appearance may lie is counted in his team's games, not in days: breaks do not matter.
+  roster_games AS (
+    SELECT team, game_id
+    FROM history
+    WHERE team IN (SELECT team FROM team_games)
+    GROUP BY team, game_id, game_date
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY team ORDER BY game_date DESC, game_id DESC) <= @roster_games
+  ),
+
+  -- Appearing for a team is not enough: a player traded away since belongs to his newest team.
+  roster AS (
+    SELECT DISTINCT known_players.player_id
+    FROM history
+    INNER JOIN roster_games ON roster_games.team = history.team AND roster_games.game_id = history.game_id
+    INNER JOIN known_players ON known_players.player_id = history.player_id AND known_players.team = history.team
+  ),
+
+  -- Void lines (of nobody) and lines of other dates' games are left out here and named by plan_check.sql.
+  offers AS (
+    SELECT
+      COALESCE(lines.player_id, named.player_id, lines.player_lookup) AS player_key,
+      COALESCE(lines.player_id, named.player_id) AS player_id,
+      COALESCE(
+        lines.player_lookup, REPLACE(LOWER(COALESCE(lines.player_name, lines.player_name_book)), ' ', '-')
+      ) AS player_lookup,
+      lines.game_id,
+      lines.team,
+      lines.sportsbook,
+      lines.points_line,
+      lines.fair_over,
+      TIMESTAMP_DIFF(lines.commence_time_utc, lines.captured_at, MINUTE) AS minutes_before_game,
+      lines.captured_at,
+      IF(LOWER(lines.sportsbook) = LOWER(@preferred_sportsbook), 0, 1) AS book_rank
+    FROM `points_lines` AS lines
+    LEFT JOIN known_players AS named ON named.player_lookup = IF(lines.player_id IS NULL, lines.player_lookup, NULL)
+    WHERE
+      lines.game_date = @game_date
+      AND (lines.player_id IS NOT NULL OR lines.player_lookup IS NOT NULL)
+      AND lines.game_id IN (SELECT game_id FROM team_games)
+  ),
+
+  -- A line knows of a trade before any game does, so its team goes first; the logs' team mends a line without a usable one.
+  line_players AS (
+    SELECT
+      offers.player_key, offers.player_id, COALESCE(known_players.player_lookup, offers.player_lookup) AS player_lookup,
+      team_games.game_id, team_games.season, team_games.team, team_games.opponent, team_games.is_home, TRUE AS has_line
+    FROM offers
+    LEFT JOIN known_players ON known_players.player_id = offers.player_id
+    INNER JOIN team_games ON
+      team_games.game_id = offers.game_id AND team_games.team IN (offers.team, known_players.team)
+    WHERE TRUE
+    QUALIFY ROW_NUMBER() OVER (
+      PARTITION BY offers.player_key
+      ORDER BY IF(team_games.team = offers.team, 0, 1), team_games.game_id, team_games.team, offers.player_lookup
+    ) = 1
+  ),
+
+  roster_players AS (
+    SELECT
+      known_players.player_id AS player_key, known_players.player_id, known_players.player_lookup,
+      team_games.game_id, team_games.season, team_games.team, team_games.opponent, team_games.is_home, FALSE AS has_line
+    FROM roster
+    INNER JOIN known_players ON known_players.player_id = roster.player_id
+    INNER JOIN team_games ON team_games.team = known_players.team
+  ),
+
+  -- A player of both kinds is one player, and his line decides which game is his.
+  candidates AS (
+    SELECT
+      player_key, player_id, player_lookup, game_id, team, opponent, is_home, has_line,
+      COALESCE(
+        season,
+        CONCAT(
+          CAST(EXTRACT(YEAR FROM DATE_SUB(@game_date, INTERVAL 9 MONTH)) AS STRING), '-',
+          SUBSTR(CAST(EXTRACT(YEAR FROM DATE_SUB(@game_date, INTERVAL 9 MONTH)) + 1 AS STRING), 3)
+        )
+      ) AS season
+    FROM (
+      SELECT player_key, player_id, player_lookup, game_id, season, team, opponent, is_home, has_line
+      FROM line_players
+      UNION ALL
+      SELECT player_key, player_id, player_lookup, game_id, season, team, opponent, is_home, has_line
+      FROM roster_players
+    )
+    WHERE TRUE
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY player_key ORDER BY IF(has_line, 0, 1), game_id) = 1
+  ),
+
+  -- Only the newest report counts, and none from after planning: a repeated plan must not see more than the first.
+  injuries AS (
+    SELECT
+      COALESCE(reports.player_id, named.player_key) AS player_key,
+      UPPER(TRIM(reports.status)) AS status,
+      reports.reason,
+      reports.reported_at
+    FROM `injury_reports` AS reports
+    LEFT JOIN candidates AS named ON named.player_lookup = IF(
+      reports.player_id IS NULL,
+      COALESCE(reports.player_lookup, REPLACE(LOWER(reports.player_name), ' ', '-')),
+      NULL
+    )
+    WHERE reports.game_date = @game_date AND (reports.reported_at IS NULL OR reports.reported_at < @planned_at)
+    QUALIFY ROW_NUMBER() OVER (
+      PARTITION BY COALESCE(reports.player_id, named.player_key)
+      ORDER BY reports.reported_at DESC NULLS LAST, UPPER(TRIM(reports.status)), reports.reason
+    ) = 1
+  ),
+
+  -- OUT removes a player of the roster; one with a line stays expected, so that skipping him is recorded.
+  expected AS (
+    SELECT
+      candidates.player_key, candidates.player_id, candidates.player_lookup, candidates.game_id, candidates.season,
+      candidates.team, candidates.opponent, candidates.is_home, injuries.status, injuries.reason, injuries.reported_at
+    FROM candidates
+    LEFT JOIN injuries ON injuries.player_key = candidates.player_key
+    WHERE candidates.has_line OR COALESCE(injuries.status, '') != 'OUT'
+  ),
+
+  season_totals AS (
+    SELECT
+      expected.player_key,
+      COUNT(*) AS games,
+      CAST(SUM(history.points) AS INT64) AS points,
+      CAST(SUM(history.minutes) AS INT64) AS minutes
+    FROM expected
+    INNER JOIN history ON history.player_id = expected.player_id AND history.season = expected.season
+    GROUP BY expected.player_key
+  ),
+
+  recent AS (
+    SELECT
+      expected.player_key, history.game_date, history.season, history.game_id, history.team, history.opponent,
+      history.is_home, history.points, history.minutes, history.fga, history.fg3a, history.fta, history.rebounds,
+      history.assists, history.turnovers, history.started, history.position
+    FROM expected
+    INNER JOIN history ON history.player_id = expected.player_id
+    WHERE TRUE
+    QUALIFY
+      ROW_NUMBER() OVER (
+        PARTITION BY expected.player_key ORDER BY history.game_date DESC, history.game_id DESC
+      ) <= @recent_games
+  ),
+
+  recent_games AS (
+    SELECT
+      player_key,
+      COUNT(*) AS games,
+      SUM(points) AS points,
+      MAX(game_date) AS last_game_date,
+      ARRAY_AGG(
+        STRUCT(
+          game_date, season, team, opponent, is_home, points, minutes, fga, fg3a, fta, rebounds, assists, turnovers,
+          started, position
+        )
+        ORDER BY game_date DESC, game_id DESC
+      ) AS games_newest_first
+    FROM recent
+    GROUP BY player_key
+  ),
+
+  -- Several sportsbooks may offer one value: it is one line, credited to one of them.
+  offered_lines AS (
+    SELECT
+      offers.player_key, offers.points_line, offers.book_rank, offers.sportsbook, offers.minutes_before_game,
+      offers.fair_over,
+      MIN(offers.book_rank) OVER (PARTITION BY offers.player_key) = 1 AS is_fallback,
+      ROW_NUMBER() OVER (
+        PARTITION BY offers.player_key, offers.points_line
+        ORDER BY offers.book_rank, offers.sportsbook, offers.captured_at DESC NULLS LAST, offers.fair_over
+      ) AS offer_rank
+    FROM offers
+    INNER JOIN expected ON expected.player_key = offers.player_key AND expected.game_id = offers.game_id
+  ),
+
+  -- Without an offer the line is guessed from the player's own mean, to the nearest half point as sportsbooks quote.
+  estimated_lines AS (
+    SELECT
+      expected.player_key,
+      CAST(
+        ROUND(
+          2 * COALESCE(season_totals.points, recent_games.points) / COALESCE(season_totals.games, recent_games.games)
+        ) / 2 AS NUMERIC(4, 1)
+      ) AS points_line,
+      IF(season_totals.games IS NULL, 'recent_average', 'season_average') AS estimation_method
+    FROM expected
+    INNER JOIN recent_games ON recent_games.player_key = expected.player_key
+    LEFT JOIN season_totals ON season_totals.player_key = expected.player_key
+    WHERE expected.player_key NOT IN (SELECT player_key FROM offered_lines)
+  ),
+
+  lines AS (
+    SELECT
+      player_key,
+      ARRAY_AGG(
+        STRUCT(
+          CAST(points_line AS STRING) AS points_line, is_estimated, estimation_method, sportsbook, is_fallback,
+          minutes_before_game, fair_over
+        )
+        ORDER BY book_rank, points_line
+      ) AS lines
+    FROM (
+      SELECT
+        player_key, points_line, book_rank, FALSE AS is_estimated, CAST(NULL AS STRING) AS estimation_method, sportsbook,
+        is_fallback, minutes_before_game, fair_over
+      FROM offered_lines
+      WHERE offer_rank = 1
+      UNION ALL
+      SELECT
+        player_key, points_line, 1 AS book_rank, TRUE AS is_estimated, estimation_method,
+        CAST(NULL AS STRING) AS sportsbook, TRUE AS is_fallback, CAST(NULL AS INT64) AS minutes_before_game,
+        CAST(NULL AS FLOAT64) AS fair_over
+      FROM estimated_lines
+    )
+    GROUP BY player_key
+  )
+
+SELECT
+  expected.player_lookup,
+  expected.player_id AS universal_player_id,
+  CAST(@planned_at AS TIMESTAMP) AS planned_at,
+  TO_JSON_STRING(
+    STRUCT(
+      CAST(@game_date AS DATE) AS game_date,
+      expected.player_lookup AS player_lookup,
+      expected.player_id AS universal_player_id,
+      STRUCT(expected.game_id, expected.season, expected.team, expected.opponent, expected.is_home) AS game,
+      DATE_DIFF(@game_date, recent_games.last_game_date, DAY) - 1 AS rest_days,
+      IF(
+        expected.status IN ('OUT', 'DOUBTFUL', 'QUESTIONABLE', 'PROBABLE'),
+        STRUCT(expected.status, expected.reason, expected.reported_at AS checked_at),
+        NULL
+      ) AS injury,
+      COALESCE(lines.lines, []) AS lines,
+      STRUCT(
+        COALESCE(season_totals.games, 0) AS games,
+        COALESCE(season_totals.points, 0) AS points,
+        COALESCE(season_totals.minutes, 0) AS minutes
+      ) AS season_to_date,
+      COALESCE(recent_games.games_newest_first, []) AS recent_games,
+      @recent_games AS recent_games_wanted
+    )
+  ) AS request
+FROM expected
+LEFT JOIN season_totals ON season_totals.player_key = expected.player_key
+LEFT JOIN recent_games ON recent_games.player_key = expected.player_key
+LEFT JOIN lines ON lines.player_key = expected.player_key

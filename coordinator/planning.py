@@ -1,0 +1,235 @@
+"""Decides who is expected on a game date and what each player's request says; the selecting itself is `plan.sql`.
+
+Reads the packaged SQL text and nothing else: it must never learn how statements run, where plans are kept or what a
+player's outcome is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from importlib.resources import files
+from itertools import pairwise
+
+from pydantic import ValidationError
+
+from schemas.messages import PredictionRequest
+from schemas.names import check_batch_id, plan_table
+from schemas.tables import Row
+from shared.errors import InvalidInput
+from shared.ports import Parameters, check_field_path
+
+MIN_SHARD_PLAYERS = 25
+"""Below this a shard saves no contention worth its document."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPlayer:
+    """One row of a batch's frozen plan; `request_json` is all of the request that the plan knows."""
+
+    player_lookup: str
+    universal_player_id: str | None
+    request_json: str
+
+
+class InputProblem(StrEnum):
+    """What `plan_check.sql` finds in the inputs of a game date."""
+
+    TEAM_SCHEDULED_TWICE = "team_scheduled_twice"
+    VOID_LINE = "void_line"
+    LINE_OF_NO_GAME = "line_of_no_game"
+    LINE_OF_NO_TEAM = "line_of_no_team"
+    LINES_OF_TWO_GAMES = "lines_of_two_games"
+    LINE_WITHOUT_HISTORY = "line_without_history"
+    REPORT_OF_NOBODY = "report_of_nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class InputFinding:
+    """One problem of one name (a team, a player, a game id), with the number of input rows concerned."""
+
+    problem: InputProblem
+    name: str
+    rows: int
+
+
+# --- the statements -------------------------------------------------------------------------------------------
+
+
+def plan_statement(batch_id: str, *, expires_at: datetime) -> str:
+    """Write the statement that freezes a batch's plan as `_plan_{batch_id}`; run again, it leaves the first plan be.
+
+    The table holds `player_lookup`, `universal_player_id`, `planned_at` (the first run's) and `request`, and ends
+    itself at `expires_at`. Needs `plan_parameters`.
+
+    Raises:
+        ValueError: `batch_id` has not a batch id's form.
+    """
+    expiration = expires_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
+    return (
+        f"CREATE TABLE IF NOT EXISTS `{plan_table(batch_id)}`\n"
+        f"OPTIONS (expiration_timestamp = TIMESTAMP '{expiration}', labels = [('batch_id', '{batch_id}')])\n"
+        f"AS\n{_sql('plan.sql')}"
+    )
+
+
+def plan_parameters(
+    game_date: date, *, planned_at: datetime, roster_games: int, recent_games: int, preferred_sportsbook: str
+) -> Parameters:
+    """Name the parameters of the plan statement.
+
+    Args:
+        game_date: the date to plan; only games before it are read.
+        planned_at: injury reports from then on are not seen.
+        roster_games: a player is expected who appeared in one of so many last games of his team.
+        recent_games: so many last games go into a request.
+        preferred_sportsbook: its line goes first; spelled as in the input, in any case.
+
+    Raises:
+        InvalidInput: a count is below 1.
+    """
+    for name, count in (("roster_games", roster_games), ("recent_games", recent_games)):
+        if count < 1:
+            raise InvalidInput(name, f"{count} games are none; give at least 1")
+    return {
+        "game_date": game_date,
+        "planned_at": planned_at,
+        "roster_games": roster_games,
+        "recent_games": recent_games,
+        "preferred_sportsbook": preferred_sportsbook,
+    }
+
+
+def read_statement(batch_id: str) -> str:
+    """Write the query for a frozen plan's rows, in no particular order.
+
+    Raises:
+        ValueError: `batch_id` has not a batch id's form.
+    """
+    return f"SELECT player_lookup, universal_player_id, planned_at, request FROM `{plan_table(batch_id)}`"
+
+
+def check_query() -> str:
+    """Give the query for what is wrong in the inputs of `@game_date` (its only parameter); read by `read_check`."""
+    return _sql("plan_check.sql")
+
+
+def _sql(name: str) -> str:
+    return files("coordinator").joinpath(name).read_text(encoding="utf-8")
+
+
+# --- what the warehouse answered ------------------------------------------------------------------------------
+
+
+def read_check(rows: Sequence[Row]) -> tuple[InputFinding, ...]:
+    """Read the answer of `check_query`: findings to log, none of which stands in the way of planning.
+
+    Raises:
+        InvalidInput: a team is scheduled twice on the date; names the teams.
+    """
+    findings = tuple(
+        InputFinding(problem=InputProblem(_text(row, "problem")), name=_text(row, "name"), rows=_count(row))
+        for row in rows
+    )
+    doubled = sorted(finding.name for finding in findings if finding.problem is InputProblem.TEAM_SCHEDULED_TWICE)
+    if doubled:
+        raise InvalidInput(
+            "scheduled_games",
+            f"{', '.join(doubled)} would play more than one game on the date; keep one row per game and team",
+        )
+    return findings
+
+
+def read_plan(rows: Sequence[Row]) -> tuple[PlannedPlayer, ...]:
+    """Read a frozen plan's rows: each player once, sorted by `player_lookup` in code-point order.
+
+    Raises:
+        InvalidInput: a player has no name, two players share one, or the ledger cannot hold one.
+    """
+    players = sorted((_planned(row) for row in rows), key=lambda player: player.player_lookup)
+    for one, other in pairwise(players):
+        if one.player_lookup == other.player_lookup:
+            ids = " and ".join(sorted(str(player.universal_player_id) for player in (one, other)))
+            raise InvalidInput(
+                "player_lookup",
+                f"players {ids} are both called {one.player_lookup!r}; give them distinct values in a player_lookup column",
+            )
+    for player in players:
+        check_field_path(("predicted", player.player_lookup, "0123456789abcdef", "schema_version"))
+    return tuple(players)
+
+
+def _planned(row: Row) -> PlannedPlayer:
+    name, player_id = row["player_lookup"], row["universal_player_id"]
+    if not isinstance(name, str) or not name:
+        raise InvalidInput("player_lookup", f"player {player_id} has no name; fill player_lookup or player_name")
+    return PlannedPlayer(
+        player_lookup=name,
+        universal_player_id=None if player_id is None else str(player_id),
+        request_json=_text(row, "request"),
+    )
+
+
+def _text(row: Row, column: str) -> str:
+    value = row[column]
+    if not isinstance(value, str):
+        raise InvalidInput(column, f"the plan's answer holds {value!r} where text belongs")
+    return value
+
+
+def _count(row: Row) -> int:
+    value = row["row_count"]
+    if not isinstance(value, int):
+        raise InvalidInput("row_count", f"the plan's answer holds {value!r} where a count belongs")
+    return value
+
+
+# --- requests -------------------------------------------------------------------------------------------------
+
+
+def request_of(
+    player: PlannedPlayer, *, batch_id: str, planned_at: datetime, late_until: datetime
+) -> PredictionRequest:
+    """Complete a planned player's request with what belongs to the batch.
+
+    Raises:
+        InvalidInput: the inputs gave the player a value that no request may carry; names player, field and value.
+    """
+    fields = json.loads(player.request_json, parse_float=Decimal)
+    of_batch = {"batch_id": check_batch_id(batch_id), "planned_at": planned_at, "late_until": late_until}
+    try:
+        return PredictionRequest.model_validate(fields | of_batch)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(
+            where, f"{first['msg']}, but the inputs give {player.player_lookup!r} {first['input']!r:.80}; correct them"
+        ) from error
+
+
+def request_bytes(request: PredictionRequest) -> bytes:
+    """Write a request as its message's bytes: the same request always gives the same bytes."""
+    return request.model_dump_json().encode()
+
+
+# --- shards ---------------------------------------------------------------------------------------------------
+
+
+def cut_shards(players: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Cut the sorted names into shards of max(25, √N) players; none is empty, and nobody gives none."""
+    size = max(MIN_SHARD_PLAYERS, math.isqrt(max(len(players) - 1, 0)) + 1)
+    return tuple(tuple(players[start : start + size]) for start in range(0, len(players), size))
+
+
+def shard_of(player: str, shard_starts: Sequence[str]) -> int:
+    """Tell which shard a name belongs to, given the first name of each shard, in order.
+
+    A name before the first start belongs to shard 0: whether it is expected, the shard itself says.
+    """
+    return max(bisect_right(shard_starts, player) - 1, 0)
