@@ -1,0 +1,213 @@
+"""The worker's one use case: answer a prediction request with rows in staging and exactly one outcome (A1).
+
+Reads no database, clock or environment itself. Dying on any line is safe: the message is delivered again, the same
+rows are staged as copies of the same delivery, and the outcome is published again; receivers absorb both.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from schemas import names
+from schemas.messages import Failed, FailureCode, Outcome, Predicted, PredictionRequest, Skipped, SkipReason
+from schemas.tables import PREDICTIONS, Row, RowRefused, staging_columns
+from shared.errors import InvalidInput, QueryRefused, TableMissing, TipoffError, Unavailable
+from shared.ports import Outgoing, Publisher, Tables, TableSpec
+from worker import inputs, messages
+from worker.rows import staged_rows
+from worker.systems import predict_all
+
+STAGING_OUTLIVES_BATCH = timedelta(days=2)
+"""Staging expires this long after the batch's `late_until`: the sweep drops it before, the expiry only if it does not."""
+
+_DETAIL_CHARACTERS = 500
+
+
+class Worker:
+    """Predicts players, one request at a time; safe to call from many threads.
+
+    Args:
+        warehouse: where staging tables live.
+        outcomes: the topic that the coordinator hears outcomes from.
+        revision: names the code that runs; part of each delivery's id, since another revision may make other rows.
+        schema_version: the version of the predictions table whose columns this worker writes (B3).
+        clock: tells the time, only for whether a request came too late (A19).
+
+    Raises:
+        UnknownTable: no such schema version is released.
+    """
+
+    def __init__(
+        self,
+        *,
+        warehouse: Tables,
+        outcomes: Publisher,
+        revision: str,
+        schema_version: int,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._staging_columns = staging_columns(schema_version)
+        self._warehouse = warehouse
+        self._outcomes = outcomes
+        self._revision = revision
+        self._schema_version = schema_version
+        self._clock = clock
+        self._unannounced = _Unannounced()
+
+    def predict_player(self, data: bytes, attributes: Mapping[str, str], *, traceparent: str) -> Outcome:
+        """Answer one request message: stage its rows, publish its outcome, return it. Durable when this returns.
+
+        A repeat publishes the outcome again. It stages copies of the same delivery, which count once, unless this
+        process knows that the rows are there and only the publishing failed (A4).
+
+        Args:
+            data: the request as UTF-8 JSON.
+            attributes: the message's attributes, which tell batch and player where the body does not.
+            traceparent: the trace to send along with the outcome.
+
+        Raises:
+            MalformedMessage: the message is no request and names no batch and player to record that for.
+            Unavailable: staging or the topic did not answer; deliver the message again.
+        """
+        try:
+            request = messages.parse_request(data)
+        except InvalidInput as error:
+            to = messages.addressee(data, attributes)
+            outcome: Outcome = self._failed(to, FailureCode.BAD_REQUEST, error)
+        else:
+            outcome = self._not_predictable(request) or self._predict(request)
+        self._announce(outcome, traceparent)
+        return outcome
+
+    def failing_dependencies(self) -> dict[str, str]:
+        """Really ask every dependency; name those that do not answer as they should, with what they said (C3)."""
+        checks: dict[str, Callable[[], None]] = {"warehouse": self._check_warehouse, "outcomes": self._outcomes.check}
+        failing = {}
+        for name, check in checks.items():
+            try:
+                check()
+            except TipoffError as error:
+                failing[name] = str(error)
+        return failing
+
+    def _check_warehouse(self) -> None:
+        # Any answer will do: the first batch of all makes the tables.
+        self._warehouse.columns(PREDICTIONS)
+
+    def _not_predictable(self, request: PredictionRequest) -> Outcome | None:
+        now = self._clock()
+        if now > request.late_until:
+            too_late = f"late_until was {request.late_until.isoformat()}, now is {now.isoformat(timespec='seconds')}"
+            return self._failed(request, FailureCode.EXPIRED, too_late)
+        if request.injury is not None and request.injury.status == "OUT":
+            return self._skipped(request, SkipReason.LISTED_OUT)
+        if not inputs.has_history(request):
+            return self._skipped(request, SkipReason.NO_HISTORY)
+        return None
+
+    def _predict(self, request: PredictionRequest) -> Outcome:
+        delivery = names.delivery_id(request.batch_id, request.player_lookup, self._revision)
+        if staged := self._unannounced.get(delivery):
+            return staged
+        try:
+            rows = staged_rows(request, predict_all(request), delivery=delivery, schema_version=self._schema_version)
+        except RowRefused as error:
+            return self._failed(request, FailureCode.ROW_REFUSED, error)
+        except (ArithmeticError, ValueError) as error:
+            return self._failed(request, FailureCode.PREDICTION_ERROR, f"{type(error).__name__}: {error}")
+        return self._stage(request, rows, delivery=delivery)
+
+    def _stage(self, request: PredictionRequest, rows: Sequence[Row], *, delivery: str) -> Predicted | Failed:
+        table = names.staging_table(request.batch_id, self._schema_version)
+        try:
+            self._append(table, rows, request)
+        except QueryRefused as error:
+            return self._failed(request, FailureCode.ROW_REFUSED, error)
+        prediction_ids = {str(row["prediction_id"]) for row in rows}
+        outcome = Predicted(
+            batch_id=request.batch_id,
+            player_lookup=request.player_lookup,
+            worker_revision=self._revision,
+            delivery=delivery,
+            table=table,
+            schema_version=self._schema_version,
+            rows=len(prediction_ids),
+            digest=names.digest(prediction_ids),
+        )
+        self._unannounced.remember(outcome)
+        return outcome
+
+    def _append(self, table: str, rows: Sequence[Row], request: PredictionRequest) -> None:
+        """Append the rows, after making the table where no worker of this schema version has written yet."""
+        try:
+            self._warehouse.append(table, rows)
+        except TableMissing:
+            expires_at = request.late_until + STAGING_OUTLIVES_BATCH
+            labels = {"batch": request.batch_id}
+            self._warehouse.create(TableSpec(table, self._staging_columns, expires_at=expires_at, labels=labels))
+            self._append_to_new(table, rows)
+
+    def _append_to_new(self, table: str, rows: Sequence[Row]) -> None:
+        try:
+            self._warehouse.append(table, rows)
+        except TableMissing as error:
+            raise Unavailable(f"table {table} was just created and cannot be seen yet; try again") from error
+
+    def _announce(self, outcome: Outcome, traceparent: str) -> None:
+        attributes = {
+            "traceparent": traceparent,
+            "batch_id": outcome.batch_id,
+            "player_lookup": outcome.player_lookup,
+        }
+        self._outcomes.publish([Outgoing(outcome.model_dump_json().encode(), attributes)])
+        if isinstance(outcome, Predicted):
+            self._unannounced.forget(outcome)
+
+    def _skipped(self, request: PredictionRequest, reason: SkipReason) -> Skipped:
+        return Skipped(
+            batch_id=request.batch_id,
+            player_lookup=request.player_lookup,
+            worker_revision=self._revision,
+            reason=reason,
+        )
+
+    def _failed(
+        self, about: PredictionRequest | messages.Addressee, code: FailureCode, reason: Exception | str
+    ) -> Failed:
+        return Failed(
+            batch_id=about.batch_id,
+            player_lookup=about.player_lookup,
+            worker_revision=self._revision,
+            code=code,
+            detail=str(reason)[:_DETAIL_CHARACTERS],
+        )
+
+
+class _Unannounced:
+    """The deliveries that this process has staged but not yet announced; the oldest give way to newer ones.
+
+    Forgetting one, or losing all with the process, only means that a redelivery stages copies.
+    """
+
+    CAPACITY = 1_000
+
+    def __init__(self) -> None:
+        self._outcomes: OrderedDict[str, Predicted] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, delivery: str) -> Predicted | None:
+        with self._lock:
+            return self._outcomes.get(delivery)
+
+    def remember(self, outcome: Predicted) -> None:
+        with self._lock:
+            self._outcomes[outcome.delivery] = outcome
+            while len(self._outcomes) > self.CAPACITY:
+                self._outcomes.popitem(last=False)
+
+    def forget(self, outcome: Predicted) -> None:
+        with self._lock:
+            self._outcomes.pop(outcome.delivery, None)
