@@ -1,0 +1,78 @@
+"""Knows how a Pub/Sub push request's body becomes a message, and refuses what can never become one.
+
+Must never learn what the message is about: the bytes are parsed by whoever expects them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from schemas.messages import PushEnvelope
+from shared.errors import MalformedMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """One delivery of one message; `delivery_attempt` counts from 1 and only comes where a dead-letter policy is set."""
+
+    data: bytes
+    attributes: Mapping[str, str]
+    message_id: str
+    publish_time: datetime | None
+    delivery_attempt: int | None
+
+
+def open_envelope(body: bytes) -> Pushed:
+    """Take the message out of a push request's body.
+
+    The snake_case doubles of its keys, which Pub/Sub and its emulator send as well, are ignored.
+
+    Raises:
+        MalformedMessage: the body is not JSON, not a push envelope, or its data is missing, empty or not base64.
+    """
+    envelope = _envelope_of(_json_object(body))
+    return Pushed(
+        data=_decoded(envelope.message.data),
+        attributes=MappingProxyType(envelope.message.attributes),
+        message_id=envelope.message.message_id,
+        publish_time=envelope.message.publish_time,
+        delivery_attempt=envelope.delivery_attempt,
+    )
+
+
+def _json_object(body: bytes) -> dict[str, object]:
+    if not body.strip():
+        raise MalformedMessage("the push body is empty; Pub/Sub sends a JSON object with a message in it")
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessage(f"the push body is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise MalformedMessage(f"the push body is a JSON {type(parsed).__name__}, not an object with a message in it")
+    return parsed
+
+
+def _envelope_of(parsed: dict[str, object]) -> PushEnvelope:
+    try:
+        return PushEnvelope.model_validate(parsed)
+    except ValidationError as error:
+        problems = [f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}" for found in error.errors()]
+        raise MalformedMessage(f"not a Pub/Sub push envelope: {'; '.join(problems)}") from error
+
+
+def _decoded(data: str) -> bytes:
+    try:
+        decoded = base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedMessage(f"message.data is not base64: {error}; it begins {data[:40]!r}") from error
+    if not decoded:
+        raise MalformedMessage("message.data holds no bytes")
+    return decoded
