@@ -1,0 +1,226 @@
+"""Turns BigQuery SQL text into DuckDB's: sqlglot's transpilation, with the differences mended that it leaves.
+
+Knows the two dialects and nothing of connections. The same text always gives the same statement, so results are cached;
+a construct that cannot be carried over faithfully is refused, never approximated.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, SqlglotError
+
+from shared.errors import QueryRefused
+from shared.ports import Parameters
+
+_NUMERIC = exp.DataType.build("DECIMAL(38, 9)", dialect="duckdb")
+_JSON_UTC = r'"(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}(?:\.\d+)?)\+00"'
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement in DuckDB's dialect.
+
+    `tables` are the tables it names (CTEs left out), `parameters` the names it uses; `creates` is the table that a
+    CREATE TABLE makes and `options` its OPTIONS, each a query of the one `value`.
+    """
+
+    text: str
+    is_query: bool
+    tables: tuple[str, ...]
+    parameters: frozenset[str]
+    creates: str | None
+    changes_tables: bool
+    options: Mapping[str, Statement]
+
+
+def translate(sql: str, parameters: Parameters) -> Statement:
+    """Translate one statement; the parameters give their types only.
+
+    Raises:
+        QueryRefused: the text is no single BigQuery statement, uses what DuckDB cannot do alike, or a parameter's
+            Python type has no BigQuery type.
+    """
+    return _translate(sql, tuple(sorted((name, parameter_type(name, value)) for name, value in parameters.items())))
+
+
+def parameter_type(name: str, value: object) -> str:
+    """Name the DuckDB type of a parameter's value; `NULL` for None, whose type follows from its use.
+
+    Raises:
+        QueryRefused: no BigQuery type belongs to the value, or a time lacks its zone.
+    """
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return "BOOLEAN"
+        case int():
+            return "BIGINT"
+        case float():
+            return "DOUBLE"
+        case Decimal():
+            return "DECIMAL(38, 9)"
+        case str():
+            return "TEXT"
+        case datetime() if value.tzinfo is not None:
+            return "TIMESTAMPTZ"
+        case datetime():
+            raise QueryRefused(f"parameter @{name}: {value!r} has no time zone; pass an aware time")
+        case date():
+            return "DATE"
+        case list() | tuple() if all(isinstance(element, str) for element in value):
+            return "TEXT[]"
+        case _:
+            raise QueryRefused(f"parameter @{name}: {type(value).__name__} is no type a parameter may have")
+
+
+@functools.lru_cache(maxsize=512)
+def _translate(sql: str, types: tuple[tuple[str, str], ...]) -> Statement:
+    try:
+        parsed = [tree for tree in sqlglot.parse(sql, read="bigquery") if isinstance(tree, exp.Expression)]
+        if len(parsed) != 1:
+            raise QueryRefused(f"expected one statement, found {len(parsed)}")
+        options = {name: _statement(value, dict(types), {}) for name, value in _take_options(parsed[0])}
+        return _statement(parsed[0], dict(types), options)
+    except SqlglotError as error:
+        raise QueryRefused(f"not a statement of BigQuery SQL that DuckDB can run: {error}") from error
+
+
+def _statement(tree: exp.Expression, types: Mapping[str, str], options: Mapping[str, Statement]) -> Statement:
+    used = frozenset(parameter.name for parameter in tree.find_all(exp.Parameter))
+    if missing := sorted(used - types.keys()):
+        raise QueryRefused(f"query parameter @{missing[0]} is not given")
+    tables = _tables(tree)
+    _rewrite(tree, types)
+    made = tree.find(exp.Table) if isinstance(tree, exp.Create) and tree.kind == "TABLE" else None
+    return Statement(
+        text=tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE),
+        is_query=isinstance(tree, exp.Query),
+        tables=tables,
+        parameters=used,
+        creates=made.name if made else None,
+        changes_tables=isinstance(tree, exp.Create | exp.Drop | exp.Alter),
+        options=options,
+    )
+
+
+def _tables(tree: exp.Expression) -> tuple[str, ...]:
+    common = {cte.alias for cte in tree.find_all(exp.CTE)}
+    return tuple(dict.fromkeys(t.name for t in tree.find_all(exp.Table) if t.name and t.name not in common))
+
+
+def _take_options(tree: exp.Expression) -> Iterator[tuple[str, exp.Expression]]:
+    """Remove a CREATE's OPTIONS (DuckDB has none), giving each as a query of its value."""
+    properties = tree.args.get("properties") if isinstance(tree, exp.Create) else None
+    for option in list(properties.expressions) if properties else []:
+        if type(option) is exp.Property:
+            option.pop()
+            yield option.name.lower(), exp.select(exp.alias_(option.args["value"].copy(), "value"))
+
+
+# --- what sqlglot leaves --------------------------------------------------------------------------------------
+
+
+def _rewrite(tree: exp.Expression, types: Mapping[str, str]) -> None:
+    """Mend the tree in place, innermost nodes first, so that a wrapped node holds mended ones."""
+    for node in reversed(list(tree.find_all(exp.Parameter, exp.In, *_MENDS))):
+        if isinstance(node, exp.Parameter):
+            mended = _typed_parameter(node, types)
+        elif isinstance(node, exp.In):
+            mended = _in_parameter(node)
+        else:
+            mended = _MENDS[type(node)](node)
+        if mended is not node:
+            node.replace(mended)
+
+
+def _typed_parameter(node: exp.Parameter, types: Mapping[str, str]) -> exp.Expression:
+    """Give a parameter BigQuery's type for it, or DuckDB would guess one (an empty list, a short decimal)."""
+    kind = types[node.name]
+    return node if kind == "NULL" else exp.Cast(this=node.copy(), to=exp.DataType.build(kind, dialect="duckdb"))
+
+
+def _in_parameter(node: exp.In) -> exp.Expression:
+    """`x IN UNNEST(@p)` as a semi-join: sqlglot's form looks through the whole list for every row."""
+    unnest = node.args.get("unnest")
+    inner = unnest.expressions[0] if unnest else None
+    if not isinstance(inner, exp.Cast) or not isinstance(inner.this, exp.Parameter):
+        return node
+    elements = exp.select(exp.Anonymous(this="unnest", expressions=[inner.copy()]))
+    return exp.In(this=node.this.copy(), query=exp.Subquery(this=elements))
+
+
+def _as_date(node: exp.Expression) -> exp.Expression:
+    """A DATE plus an interval is a DATE in BigQuery, a timestamp in DuckDB."""
+    return exp.Cast(this=node.copy(), to=exp.DataType.build("DATE"))
+
+
+def _whole_units(node: exp.Expression) -> exp.Expression:
+    """TIMESTAMP_DIFF counts whole units elapsed; sqlglot's DATE_DIFF would count the boundaries crossed."""
+    unit = exp.Literal.string(node.text("unit").lower())
+    return exp.Anonymous(this="date_sub", expressions=[unit, node.expression.copy(), node.this.copy()])
+
+
+def _limited_array(node: exp.Expression) -> exp.Expression:
+    """`ARRAY_AGG(x [IGNORE NULLS] ORDER BY y LIMIT n)`: DuckDB aggregates all, then cuts."""
+    if isinstance(node.parent, exp.IgnoreNulls):
+        return node
+    whole = node.copy()
+    aggregate = whole.find(exp.ArrayAgg)
+    limit = aggregate.this if aggregate else None
+    if aggregate is None or not isinstance(limit, exp.Limit):
+        return node
+    aggregate.set("this", limit.this)
+    return exp.Anonymous(this="list_slice", expressions=[whole, exp.Literal.number(1), limit.expression])
+
+
+def _json_text(node: exp.Expression) -> exp.Expression:
+    """Times inside TO_JSON_STRING as BigQuery writes them (`2026-01-30T17:00:00Z`), not as `2026-01-30 17:00:00+00`."""
+    parts = [node.copy(), *map(exp.Literal.string, (_JSON_UTC, r'"\1T\2Z"', "g"))]
+    return exp.Anonymous(this="regexp_replace", expressions=parts)
+
+
+def _printf(node: exp.Expression) -> exp.Expression:
+    """BigQuery's FORMAT takes `%d`, DuckDB's takes `{}`; its PRINTF is the one alike."""
+    return exp.Anonymous(this="printf", expressions=[node.this.copy(), *(e.copy() for e in node.expressions)])
+
+
+def _full_numeric(node: exp.Expression) -> exp.Expression:
+    """Bare NUMERIC holds 29 digits before and 9 behind the point; DuckDB's bare DECIMAL is (18, 3)."""
+    return _NUMERIC.copy() if node.this == exp.DataType.Type.DECIMAL and not node.expressions else node
+
+
+def _typed_null(node: exp.Expression) -> exp.Expression:
+    """A NULL array is stored as the empty one in BigQuery; here a REPEATED column refuses NULL, so say it at once."""
+    to = node.args["to"]
+    if to.this == exp.DataType.Type.ARRAY and isinstance(node.this, exp.Null):
+        return exp.Cast(this=exp.Array(expressions=[]), to=to.copy())
+    return node
+
+
+def _refuse_offset(node: exp.Expression) -> exp.Expression:
+    if node.args.get("offset"):
+        raise QueryRefused("UNNEST ... WITH OFFSET counts from 1 in the embedded warehouse and from 0 in BigQuery")
+    return node
+
+
+_MENDS: Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expression]] = {
+    exp.DateAdd: _as_date,
+    exp.DateSub: _as_date,
+    exp.DateTrunc: _as_date,
+    exp.TimestampDiff: _whole_units,
+    exp.ArrayAgg: _limited_array,
+    exp.IgnoreNulls: _limited_array,
+    exp.JSONFormat: _json_text,
+    exp.Format: _printf,
+    exp.DataType: _full_numeric,
+    exp.Cast: _typed_null,
+    exp.Unnest: _refuse_offset,
+}
