@@ -1,0 +1,221 @@
+"""The messages between the services, and the envelope that Pub/Sub pushes them in.
+
+A consumer ignores fields it does not know (an older revision reads a newer one's messages); it refuses a message
+that lacks a field or has one of the wrong type. The exported JSON Schemas (`schemas/messages/`) are the contract (C5).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class Message(BaseModel):
+    """Base of all messages: frozen, unknown fields ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+# --- request: coordinator → worker ----------------------------------------------------------------------------
+
+
+class Line(Message):
+    """One distinct points line offered for the player, or the one estimated where none was."""
+
+    points_line: Decimal
+    is_estimated: bool = False
+    estimation_method: str | None = None
+    sportsbook: str | None = None
+    source_api: str | None = None
+    is_fallback: bool = False
+    """True where the preferred sportsbook offered the player no line."""
+    minutes_before_game: int | None = None
+    fair_over: float | None = None
+    """The market's probability of OVER with the margin removed, where the input has it."""
+
+
+class Game(Message):
+    """The game to predict, from the player's side."""
+
+    game_id: str
+    season: str
+    team: str
+    opponent: str
+    is_home: bool
+
+
+class Injury(Message):
+    """The newest injury report on the player before the batch was planned."""
+
+    status: Literal["OUT", "DOUBTFUL", "QUESTIONABLE", "PROBABLE"]
+    reason: str | None = None
+    checked_at: AwareDatetime | None = None
+
+
+class SeasonToDate(Message):
+    """Sums over all of the player's games of the game's season before the game date."""
+
+    games: int = Field(ge=0)
+    points: int = Field(ge=0)
+    minutes: int = Field(ge=0)
+
+
+class RecentGame(Message):
+    """One past game of the player; a statistic that the input lacks is None, never 0 (E3, E8)."""
+
+    game_date: date
+    season: str
+    team: str
+    opponent: str
+    is_home: bool
+    points: int
+    minutes: int
+    fga: int | None = None
+    fg3a: int | None = None
+    fta: int | None = None
+    rebounds: int | None = None
+    assists: int | None = None
+    turnovers: int | None = None
+    started: bool | None = None
+    position: str | None = None
+
+
+class PredictionRequest(Message):
+    """Everything needed to predict one player of one batch."""
+
+    batch_id: str
+    game_date: date
+    planned_at: AwareDatetime
+    late_until: AwareDatetime
+    player_lookup: str = Field(min_length=1)
+    universal_player_id: str | None = None
+    game: Game
+    rest_days: int | None = None
+    """Days between the player's last game and this one, less one (0 is a back-to-back); None without a last game."""
+    injury: Injury | None = None
+    lines: tuple[Line, ...]
+    """Distinct lines, the preferred sportsbook's first; one estimated line; or none."""
+    season_to_date: SeasonToDate
+    recent_games: tuple[RecentGame, ...]
+    """Newest first, across seasons, all before `game_date`."""
+    recent_games_wanted: int = Field(ge=1)
+    """How many recent games the plan asked for."""
+
+
+# --- outcome: worker → coordinator ----------------------------------------------------------------------------
+
+
+class SkipReason(StrEnum):
+    """Why a player is rightly not predicted."""
+
+    LISTED_OUT = "listed_out"
+    NO_HISTORY = "no_history"
+
+
+class FailureCode(StrEnum):
+    """Why a player could not be predicted."""
+
+    BAD_REQUEST = "bad_request"
+    ROW_REFUSED = "row_refused"
+    PREDICTION_ERROR = "prediction_error"
+    DEAD_LETTERED = "dead_lettered"
+    EXPIRED = "expired"
+
+
+class _Outcome(Message):
+    batch_id: str
+    player_lookup: str = Field(min_length=1)
+    worker_revision: str
+
+
+class Predicted(_Outcome):
+    """Rows are staged; names exactly which ones count."""
+
+    outcome: Literal["predicted"] = "predicted"
+    delivery: str
+    table: str
+    schema_version: int
+    rows: int = Field(ge=1)
+    """Distinct prediction ids in the delivery."""
+    digest: str
+
+
+class Skipped(_Outcome):
+    """The player is rightly not predicted (A1)."""
+
+    outcome: Literal["skipped"] = "skipped"
+    reason: SkipReason
+
+
+class Failed(_Outcome):
+    """The player could not be predicted, for good."""
+
+    outcome: Literal["failed"] = "failed"
+    code: FailureCode
+    detail: str = ""
+
+
+Outcome: TypeAlias = Annotated[Predicted | Skipped | Failed, Field(discriminator="outcome")]
+OUTCOME: TypeAdapter[Predicted | Skipped | Failed] = TypeAdapter(Outcome)
+
+
+# --- batch-finished: coordinator → downstream -----------------------------------------------------------------
+
+
+class PlayerCounts(Message):
+    """How the expected players stand, each counted once, from the named sets (A7)."""
+
+    expected: int
+    predicted: int
+    skipped: int
+    failed: int
+    silent: int
+
+
+class RowCounts(Message):
+    """What the batch's consolidation did to the predictions table; staged = inserted + updated + unchanged."""
+
+    staged: int
+    inserted: int
+    updated: int
+    unchanged: int
+    superseded: int
+
+
+class BatchFinished(Message):
+    """A batch reached, or improved, its end state; a repeat of the same news has the same `event_id` (A8, C4)."""
+
+    event_id: str
+    batch_id: str
+    game_date: date
+    planned_at: AwareDatetime
+    state: Literal["COMPLETE", "PARTIAL", "FAILED", "CANCELLED", "EMPTY"]
+    reason: str
+    players: PlayerCounts
+    rows: RowCounts
+    coordinator_revision: str
+
+
+# --- envelope: Pub/Sub push -----------------------------------------------------------------------------------
+
+
+class PushedMessage(Message):
+    """The message inside a push (https://cloud.google.com/pubsub/docs/push#receive_push)."""
+
+    data: str = Field(min_length=1)
+    """Base64."""
+    message_id: str = Field(alias="messageId", min_length=1)
+    publish_time: datetime | None = Field(alias="publishTime", default=None)
+    attributes: dict[str, str] = Field(default_factory=dict)
+
+
+class PushEnvelope(Message):
+    """One push delivery. `delivery_attempt` comes only where a dead-letter policy is set."""
+
+    message: PushedMessage
+    subscription: str | None = None
+    delivery_attempt: int | None = Field(alias="deliveryAttempt", default=None)

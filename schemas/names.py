@@ -1,0 +1,83 @@
+"""The ids and names both services derive: deterministic, so that doing a thing twice names it the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+
+_PREDICTION_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "predictions.tipoff")
+_BATCH_ID = re.compile(r"[0-9]{8}_[0-9a-f]{16}")
+
+PREDICTIONS_TABLE = "predictions"
+
+
+def batch_id(game_date: date, idempotency_key: str) -> str:
+    """The batch of a date and key: the same pair always gives the same id, other pairs never do (A9, A18)."""
+    return f"{game_date.isoformat().replace('-', '')}_{_short_hash([game_date.isoformat(), idempotency_key])}"
+
+
+def check_batch_id(text: str) -> str:
+    """Return `text` when it has a batch id's form; it may then stand in table names and SQL text.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if not _BATCH_ID.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is not a batch id (form: 20260130_0123456789abcdef)")
+    return text
+
+
+def plan_table(of_batch: str) -> str:
+    """The table that freezes a batch's requests."""
+    return f"_plan_{check_batch_id(of_batch)}"
+
+
+def staging_table(of_batch: str, schema_version: int) -> str:
+    """The table that a batch's workers of one schema version append to (B14)."""
+    return f"_staging_{check_batch_id(of_batch)}_v{schema_version:d}"
+
+
+def delivery_id(of_batch: str, player_lookup: str, worker_revision: str) -> str:
+    """The delivery of one worker revision for one player: rows that share it are identical copies (B15)."""
+    return _short_hash([of_batch, player_lookup, worker_revision])
+
+
+def prediction_id(
+    *, game_date: date, game_id: str, player_lookup: str, system_id: str, points_line: Decimal | None
+) -> str:
+    """The MERGE key of a prediction: UUIDv5 of the date, game, player, system and exact line (B4, B5, B16).
+
+    24.5 and 25.0 are two lines; 25 and 25.0 are one. None is a prediction without a line.
+    """
+    line = None if points_line is None else f"{points_line:.1f}"
+    return str(
+        uuid.uuid5(_PREDICTION_NAMESPACE, _canonical([game_date.isoformat(), game_id, player_lookup, system_id, line]))
+    )
+
+
+def digest(prediction_ids: Iterable[str]) -> str:
+    """An order-free digest of a delivery's distinct prediction ids; the staging check computes the same in SQL."""
+    return hashlib.md5(",".join(sorted(set(prediction_ids))).encode(), usedforsecurity=False).hexdigest()
+
+
+def merge_job_id(of_batch: str, merge_no: int) -> str:
+    """The warehouse job of a batch's n-th MERGE, in BigQuery's alphabet; no lease epoch in it (A16)."""
+    return f"tipoff_merge_{check_batch_id(of_batch)}_{merge_no:d}"
+
+
+def event_id(of_batch: str, state: str, merge_no: int) -> str:
+    """The id of a `batch-finished` event: a repeat of the same news has the same id (A8)."""
+    return str(uuid.uuid5(_PREDICTION_NAMESPACE, _canonical([of_batch, state, merge_no])))
+
+
+def _short_hash(parts: list[str]) -> str:
+    return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:16]
+
+
+def _canonical(parts: Sequence[str | int | None]) -> str:
+    return json.dumps(parts, ensure_ascii=True, separators=(",", ":"))

@@ -1,0 +1,277 @@
+"""The declared tables: `schemas/<table>/v<n>.json` in BigQuery's own JSON form is the single truth about columns.
+
+Knows how to read a declaration, whether a row fits one, and whether two lists of columns agree. Never asks for a live
+table: whoever has one brings its columns.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any, TypeAlias
+
+from schemas.cells import Check, Limit, Unfit, checker
+
+Cell: TypeAlias = "None | bool | int | float | str | Decimal | date | datetime | list[Cell] | dict[str, Cell]"
+Row: TypeAlias = Mapping[str, Cell]
+
+PREDICTIONS = "predictions"
+TABLES = (PREDICTIONS, "player_game_logs", "scheduled_games", "points_lines", "injury_reports")
+"""Every declared table."""
+
+DELIVERY_COLUMN = "_delivery"
+"""The lineage column that staging tables have beyond the predictions table."""
+
+# The API still answers with these older names (https://cloud.google.com/bigquery/docs/reference/rest/v2/tables).
+_GOOGLESQL_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "DECIMAL": "NUMERIC"}
+
+
+class UnknownTable(ValueError):
+    """No table, or no version of it, is declared under that name."""
+
+
+class RowRefused(ValueError):
+    """A row does not fit the declared table (E1); the text names the column, the value and what the column takes."""
+
+    def __init__(self, column: str, value: object, problem: str) -> None:
+        super().__init__(f"column {column}: {problem}")
+        self.column = column
+        self.value = value
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `type` in GoogleSQL's names (STRING, INT64, FLOAT64, BOOL, NUMERIC, DATE, TIMESTAMP, JSON),
+    `mode` REQUIRED, NULLABLE or REPEATED; `precision` and `scale` for a bounded NUMERIC."""
+
+    name: str
+    type: str
+    mode: str = "NULLABLE"
+    precision: int | None = None
+    scale: int | None = None
+    description: str = ""
+
+    @property
+    def sql_type(self) -> str:
+        """The type as GoogleSQL writes it, e.g. `NUMERIC(5, 1)`, `ARRAY<STRING>`."""
+        bounded = self.type if self.precision is None else f"{self.type}({self.precision}, {self.scale or 0})"
+        return f"ARRAY<{bounded}>" if self.mode == "REPEATED" else bounded
+
+    def api_repr(self) -> dict[str, str]:
+        """The column as BigQuery's API and `bq` take it."""
+        field = {"name": self.name, "type": self.type, "mode": self.mode, "description": self.description}
+        if self.precision is not None:
+            field |= {"precision": str(self.precision), "scale": str(self.scale or 0)}
+        return field
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """A released version of a table's columns, in order, and the limits on their values."""
+
+    table: str
+    version: int
+    columns: tuple[Column, ...]
+    limits: tuple[Limit, ...] = ()
+    _checks: tuple[tuple[str, bool, Callable[[object], Cell]], ...] = field(init=False, repr=False, compare=False)
+    _names: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        limits = {limit.column: limit for limit in self.limits}
+        checks = tuple((c.name, c.mode == "NULLABLE", _check_of(c, limits.get(c.name))) for c in self.columns)
+        object.__setattr__(self, "_checks", checks)
+        object.__setattr__(self, "_names", frozenset(self.names))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names, in order."""
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        """The column of that name. Raises `KeyError` when there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    def validate_row(self, row: Mapping[str, object]) -> dict[str, Cell]:
+        """Return the row as the table takes it: every declared column, in order, in plain Python values.
+
+        Numpy scalars become plain ones; an absent NULLABLE column is None, an absent REPEATED one is []. A row that
+        was returned is returned unchanged.
+
+        Raises:
+            RowRefused: a column is unknown, missing, null or of the wrong type or range; the first such is named.
+        """
+        if not row.keys() <= self._names:
+            self._refuse_unknown(row)
+        fitted: dict[str, Cell] = {}
+        name, value = "", None
+        get = row.get
+        try:
+            for name, is_nullable, check in self._checks:
+                value = get(name)
+                if value is not None:
+                    fitted[name] = check(value)
+                elif is_nullable:
+                    fitted[name] = None
+                else:
+                    fitted[name] = self._fit_null(name, row)
+        except Unfit as unfit:
+            raise RowRefused(name, value, f"{_shown(value)} does not fit; it takes {unfit}") from None
+        return fitted
+
+    def _fit_null(self, name: str, row: Mapping[str, object]) -> Cell:
+        column = self.column(name)
+        if column.mode == "REPEATED" and name not in row:
+            return []
+        if column.mode == "REPEATED":
+            raise RowRefused(name, None, f"None does not fit; it takes {column.sql_type}, [] where there is nothing")
+        is_there = "None does not fit" if name in row else "is missing"
+        raise RowRefused(
+            name, None, f"{is_there}; {self.table} v{self.version} requires it, it takes {column.sql_type}"
+        )
+
+    def _refuse_unknown(self, row: Mapping[str, object]) -> None:
+        name = min(row.keys() - self._names)
+        here = f"{self.table} v{self.version}"
+        raise RowRefused(
+            name, row[name], f"{here} has no such column; leave {_shown(row[name])} out or declare the column"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How live columns differ from the declared ones."""
+
+    missing_in_live: tuple[Column, ...] = ()
+    """Declared NULLABLE or REPEATED columns that the live table lacks: one additive ALTER mends them."""
+    undeclared: tuple[Column, ...] = ()
+    """Live columns that no declaration knows."""
+    clashes: tuple[str, ...] = ()
+    """One sentence for each column whose type, mode or precision differs, and each missing REQUIRED one."""
+
+    @property
+    def is_none(self) -> bool:
+        """Whether live and declared agree."""
+        return not (self.missing_in_live or self.undeclared or self.clashes)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """One sentence for everything that no additive change mends; empty when the rest can be mended."""
+        unknown = (f"{c.name} ({c.sql_type}, {c.mode}) is in the live table but not declared" for c in self.undeclared)
+        return (*self.clashes, *unknown)
+
+
+def compare(declared: Iterable[Column], live: Iterable[Column]) -> Drift:
+    """Compare columns by name, whatever their order and descriptions (E4, B2)."""
+    expected = {column.name: column for column in declared}
+    found = {column.name: column for column in live}
+    missing = [column for name, column in expected.items() if name not in found]
+    pairs = ((column, found[name]) for name, column in expected.items() if name in found)
+    lacking = [f"{c.name} is declared {c.sql_type}, REQUIRED, but is missing" for c in missing if c.mode == "REQUIRED"]
+    return Drift(
+        missing_in_live=tuple(column for column in missing if column.mode != "REQUIRED"),
+        undeclared=tuple(column for name, column in found.items() if name not in expected),
+        clashes=(*(_clash(one, other) for one, other in pairs if _shape(one) != _shape(other)), *lacking),
+    )
+
+
+def versions(table: str) -> tuple[int, ...]:
+    """The released versions of a table, oldest first. Raises `UnknownTable`."""
+    if table not in TABLES:
+        raise UnknownTable(f"table {table!r} is not declared; declared are {', '.join(TABLES)}")
+    names = (re.fullmatch(r"v(\d+)\.json", entry.name) for entry in files("schemas").joinpath(table).iterdir())
+    return tuple(sorted(int(name[1]) for name in names if name))
+
+
+def latest_version(table: str) -> int:
+    """The newest released version of a table. Raises `UnknownTable`."""
+    return versions(table)[-1]
+
+
+@functools.cache
+def load(table: str, version: int | None = None) -> TableSchema:
+    """Read a released version, the latest by default, with the limits on its values (`ranges.json` beside it).
+
+    Raises:
+        UnknownTable: there is no such table or version.
+    """
+    released = versions(table)
+    wanted = released[-1] if version is None else version
+    if wanted not in released:
+        known = ", ".join(f"v{number}" for number in released)
+        raise UnknownTable(f"table {table!r} has no version {wanted}; released are {known}")
+    folder = files("schemas").joinpath(table)
+    columns = columns_from_json(json.loads(folder.joinpath(f"v{wanted}.json").read_text(encoding="utf-8")))
+    ranges = folder.joinpath("ranges.json")
+    limits = json.loads(ranges.read_text(encoding="utf-8")) if ranges.is_file() else {}
+    names = {column.name for column in columns}
+    return TableSchema(table, wanted, columns, tuple(_limit(n, of) for n, of in limits.items() if n in names))
+
+
+@functools.cache
+def staging_schema(version: int) -> TableSchema:
+    """A staging table of a predictions version: its columns and limits, and `_delivery`. Raises `UnknownTable`."""
+    predictions = load(PREDICTIONS, version)
+    delivery = Column(DELIVERY_COLUMN, "STRING", "REQUIRED", description="rows that share it are identical copies")
+    return TableSchema("staging", version, (*predictions.columns, delivery), predictions.limits)
+
+
+def staging_columns(version: int) -> tuple[Column, ...]:
+    """The columns of a staging table of a predictions version, in order. Raises `UnknownTable`."""
+    return staging_schema(version).columns
+
+
+def columns_from_json(fields: Sequence[Mapping[str, str]]) -> tuple[Column, ...]:
+    """Read columns in BigQuery's JSON form, as declared here or as its API answers; types get GoogleSQL's names."""
+    return tuple(
+        Column(
+            name=field["name"],
+            type=_GOOGLESQL_NAMES.get(field["type"], field["type"]),
+            mode=field.get("mode") or "NULLABLE",
+            precision=int(field["precision"]) if field.get("precision") else None,
+            scale=int(field["scale"]) if field.get("scale") else None,
+            description=field.get("description") or "",
+        )
+        for field in fields
+    )
+
+
+def _check_of(column: Column, limit: Limit | None) -> Callable[[object], Cell]:
+    check = checker(column.type, column.precision, column.scale, limit)
+    return _check_each(check, column.sql_type) if column.mode == "REPEATED" else check
+
+
+def _check_each(check: Check, sql_type: str) -> Callable[[object], Cell]:
+    def check_elements(value: object) -> list[Cell]:
+        if not isinstance(value, list | tuple):
+            raise Unfit(f"{sql_type} (a list)")
+        return [check(element) for element in value]
+
+    return check_elements
+
+
+def _limit(name: str, of: Mapping[str, Any]) -> Limit:
+    return Limit(name, allowed=tuple(of["allowed"])) if "allowed" in of else Limit(name, of["minimum"], of["maximum"])
+
+
+def _shape(column: Column) -> tuple[str, str]:
+    return column.sql_type, column.mode
+
+
+def _clash(declared: Column, live: Column) -> str:
+    shapes = (f"{column.sql_type}, {column.mode}" for column in (declared, live))
+    return f"{declared.name} is declared {' but live it is '.join(shapes)}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
