@@ -1,0 +1,238 @@
+"""One CSV file, read as text and checked against a declared table, set-wise: decides what a well-formed cell is.
+
+Knows how a file can be broken and where; knows nothing of folders or of what the tables mean. The file is first held
+in a temporary table of text columns, so that only a file with a bad cell pays for finding it.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from schemas.tables import Column, TableSchema
+from shared.errors import InvalidInput
+
+_SHOWN_CHARACTERS = 60
+
+_EXPECTED = {
+    "DATE": "a date such as 2026-01-30",
+    "INT64": "a whole number such as 23",
+    "FLOAT64": "a number such as 0.5238",
+    "BOOL": "1 or 0 (or true or false)",
+    "TIMESTAMP": "a UTC time such as 2026-01-31T00:10:00Z",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A checked file, held as text in the temporary table `raw` of the cursor that read it, in the file's order."""
+
+    name: str
+    raw: str
+    rows: int
+    present: frozenset[str]
+    """Declared columns that the file has."""
+    extra: tuple[str, ...]
+    """Its other columns, which are not read."""
+
+
+def stage(cursor: duckdb.DuckDBPyConnection, *, path: Path, schema: TableSchema, scratch: Path, raw: str) -> StagedFile:
+    """Read and check one file, plain or gzip, into the temporary table `raw`; a repeat replaces that table.
+
+    Header names are compared without case or surrounding spaces. An empty cell is NULL.
+
+    Args:
+        cursor: keeps `raw` for as long as it is open.
+        path: the file.
+        schema: the declared columns.
+        scratch: a folder for the unpacked file.
+        raw: name for the temporary table.
+
+    Raises:
+        InvalidInput: the file cannot be read, or names the file, its column, data row (1-based) and value at fault.
+    """
+    text = _text(path)
+    header = _header(path.name, text)
+    _check_header(path.name, header, schema)
+    unpacked = scratch / f"{raw}.csv"
+    unpacked.write_bytes(text)
+    wanted = [column.name for column in schema.columns if column.name in header]
+    try:
+        cursor.execute(_read_sql(raw, header, wanted), [str(unpacked)])
+    except duckdb.Error as error:
+        raise _unreadable(path.name, text, len(header)) from error
+    checked = [column for column in schema.columns if column.name in wanted]
+    staged = StagedFile(
+        name=path.name,
+        raw=raw,
+        rows=int(_scalar(cursor, f"SELECT COUNT(*) FROM {raw}")),
+        present=frozenset(wanted),
+        extra=tuple(name or "(unnamed)" for name in header if name not in wanted),
+    )
+    _check_cells(cursor, staged, checked, text)
+    return staged
+
+
+def typed_select(staged: StagedFile, columns: Sequence[Column]) -> str:
+    """The SELECT that gives a staged file's rows as typed columns; a column the file lacks is NULL."""
+    cells = (
+        f"{_typed(column)} AS {column.name}" if column.name in staged.present else f"NULL AS {column.name}"
+        for column in columns
+    )
+    return f"SELECT {', '.join(cells)} FROM {staged.raw}"
+
+
+def _text(path: Path) -> bytes:
+    """The file's text, unpacked, in UTF-8 without a byte order mark, lines ending in a single newline."""
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InvalidInput(path.name, f"is not a sound gzip file ({error}); pack it again") from error
+    except OSError as error:
+        raise InvalidInput(
+            path.name, f"cannot be read ({error.strerror}); check the file and its permissions"
+        ) from error
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InvalidInput(path.name, f"line {line} is not UTF-8 text; save the file as UTF-8") from error
+    return content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _header(name: str, text: bytes) -> list[str]:
+    first = text.split(b"\n", 1)[0].decode("utf-8")
+    if not first.strip():
+        raise InvalidInput(name, "has no header; the first line must name the columns, separated by commas")
+    return [cell.strip().lower() for cell in next(csv.reader([first]))]
+
+
+def _check_header(name: str, header: Sequence[str], schema: TableSchema) -> None:
+    for column in schema.columns:
+        if header.count(column.name) > 1:
+            raise InvalidInput(name, f"column {column.name} is there twice; keep one")
+        if column.mode == "REQUIRED" and column.name not in header:
+            raise InvalidInput(name, f"column {column.name} is missing; the file has {_shown(', '.join(header), 200)}")
+
+
+def _read_sql(raw: str, header: Sequence[str], wanted: Sequence[str]) -> str:
+    # The reader's columns are named by position, so that no text of the file enters the statement.
+    read = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(len(header)))
+    kept = ", ".join(f"c{header.index(name)} AS {name}" for name in wanted)
+    return (
+        f"CREATE OR REPLACE TEMP TABLE {raw} AS SELECT {kept} FROM read_csv(?, columns={{{read}}}, header=true, "
+        "auto_detect=false, delim=',', quote='\"', escape='\"', strict_mode=true)"
+    )
+
+
+def _unreadable(name: str, text: bytes, width: int) -> InvalidInput:
+    """Find what the reader stumbled over; only called when it did."""
+    reader = csv.reader(text.decode("utf-8").splitlines(keepends=True), strict=True)
+    row = 0
+    try:
+        next(reader)
+        for cells in reader:
+            row += bool(cells)
+            if cells and len(cells) != width:
+                problem = f"has {len(cells)} values where the header names {width} columns"
+                return InvalidInput(name, f"data row {row} (line {reader.line_num}) {problem}; mend that row")
+    except csv.Error as error:
+        return InvalidInput(name, f"data row {row + 1} (line {reader.line_num}) is not CSV ({error}); mend that row")
+    return InvalidInput(
+        name, "is not CSV as it should be: commas between values, double quotes around values with commas"
+    )
+
+
+def _check_cells(cursor: duckdb.DuckDBPyConnection, staged: StagedFile, columns: Sequence[Column], text: bytes) -> None:
+    first_bad = ", ".join(f"MIN(rowid) FILTER ({_is_bad(column)})" for column in columns)
+    (found,) = cursor.execute(f"SELECT {first_bad} FROM {staged.raw}").fetchall()
+    bad = [(row, column) for row, column in zip(found, columns, strict=True) if row is not None]
+    if not bad:
+        return
+    row, column = min(bad, key=lambda each: int(each[0]))
+    value = _scalar(cursor, f"SELECT {column.name} FROM {staged.raw} WHERE rowid = {row:d}")
+    place = f"data row {row + 1} (line {_line_of(text, row + 1)}), column {column.name}"
+    is_what = "is empty" if value is None else f"is {_shown(repr(value), _SHOWN_CHARACTERS)}"
+    raise InvalidInput(staged.name, f"{place} {is_what}; expected {_expected(column)}")
+
+
+def _is_bad(column: Column) -> str:
+    missing = f"{column.name} IS NULL"
+    malformed = f"({_is_sound(column)}) IS NOT TRUE"
+    return f"{missing} OR {malformed}" if column.mode == "REQUIRED" else f"NOT ({missing}) AND {malformed}"
+
+
+def _is_sound(column: Column) -> str:
+    name = column.name
+    match column.type:
+        case "DATE":
+            return rf"regexp_full_match({name}, '\d{{4}}-\d{{2}}-\d{{2}}') AND {_typed(column)} IS NOT NULL"
+        case "INT64":
+            # A cast alone would round 12.6; comparing accepts 12.0, which spreadsheets write for a column with gaps.
+            return f"{_typed(column)} = TRY_CAST({name} AS DOUBLE)"
+        case "FLOAT64":
+            return f"isfinite({_typed(column)})"
+        case "NUMERIC":
+            return f"{_typed(column)} = TRY_CAST({name} AS DECIMAL(38, 9))"
+        case "BOOL":
+            return f"LOWER({name}) IN ('1', '0', 'true', 'false')"
+        case "TIMESTAMP":
+            return rf"regexp_matches({name}, '^\d{{4}}-\d{{2}}-\d{{2}}[T ]') AND {_typed(column)} IS NOT NULL"
+        case _:
+            return "TRUE"
+
+
+def _typed(column: Column) -> str:
+    name = column.name
+    match column.type:
+        case "DATE":
+            return f"TRY_CAST({name} AS DATE)"
+        case "INT64":
+            return f"TRY_CAST({name} AS BIGINT)"
+        case "FLOAT64":
+            return f"TRY_CAST({name} AS DOUBLE)"
+        case "NUMERIC":
+            return (
+                f"TRY_CAST({name} AS DECIMAL({column.precision or 38}, {column.scale or 0 if column.precision else 9}))"
+            )
+        case "BOOL":
+            return f"LOWER({name}) IN ('1', 'true')"
+        case "TIMESTAMP":
+            return f"TRY_CAST({name} AS TIMESTAMPTZ)"
+        case _:
+            return name
+
+
+def _expected(column: Column) -> str:
+    if column.type == "NUMERIC" and column.precision is not None:
+        digits = column.precision - (column.scale or 0)
+        return f"a number with at most {digits} digits before the point and {column.scale or 0} after it"
+    return _EXPECTED.get(column.type, "a value; the column may not be empty")
+
+
+def _line_of(text: bytes, data_row: int) -> int:
+    """The line on which a data row ends; rows and lines differ where a quoted value spans lines or lines are empty."""
+    reader = csv.reader(text.decode("utf-8").splitlines(keepends=True))
+    next(reader)
+    rows = (cells for cells in reader if cells)
+    for _ in range(data_row):
+        next(rows)
+    return reader.line_num
+
+
+def _scalar(cursor: duckdb.DuckDBPyConnection, sql: str) -> Any:
+    ((cell,),) = cursor.execute(sql).fetchall()
+    return cell
+
+
+def _shown(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}..."
