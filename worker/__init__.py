@@ -1,0 +1,1 @@
+"""The worker: predicts one player per request and stages the rows."""

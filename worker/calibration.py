@@ -16,7 +16,7 @@ class Recommendation(StrEnum):
 
     OVER = "OVER"
     UNDER = "UNDER"
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105 - a recommendation, no password
     NO_LINE = "NO_LINE"
 
 

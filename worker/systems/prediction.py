@@ -38,6 +38,7 @@ class SystemPrediction:
 
     @property
     def is_stand_in(self) -> bool:
+        """Whether a simpler number stands in for the system's own."""
         return self.error_code is not None
 
 

@@ -11,7 +11,7 @@ from worker.systems.prediction import StandInCode, SystemPrediction, mean
 SYSTEM_ID = "season_average"
 
 
-def predict(request: PredictionRequest, earlier: Mapping[str, SystemPrediction], /) -> SystemPrediction:
+def predict(request: PredictionRequest, _earlier: Mapping[str, SystemPrediction], /) -> SystemPrediction:
     """Divide the season's points by its games, exactly.
 
     Before the player's first game of the season, the mean of his recent games (of earlier seasons) stands in.

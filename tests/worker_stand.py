@@ -1,0 +1,104 @@
+"""A worker with its real edge over a real embedded warehouse and an in-memory topic, and a way to push at it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from schemas import names
+from schemas.messages import OUTCOME, Failed, Predicted, PredictionRequest, Skipped
+from schemas.tables import Row
+from shared.adapters.duckdb import DuckdbWarehouse
+from tests.memory_publisher import MemoryPublisher
+from tests.requests_factory import BATCH_ID, PLANNED_AT
+from worker.app import create_app
+from worker.service import Worker
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+MESSAGE_ID = "13579"
+
+
+@dataclass
+class Stand:
+    """What a test pushes at and looks into; `now` is what the worker's clock says."""
+
+    warehouse: DuckdbWarehouse
+    outcomes: MemoryPublisher
+    client: FlaskClient
+    schema_version: int
+    now: datetime
+
+    def push(self, request: PredictionRequest, *, attempt: int = 1) -> TestResponse:
+        """Push a request as Pub/Sub does."""
+        attributes = {
+            "batch_id": request.batch_id,
+            "player_lookup": request.player_lookup,
+            "traceparent": TRACEPARENT,
+        }
+        return self.push_data(request.model_dump_json().encode(), attributes, attempt=attempt)
+
+    def push_data(self, data: bytes, attributes: dict[str, str] | None = None, *, attempt: int = 1) -> TestResponse:
+        """Push any bytes in a sound envelope."""
+        message = {
+            "data": base64.b64encode(data).decode(),
+            "messageId": MESSAGE_ID,
+            "publishTime": "2026-01-30T15:00:01Z",
+            "attributes": attributes or {},
+        }
+        return self.push_body({"message": message, "subscription": "requests", "deliveryAttempt": attempt})
+
+    def push_body(self, body: dict[str, Any] | bytes) -> TestResponse:
+        """Push any body."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.client.post("/predict", data=raw, content_type="application/json")
+
+    def published(self) -> list[Predicted | Skipped | Failed]:
+        """Every outcome the coordinator would hear of."""
+        return [OUTCOME.validate_json(message.data) for message in self.outcomes.messages]
+
+    def staged(self) -> list[Row]:
+        """Every staged row of the factory's batch, copies included; none when there is no table."""
+        table = names.staging_table(BATCH_ID, self.schema_version)
+        if self.warehouse.columns(table) is None:
+            return []
+        return self.warehouse.query(f"SELECT * FROM `{table}` ORDER BY prediction_id")
+
+
+@contextmanager
+def a_stand(
+    folder: Path, *, revision: str = "worker-00001", schema_version: int = 2, name: str = "warehouse"
+) -> Iterator[Stand]:
+    """Stand a worker up in a folder; no staging table is there yet."""
+    warehouse, outcomes = DuckdbWarehouse(folder / f"{name}.duckdb"), MemoryPublisher()
+    try:
+        with another_worker(warehouse, outcomes, revision=revision, schema_version=schema_version) as stand:
+            yield stand
+    finally:
+        warehouse.close()
+
+
+@contextmanager
+def another_worker(
+    warehouse: DuckdbWarehouse, outcomes: MemoryPublisher, *, revision: str, schema_version: int = 2
+) -> Iterator[Stand]:
+    """Stand another process's worker up over the same warehouse and topic."""
+    stand: Stand
+    worker = Worker(
+        warehouse=warehouse,
+        outcomes=outcomes,
+        revision=revision,
+        schema_version=schema_version,
+        clock=lambda: stand.now,
+    )
+    client = create_app(worker, revision=revision).test_client()
+    stand = Stand(warehouse, outcomes, client, schema_version, now=PLANNED_AT)
+    yield stand
