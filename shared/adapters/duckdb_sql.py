@@ -136,9 +136,13 @@ def _rewrite(tree: exp.Expression, types: Mapping[str, str]) -> None:
         elif isinstance(node, exp.In):
             mended = _in_parameter(node)
         else:
-            mended = _MENDS[type(node)](node)
+            mended = _MENDS.get(type(node), _as_it_is)(node)
         if mended is not node:
             node.replace(mended)
+
+
+def _as_it_is(node: exp.Expression) -> exp.Expression:
+    return node
 
 
 def _typed_parameter(node: exp.Parameter, types: Mapping[str, str]) -> exp.Expression:
