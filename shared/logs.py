@@ -24,6 +24,8 @@ from typing import TextIO
 import google.cloud.logging_v2
 from google.cloud.logging_v2.handlers import StructuredLogHandler
 
+from shared.errors import InvalidInput
+
 _log = logging.getLogger(__name__)
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -79,12 +81,27 @@ def configure(
 
 def stream_check() -> StreamCheck:
     """Tell, for `/ready`, whether this process's logs are configured and how many lines were written and lost."""
-    root = logging.getLogger()
-    handler = next((handler for handler in root.handlers if isinstance(handler, _JsonLines)), None)
-    level = logging.getLevelName(root.level)
+    handler = _installed()
+    level = logging.getLevelName(logging.getLogger().level)
     if handler is None:
         return StreamCheck(configured=False, level=level, written=0, lost=0)
     return StreamCheck(configured=True, level=level, written=handler.written, lost=handler.lost)
+
+
+def configured_handler() -> logging.Handler:
+    """Return the handler that `configure` installed, for a server that wants to be given its handlers.
+
+    Raises:
+        InvalidInput: `configure` has not been called.
+    """
+    handler = _installed()
+    if handler is None:
+        raise InvalidInput("logs", "are not configured; call shared.logs.configure first")
+    return handler
+
+
+def _installed() -> _JsonLines | None:
+    return next((handler for handler in logging.getLogger().handlers if isinstance(handler, _JsonLines)), None)
 
 
 # --- context --------------------------------------------------------------------------------------------------

@@ -180,7 +180,8 @@ def read(kind: type[Settings], environ: Mapping[str, str]) -> Settings:
     try:
         settings = kind.model_validate(given)
     except ValidationError as error:
-        raise _refusal(_problems_of(error, kind) + problems) from error
+        # Without the cause: its text repeats every value and says nothing more, and all of it would be logged.
+        raise _refusal(_problems_of(error, kind) + problems) from None
     if problems:
         raise _refusal(problems)
     return settings
