@@ -15,7 +15,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from importlib.resources import files
-from itertools import pairwise
 
 from pydantic import ValidationError
 
@@ -34,7 +33,6 @@ class PlannedPlayer:
     """One row of a batch's frozen plan; `request_json` is all of the request that the plan knows."""
 
     player_lookup: str
-    universal_player_id: str | None
     request_json: str
 
 
@@ -106,13 +104,22 @@ def plan_parameters(
     }
 
 
-def read_statement(batch_id: str) -> str:
-    """Write the query for a frozen plan's rows, in no particular order.
+def names_statement(batch_id: str) -> str:
+    """Write the query for who a frozen plan expects, in no particular order; read by `read_names`.
 
     Raises:
         ValueError: `batch_id` has not a batch id's form.
     """
-    return f"SELECT player_lookup, universal_player_id, planned_at, request FROM `{plan_table(batch_id)}`"
+    return f"SELECT player_lookup, universal_player_id, planned_at FROM `{plan_table(batch_id)}`"
+
+
+def requests_statement(batch_id: str) -> str:
+    """Write the query for the frozen requests of `@players` (an array of names); read by `read_plan`.
+
+    Raises:
+        ValueError: `batch_id` has not a batch id's form.
+    """
+    return f"SELECT player_lookup, request FROM `{plan_table(batch_id)}` WHERE player_lookup IN UNNEST(@players)"
 
 
 def check_query() -> str:
@@ -146,34 +153,44 @@ def read_check(rows: Sequence[Row]) -> tuple[InputFinding, ...]:
     return findings
 
 
-def read_plan(rows: Sequence[Row]) -> tuple[PlannedPlayer, ...]:
-    """Read a frozen plan's rows: each player once, sorted by `player_lookup` in code-point order.
+def read_names(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Read who a plan expects: each name once, in code-point order.
 
     Raises:
         InvalidInput: a player has no name, two players share one, or the ledger cannot hold one.
     """
-    players = sorted((_planned(row) for row in rows), key=lambda player: player.player_lookup)
-    for one, other in pairwise(players):
-        if one.player_lookup == other.player_lookup:
-            ids = " and ".join(sorted(str(player.universal_player_id) for player in (one, other)))
+    ids: dict[str, str] = {}
+    for row in rows:
+        name, player_id = row["player_lookup"], str(row["universal_player_id"])
+        if not isinstance(name, str) or not name:
+            raise InvalidInput("player_lookup", f"player {player_id} has no name; fill player_lookup or player_name")
+        if name in ids:
+            both = " and ".join(sorted((ids[name], player_id)))
             raise InvalidInput(
                 "player_lookup",
-                f"players {ids} are both called {one.player_lookup!r}; give them distinct values in a player_lookup column",
+                f"players {both} are both called {name!r}; give them distinct values in a player_lookup column",
             )
-    for player in players:
-        check_field_path(("predicted", player.player_lookup, "0123456789abcdef", "schema_version"))
-    return tuple(players)
+        check_field_path(("predicted", name, "0123456789abcdef", "schema_version"))
+        ids[name] = player_id
+    return tuple(sorted(ids))
 
 
-def _planned(row: Row) -> PlannedPlayer:
-    name, player_id = row["player_lookup"], row["universal_player_id"]
-    if not isinstance(name, str) or not name:
-        raise InvalidInput("player_lookup", f"player {player_id} has no name; fill player_lookup or player_name")
-    return PlannedPlayer(
-        player_lookup=name,
-        universal_player_id=None if player_id is None else str(player_id),
-        request_json=_text(row, "request"),
-    )
+def frozen_at(rows: Sequence[Row], *, otherwise: datetime) -> datetime:
+    """Read when a plan was frozen, from the rows that `read_names` reads; a plan of nobody does not say.
+
+    Raises:
+        InvalidInput: the plan says something else than a time.
+    """
+    stamp = rows[0]["planned_at"] if rows else otherwise
+    if not isinstance(stamp, datetime):
+        raise InvalidInput("planned_at", f"the plan's answer holds {stamp!r} where a time belongs")
+    return stamp
+
+
+def read_plan(rows: Sequence[Row]) -> tuple[PlannedPlayer, ...]:
+    """Read frozen requests, sorted by `player_lookup`."""
+    players = (PlannedPlayer(_text(row, "player_lookup"), _text(row, "request")) for row in rows)
+    return tuple(sorted(players, key=lambda player: player.player_lookup))
 
 
 def _text(row: Row, column: str) -> str:

@@ -18,13 +18,15 @@ from coordinator.planning import (
     PlannedPlayer,
     check_query,
     cut_shards,
+    names_statement,
     plan_parameters,
     plan_statement,
     read_check,
+    read_names,
     read_plan,
-    read_statement,
     request_bytes,
     request_of,
+    requests_statement,
     shard_of,
 )
 from schemas.messages import PredictionRequest
@@ -37,13 +39,13 @@ LATE_UNTIL = PLANNED_AT + timedelta(days=8)
 
 
 def a_plan_row(player_lookup: str | None = "nikola-jokić", **overrides: str | None) -> Row:
-    return {"player_lookup": player_lookup, "universal_player_id": "203999", "request": "{}", **overrides}
+    return {"player_lookup": player_lookup, "universal_player_id": "203999", **overrides}
 
 
 def a_planned_player(request: PredictionRequest | None = None, **changes: object) -> PlannedPlayer:
     """A player whose plan says what `request` says, less what only the batch knows."""
     fields = json.loads((request or a_request()).model_dump_json(exclude={"batch_id", "planned_at", "late_until"}))
-    return PlannedPlayer("nikola-jokić", "203999", json.dumps(fields | changes))
+    return PlannedPlayer("nikola-jokić", json.dumps(fields | changes))
 
 
 # --- the statement --------------------------------------------------------------------------------------------
@@ -58,9 +60,14 @@ def test_the_plan_is_frozen_in_the_batchs_own_table_that_ends_itself() -> None:
 
 
 def test_every_text_is_one_bigquery_statement() -> None:
-    texts = (plan_statement(BATCH_ID, expires_at=EXPIRES_AT), read_statement(BATCH_ID), check_query())
+    texts = (
+        plan_statement(BATCH_ID, expires_at=EXPIRES_AT),
+        names_statement(BATCH_ID),
+        requests_statement(BATCH_ID),
+        check_query(),
+    )
 
-    assert [len(sqlglot.parse(text, read="bigquery")) for text in texts] == [1, 1, 1]
+    assert [len(sqlglot.parse(text, read="bigquery")) for text in texts] == [1, 1, 1, 1]
 
 
 def test_the_statement_uses_exactly_the_parameters_it_is_given() -> None:
@@ -77,6 +84,10 @@ def test_the_statement_uses_exactly_the_parameters_it_is_given() -> None:
 def test_an_id_of_another_form_never_reaches_the_text(text: str) -> None:
     with pytest.raises(ValueError, match="not a batch id"):
         plan_statement(text, expires_at=EXPIRES_AT)
+    with pytest.raises(ValueError, match="not a batch id"):
+        names_statement(text)
+    with pytest.raises(ValueError, match="not a batch id"):
+        requests_statement(text)
 
 
 @pytest.mark.parametrize(("roster_games", "recent_games", "named"), [(0, 25, "roster_games"), (10, 0, "recent_games")])
@@ -101,46 +112,48 @@ def test_findings_are_returned_to_be_logged() -> None:
 
 
 def test_teams_scheduled_twice_are_refused_by_name() -> None:
-    rows: list[Row] = [
-        {"problem": "team_scheduled_twice", "name": team, "row_count": 2} for team in ("OKC", "HOU")
-    ]
+    rows: list[Row] = [{"problem": "team_scheduled_twice", "name": team, "row_count": 2} for team in ("OKC", "HOU")]
 
-    with pytest.raises(InvalidInput, match="^scheduled_games: HOU, OKC would play more than one game.* keep one row"):
+    with pytest.raises(InvalidInput, match=r"^scheduled_games: HOU, OKC would play more than one game.* keep one row"):
         read_check(rows)
 
 
 # --- the frozen plan ------------------------------------------------------------------------------------------
 
 
-def test_players_are_sorted_by_code_point_whatever_order_the_warehouse_gave() -> None:
+def test_names_are_sorted_by_code_point_whatever_order_the_warehouse_gave() -> None:
     names = ["zach-lavine", "nikola-jović", "nikola-jokić", "Émile", "o.g.-anunoby", "de'aaron-fox"]
 
-    players = read_plan([a_plan_row(name) for name in names])
-
-    assert [player.player_lookup for player in players] == sorted(names)
+    assert read_names([a_plan_row(name) for name in names]) == tuple(sorted(names))
 
 
 def test_two_players_of_one_name_are_refused_with_both_ids_and_the_remedy() -> None:
     rows = [a_plan_row("jalen-williams", universal_player_id=player_id) for player_id in ("2", "1")]
 
     with pytest.raises(InvalidInput, match=r"players 1 and 2 are both called 'jalen-williams'.*player_lookup column"):
-        read_plan(rows)
+        read_names(rows)
 
 
 @pytest.mark.parametrize("name", [None, ""])
 def test_a_player_without_a_name_is_refused_with_his_id(name: str | None) -> None:
     with pytest.raises(InvalidInput, match="player 203999 has no name; fill player_lookup or player_name"):
-        read_plan([a_plan_row(name)])
+        read_names([a_plan_row(name)])
 
 
 @pytest.mark.parametrize("name", ["__proto__", "x" * 1_500])
 def test_a_name_that_the_ledger_cannot_hold_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match="field path"):
-        read_plan([a_plan_row(name)])
+        read_names([a_plan_row(name)])
 
 
 def test_nobody_expected_is_a_plan_of_nobody() -> None:
-    assert read_plan([]) == ()
+    assert read_names([]) == ()
+
+
+def test_frozen_requests_come_back_in_the_order_of_names() -> None:
+    rows: list[Row] = [{"player_lookup": name, "request": f'"{name}"'} for name in ("b", "a")]
+
+    assert read_plan(rows) == (PlannedPlayer("a", '"a"'), PlannedPlayer("b", '"b"'))
 
 
 # --- requests -------------------------------------------------------------------------------------------------
