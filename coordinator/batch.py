@@ -1,0 +1,278 @@
+"""A batch as the ledger keeps it: its document's fields as one frozen value, and the way there and back.
+
+Knows the layout of `batches/{batch_id}` and `dates/{game_date}`; must never learn how documents are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Literal, cast
+
+from coordinator.lifecycle import LIVE, Status
+from schemas import names
+from schemas.messages import RowCounts
+from shared.errors import InvalidInput
+from shared.ports import Document, Path, Value
+
+KEEP_DOCUMENTS = timedelta(days=180)
+"""How long the ledger of a batch is kept; Firestore's TTL policy acts on `expires_at`."""
+
+Fields = Mapping[str, Value]
+
+
+def batch_path(batch_id: str) -> Path:
+    """Where a batch is kept."""
+    return ("batches", batch_id)
+
+
+def shards_path(batch_id: str) -> Path:
+    """Where a batch's shards are kept."""
+    return ("batches", batch_id, "shards")
+
+
+def shard_path(batch_id: str, number: int) -> Path:
+    """Where one shard is kept."""
+    return (*shards_path(batch_id), str(number))
+
+
+def date_path(game_date: date) -> Path:
+    """Where what all batches of a game date share is kept."""
+    return ("dates", game_date.isoformat())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a batch tolerates; fixed when it is planned. Shares are of the expected players, 0 to 1."""
+
+    deadline_minutes: int = 180
+    republish_after_minutes: int = 15
+    max_republishes: int = 5
+    tolerated_failed_share: float = 0.05
+    tolerated_silent_share: float = 0.05
+    max_retired_share: float = 0.5
+    """Share of the date's active rows that a consolidation may retire without a person's word (B9)."""
+    max_merge_attempts: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("tolerated_failed_share", "tolerated_silent_share", "max_retired_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidInput(f"policy.{name}", f"{getattr(self, name)} is not a share; give a number from 0 to 1")
+        for name in ("deadline_minutes", "max_merge_attempts"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"policy.{name}", f"{getattr(self, name)} is too small; give 1 or more")
+        for name in ("republish_after_minutes", "max_republishes"):
+            if getattr(self, name) < 0:
+                raise InvalidInput(f"policy.{name}", f"{getattr(self, name)} is negative; give 0 or more")
+
+    @property
+    def republish_after(self) -> timedelta:
+        """Silence after which a request is published again."""
+        return timedelta(minutes=self.republish_after_minutes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """One numbered MERGE of a batch; recorded under the lease before its job is submitted (A16)."""
+
+    number: int
+    job_id: str
+    state: Literal["submitted", "done", "failed"]
+    counts: RowCounts
+    error: str | None = None
+
+    def fields(self) -> Fields:
+        """The entry under `merges.{number}`."""
+        return {"job_id": self.job_id, "state": self.state, "counts": self.counts.model_dump(), "error": self.error}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One run for one game date. `shard_starts` holds each shard's first player, in order."""
+
+    batch_id: str
+    game_date: date
+    planned_at: datetime
+    deadline_at: datetime
+    late_until: datetime
+    schema_version: int
+    shard_starts: tuple[str, ...]
+    expected_count: int
+    policy: Policy = Policy()
+    kind: Literal["root", "redrive"] = "root"
+    parent: str | None = None
+    status: Status = Status.PLANNED
+    settled_shards: frozenset[int] = frozenset()
+    merges: tuple[Merge, ...] = ()
+    result: Fields | None = None
+    notified: str | None = None
+    overtaken_by: str | None = None
+    """The newer root that merged before this batch's late rows could; they never will."""
+    late_refusal: str | None = None
+    """Why a later round of an ended batch was refused."""
+    revision: str = ""
+    version: str = field(default="", compare=False)
+
+    @property
+    def path(self) -> Path:
+        """Where the batch is kept."""
+        return batch_path(self.batch_id)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the batch may still change what the date is waiting for."""
+        return self.status in LIVE
+
+    @property
+    def state(self) -> str:
+        """The status as people and downstream see it: EMPTY for a COMPLETE of nobody."""
+        return "EMPTY" if self.status is Status.COMPLETE and self.expected_count == 0 else self.status.value
+
+    @property
+    def last_merge(self) -> Merge | None:
+        """The MERGE that was recorded last."""
+        return self.merges[-1] if self.merges else None
+
+    @property
+    def merged_rows(self) -> RowCounts:
+        """What all finished MERGEs of the batch did together; what is staged and was neither inserted nor updated is
+        unchanged."""
+        done = [merge.counts for merge in self.merges if merge.state == "done"]
+        staged = done[-1].staged if done else 0
+        inserted, updated = sum(c.inserted for c in done), sum(c.updated for c in done)
+        superseded = sum(c.superseded for c in done)
+        unchanged = max(0, staged - inserted - updated)
+        return RowCounts(staged=staged, inserted=inserted, updated=updated, unchanged=unchanged, superseded=superseded)
+
+    @property
+    def event_id(self) -> str:
+        """The id of the news of the batch's present end state."""
+        done = [merge.number for merge in self.merges if merge.state == "done"]
+        return names.event_id(self.batch_id, self.state, done[-1] if done else 0)
+
+    def fields(self) -> Fields:
+        """The document that creates the batch."""
+        return {
+            "game_date": self.game_date.isoformat(),
+            "planned_at": self.planned_at,
+            "deadline_at": self.deadline_at,
+            "late_until": self.late_until,
+            "expires_at": self.planned_at + KEEP_DOCUMENTS,
+            "schema_version": self.schema_version,
+            "shard_starts": list(self.shard_starts),
+            "shard_count": len(self.shard_starts),
+            "expected_count": self.expected_count,
+            "policy": asdict(self.policy),
+            "kind": self.kind,
+            "parent": self.parent,
+            "status": self.status.value,
+            "settled_shards": {},
+            "merges": {},
+            "result": None,
+            "notified": None,
+            "overtaken_by": None,
+            "late_refusal": None,
+            "revision": self.revision,
+        }
+
+
+def read_batch(document: Document) -> Batch:
+    """Return the batch that a document holds."""
+    raw = cast("Mapping[str, Any]", document.fields)
+    return Batch(
+        batch_id=document.path[-1],
+        game_date=date.fromisoformat(raw["game_date"]),
+        planned_at=raw["planned_at"],
+        deadline_at=raw["deadline_at"],
+        late_until=raw["late_until"],
+        schema_version=raw["schema_version"],
+        shard_starts=tuple(raw["shard_starts"]),
+        expected_count=raw["expected_count"],
+        policy=Policy(**raw["policy"]),
+        kind=raw["kind"],
+        parent=raw["parent"],
+        status=Status(raw["status"]),
+        settled_shards=frozenset(int(number) for number in raw["settled_shards"]),
+        merges=tuple(_read_merge(number, raw["merges"][number]) for number in sorted(raw["merges"], key=int)),
+        result=raw["result"],
+        notified=raw["notified"],
+        overtaken_by=raw["overtaken_by"],
+        late_refusal=raw["late_refusal"],
+        revision=raw["revision"],
+        version=document.version,
+    )
+
+
+def _read_merge(number: str, raw: Mapping[str, Any]) -> Merge:
+    counts = RowCounts.model_validate(raw["counts"])
+    return Merge(number=int(number), job_id=raw["job_id"], state=raw["state"], counts=counts, error=raw["error"])
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMark:
+    """A batch and its place in the date's one order of time."""
+
+    batch_id: str
+    planned_at: datetime
+
+    def fields(self) -> Fields:
+        """The map that stands in the date document."""
+        return {"batch_id": self.batch_id, "planned_at": self.planned_at}
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who may consolidate for a game date, until when. `merge_no` is the MERGE that was recorded for submission
+    and not yet seen to end."""
+
+    epoch: int = 0
+    holder: str | None = None
+    batch_id: str | None = None
+    merge_no: int | None = None
+    expires_at: datetime | None = None
+
+    def is_held(self, now: datetime) -> bool:
+        """Whether somebody else has to keep away."""
+        return self.holder is not None and self.expires_at is not None and now < self.expires_at
+
+    def taken_by(self, holder: str, batch_id: str, *, until: datetime) -> Lease:
+        """The next holder's lease: a new epoch, so that nothing the former holder writes counts any more. A MERGE of the
+        same batch that may be in flight stays known."""
+        in_flight = self.merge_no if batch_id == self.batch_id else None
+        return Lease(epoch=self.epoch + 1, holder=holder, batch_id=batch_id, merge_no=in_flight, expires_at=until)
+
+    def released(self) -> Lease:
+        """Free for anyone; a MERGE that was submitted and not seen to end stays known."""
+        return replace(self, holder=None, expires_at=None)
+
+    def fields(self) -> Fields:
+        """The map that stands in the date document."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DateRecord:
+    """What all batches of one game date share: `dates/{game_date}`."""
+
+    newest: BatchMark
+    merged: BatchMark | None = None
+    lease: Lease = Lease()
+    version: str = field(default="", compare=False)
+
+    def overtakes(self, batch: Batch) -> BatchMark | None:
+        """The newer root that has merged, if there is one: after it an older batch never merges."""
+        if self.merged is not None and self.merged.planned_at > batch.planned_at:
+            return self.merged
+        return None
+
+
+def read_date(document: Document) -> DateRecord:
+    """Return what a date document holds."""
+    raw = cast("Mapping[str, Any]", document.fields)
+    return DateRecord(
+        newest=BatchMark(**raw["newest"]),
+        merged=BatchMark(**raw["merged"]) if raw.get("merged") else None,
+        lease=Lease(**raw["lease"]) if raw.get("lease") else Lease(),
+        version=document.version,
+    )

@@ -1,0 +1,227 @@
+"""The completion ledger's rules: what an outcome writes, and what a set of shards says.
+
+The ledger is a map that only grows. An outcome is one entry under (kind, player, answer), where the answer is the
+delivery, reason or code that it names; so outcomes commute, repeat harmlessly and need no transaction, and two
+revisions that answer for one player leave two entries instead of overwriting each other. Everything else is derived
+here from the named sets: nothing is ever counted up (A7). Must never learn how documents are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, assert_never, cast
+
+from coordinator.batch import Policy
+from coordinator.lifecycle import Event
+from schemas.messages import Failed, PlayerCounts, Predicted, Skipped
+from shared.ports import Document, FieldPath, Value
+
+AnyOutcome = Predicted | Skipped | Failed
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Delivery:
+    """The rows that count for a predicted player."""
+
+    schema_version: int
+    delivery: str
+    table: str
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One part of a batch's expected players with all that was said of them.
+
+    `predicted`, `skipped` and `failed` hold every answer of a player, `merged` the delivery that the predictions
+    table holds. Entries of players that are not expected are left out.
+    """
+
+    number: int
+    expected: frozenset[str]
+    predicted: Mapping[str, tuple[Delivery, ...]]
+    skipped: Mapping[str, tuple[str, ...]]
+    failed: Mapping[str, tuple[str, ...]]
+    merged: Mapping[str, str]
+    published_at: datetime | None
+    publishes: int
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """Expected players without any outcome."""
+        return self.expected - self.predicted.keys() - self.skipped.keys() - self.failed.keys()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every expected player has an outcome."""
+        return not self.silent
+
+    @property
+    def late(self) -> frozenset[str]:
+        """Predicted players whose rows are not yet in the predictions table."""
+        return frozenset(player for player in self.predicted if self.merged.get(player) is None)
+
+
+def new_shard(players: Iterable[str], *, batch_id: str, expires_at: datetime) -> Mapping[str, Value]:
+    """The document of a shard before anything is published."""
+    return {
+        "batch_id": batch_id,
+        "expected": dict.fromkeys(players, True),
+        "predicted": {},
+        "skipped": {},
+        "failed": {},
+        "merged": {},
+        "published_at": None,
+        "publishes": 0,
+        "expires_at": expires_at,
+    }
+
+
+def read_shard(document: Document) -> Shard:
+    """Return what a shard document says of its expected players."""
+    raw = cast("Mapping[str, Any]", document.fields)
+    expected = frozenset(raw["expected"])
+    return Shard(
+        number=int(document.path[-1]),
+        expected=expected,
+        predicted={
+            player: tuple(sorted(_read_delivery(name, entry) for name, entry in answers.items()))
+            for player, answers in raw["predicted"].items()
+            if player in expected
+        },
+        skipped={player: tuple(sorted(answers)) for player, answers in raw["skipped"].items() if player in expected},
+        failed={player: tuple(sorted(answers)) for player, answers in raw["failed"].items() if player in expected},
+        merged=raw["merged"],
+        published_at=raw["published_at"],
+        publishes=raw["publishes"],
+    )
+
+
+def _read_delivery(name: str, raw: Mapping[str, Any]) -> Delivery:
+    return Delivery(raw["schema_version"], name, raw["table"], raw["rows"], raw["digest"])
+
+
+def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
+    """Return the one field path that an outcome sets, and its value; `at` is for people, no rule reads it."""
+    player, worker = outcome.player_lookup, outcome.worker_revision
+    match outcome:
+        case Predicted():
+            entry = outcome.model_dump(include={"table", "schema_version", "rows", "digest"})
+            return ("predicted", player, outcome.delivery), {**entry, "at": at, "worker": worker}
+        case Skipped():
+            return ("skipped", player, outcome.reason.value), {"at": at, "worker": worker}
+        case Failed():
+            return ("failed", player, outcome.code.value), {"at": at, "worker": worker, "detail": outcome.detail[:500]}
+        case _:
+            assert_never(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One reading of a whole ledger: what a consolidation goes by, whatever is recorded meanwhile.
+
+    A player stands where his best answer is: predicted before skipped before failed before silent.
+    """
+
+    predicted: Mapping[str, Delivery]
+    skipped: Mapping[str, str]
+    failed: Mapping[str, str]
+    silent: frozenset[str]
+    late: frozenset[str]
+    answered_twice: frozenset[str]
+    """Players predicted by more than one delivery, of which one counts."""
+    shard_of: Mapping[str, int]
+    """The shard of each late player."""
+
+    @property
+    def players(self) -> PlayerCounts:
+        """How many stand where."""
+        predicted, skipped, failed, silent = map(len, (self.predicted, self.skipped, self.failed, self.silent))
+        expected = predicted + skipped + failed + silent
+        return PlayerCounts(expected=expected, predicted=predicted, skipped=skipped, failed=failed, silent=silent)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Failed and silent players: the batch does not speak for them."""
+        return tuple(sorted(self.failed.keys() | self.silent))
+
+    @property
+    def spoken_for(self) -> tuple[str, ...]:
+        """Players about whom the batch has something to say."""
+        return tuple(sorted(self.predicted.keys() | self.skipped.keys()))
+
+    @property
+    def deliveries(self) -> tuple[str, ...]:
+        """The deliveries whose rows count."""
+        return tuple(sorted(delivery.delivery for delivery in self.predicted.values()))
+
+    @property
+    def rows(self) -> int:
+        """Distinct staged rows that count."""
+        return sum(delivery.rows for delivery in self.predicted.values())
+
+
+def take_snapshot(shards: Iterable[Shard]) -> Snapshot:
+    """Derive how every expected player stands."""
+    predicted: dict[str, Delivery] = {}
+    skipped: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    silent: set[str] = set()
+    late: dict[str, int] = {}
+    twice: set[str] = set()
+    for shard in shards:
+        predicted |= {
+            player: _counting(answers, shard.merged.get(player)) for player, answers in shard.predicted.items()
+        }
+        twice |= {player for player, answers in shard.predicted.items() if len(answers) > 1}
+        skipped |= {player: answers[0] for player, answers in shard.skipped.items() if player not in shard.predicted}
+        better = shard.predicted.keys() | shard.skipped.keys()
+        failed |= {player: answers[0] for player, answers in shard.failed.items() if player not in better}
+        silent |= shard.silent
+        late |= dict.fromkeys(shard.late, shard.number)
+    return Snapshot(predicted, skipped, failed, frozenset(silent), frozenset(late), frozenset(twice), late)
+
+
+def _counting(answers: tuple[Delivery, ...], merged: str | None) -> Delivery:
+    """Of several deliveries for a player the merged one counts; else the highest schema version's, then the greatest id:
+    the same choice in whatever order they came."""
+    return next((answer for answer in answers if answer.delivery == merged), answers[-1])
+
+
+class Waiting(StrEnum):
+    """Why a batch is not consolidated now."""
+
+    FOR_OUTCOMES = "for_outcomes"
+
+
+@dataclass(frozen=True, slots=True)
+class TooManyMissing:
+    """The batch cannot be consolidated within its policy."""
+
+    reason: str
+
+
+def decide(
+    players: PlayerCounts, policy: Policy, *, past_deadline: bool, forced: bool
+) -> Event | TooManyMissing | Waiting:
+    """Decide how a batch would end from one snapshot: the event of a verified MERGE, a refusal, or to wait.
+
+    Silent players hold a batch open until its deadline; failed ones never do. `forced` is a person's word for
+    consolidating what there is.
+    """
+    whole = players.failed == players.silent == 0
+    if forced or whole:
+        return Event.MERGED_WHOLE if whole else Event.MERGED_IN_PART
+    if players.silent and not past_deadline:
+        return Waiting.FOR_OUTCOMES
+    for kind, count, share in (
+        ("failed", players.failed, policy.tolerated_failed_share),
+        ("silent", players.silent, policy.tolerated_silent_share),
+    ):
+        if count > share * players.expected:
+            return TooManyMissing(f"{count} of {players.expected} players are {kind}; the policy tolerates {share:.1%}")
+    return Event.MERGED_IN_PART

@@ -1,0 +1,271 @@
+"""The consolidation's SQL texts and what their answers mean: built from the declared columns, by name, as pure functions.
+
+The counting query and the MERGE share one source, so what is counted is what is done (B19), and the check after a
+MERGE is the same counting query again: everything staged is there and nothing is left to do. Must never learn how SQL
+is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from coordinator.ledger import Delivery, Snapshot
+from schemas import names
+from schemas.messages import RowCounts
+from schemas.tables import Column, Row
+from shared.errors import VerificationRefused
+from shared.ports import Parameters
+
+KEPT_ON_UPDATE = "created_at"
+COUNTED_ON_UPDATE = "prediction_version"
+KEY = ("game_date", "prediction_id")
+NEVER = "TIMESTAMP '1970-01-01 00:00:00+00'"
+
+
+@dataclass(frozen=True, slots=True)
+class StagingTable:
+    """One staging table of the batch and the declared columns that it really has."""
+
+    name: str
+    live: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consolidation:
+    """Everything that the texts depend on; the players and deliveries are parameters and not part of the text."""
+
+    game_date: date
+    planned_at: datetime
+    batch_id: str
+    kind: Literal["root", "redrive"]
+    columns: tuple[Column, ...]
+    """The target's declared columns, in order."""
+    staging: tuple[StagingTable, ...]
+    snapshot: Snapshot
+
+    @property
+    def date_literal(self) -> str:
+        """The game date as the texts write it, so that partitions are pruned (B8)."""
+        return f"DATE '{self.game_date.isoformat()}'"
+
+    @property
+    def parameters(self) -> Parameters:
+        """A root speaks for the whole date except its missing players, a redrive only for its own."""
+        named = self.snapshot.missing if self.kind == "root" else self.snapshot.spoken_for
+        return {
+            "deliveries": self.snapshot.deliveries,
+            "planned_at": self.planned_at,
+            "batch_id": self.batch_id,
+            "players": named,
+        }
+
+
+def staging_check(job: Consolidation) -> str:
+    """One row per staged delivery: its distinct ids, their digest (as `names.digest`), and its foreign rows."""
+    return f"""\
+SELECT
+  `_delivery`,
+  `_table`,
+  COUNT(DISTINCT `prediction_id`) AS `distinct_rows`,
+  TO_HEX(MD5(STRING_AGG(DISTINCT `prediction_id`, ',' ORDER BY `prediction_id`))) AS `digest`,
+  COUNTIF(`game_date` != {job.date_literal}) AS `of_another_date`,
+  COUNTIF(`updated_at` IS NULL OR `updated_at` != @planned_at) AS `of_another_batch`
+FROM (
+{
+        _indent(
+            _union(
+                f"SELECT `_delivery`, '{table.name}' AS `_table`, `prediction_id`, `game_date`, `updated_at` "
+                f"FROM `{table.name}` WHERE `_delivery` IN UNNEST(@deliveries)"
+                for table in job.staging
+            )
+        )
+    }
+)
+GROUP BY `_delivery`, `_table`"""
+
+
+def staging_check_parameters(job: Consolidation) -> Parameters:
+    """What `staging_check` needs."""
+    return {"deliveries": job.snapshot.deliveries, "planned_at": job.planned_at}
+
+
+def judge_staging(found: Sequence[Row], expected: Mapping[str, Delivery]) -> None:
+    """Compare what is staged with what the ledger says of each player.
+
+    Raises:
+        VerificationRefused: a delivery is absent or incomplete, holds other ids, or rows of another date or batch;
+            names players and figures.
+    """
+    staged = {(row["_delivery"], row["_table"]): row for row in found}
+    problems = []
+    for player, delivery in sorted(expected.items()):
+        row = staged.get((delivery.delivery, delivery.table))
+        if row is None:
+            problems.append(f"{player}: no rows of delivery {delivery.delivery} in {delivery.table}")
+        elif row["of_another_date"]:
+            problems.append(f"{player}: {row['of_another_date']} rows of another game date")
+        elif row["of_another_batch"]:
+            problems.append(f"{player}: {row['of_another_batch']} rows not stamped with this batch's planned_at")
+        elif row["distinct_rows"] != delivery.rows:
+            problems.append(f"{player}: {row['distinct_rows']} distinct rows staged, {delivery.rows} in the ledger")
+        elif row["digest"] != delivery.digest:
+            problems.append(f"{player}: the staged prediction ids are not the ledger's")
+    if problems:
+        more = f" (and {len(problems) - 5} more players)" if len(problems) > 5 else ""
+        raise VerificationRefused("staging does not hold what the ledger says: " + "; ".join(problems[:5]) + more)
+
+
+def count(job: Consolidation) -> str:
+    """What the MERGE would do, from the MERGE's own source: one row of counts."""
+    return f"""\
+SELECT
+  COUNTIF(NOT S.`retire`) AS `staged`,
+  COUNT(DISTINCT IF(S.`retire`, NULL, S.`prediction_id`)) AS `distinct_ids`,
+  COUNTIF(NOT S.`retire` AND T.`prediction_id` IS NULL) AS `inserted`,
+  COUNTIF(NOT S.`retire` AND T.`prediction_id` IS NOT NULL AND {_NEWER}) AS `updated`,
+  COUNTIF(NOT S.`retire` AND T.`prediction_id` IS NOT NULL AND NOT {_NEWER}) AS `unchanged`,
+  COUNTIF(S.`retire`) AS `superseded`,
+  (SELECT COUNT(*) FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` = {job.date_literal} AND `is_active`) AS `active`
+FROM (
+{_indent(source(job))}
+) AS S
+LEFT JOIN (
+  SELECT `prediction_id`, `updated_at` FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` = {job.date_literal}
+) AS T ON T.`prediction_id` = S.`prediction_id`"""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An answer of the counting query; `active` rows of the date stood in the target."""
+
+    rows: RowCounts
+    distinct_ids: int
+    active: int
+
+
+def read_count(found: Sequence[Row]) -> Counted:
+    """Read the counting query's one row."""
+    row = {name: int(str(value)) for name, value in found[0].items()}
+    return Counted(RowCounts.model_validate(row), row["distinct_ids"], row["active"])
+
+
+def judge_count(counted: Counted, snapshot: Snapshot, *, max_retired_share: float, confirmed: bool) -> float | None:
+    """Check the counts before a MERGE.
+
+    Returns:
+        None when the MERGE may run; else the share of the date's active rows that it would retire, which is above the
+        policy's and not confirmed (B9).
+
+    Raises:
+        VerificationRefused: the rows that the MERGE would read are not the ledger's, or two deliveries hold one id.
+    """
+    rows = counted.rows
+    if counted.distinct_ids != rows.staged:
+        raise VerificationRefused(
+            f"{rows.staged - counted.distinct_ids} prediction ids are staged by more than one delivery; "
+            "one source row per prediction is allowed"
+        )
+    if rows.staged != snapshot.rows or rows.staged != rows.inserted + rows.updated + rows.unchanged:
+        raise VerificationRefused(
+            f"{rows.staged} distinct rows staged, {snapshot.rows} in the ledger, "
+            f"{rows.inserted} + {rows.updated} + {rows.unchanged} to insert, update and leave"
+        )
+    share = rows.superseded / counted.active if counted.active else 0.0
+    return share if share > max_retired_share and not confirmed else None
+
+
+def judge_result(counted: Counted, snapshot: Snapshot) -> None:
+    """Check the state after a MERGE: every staged id is in the target, none older than staged, nobody's older row left.
+
+    Raises:
+        VerificationRefused: one of these does not hold.
+    """
+    rows = counted.rows
+    if rows.staged != snapshot.rows or rows.inserted or rows.updated or rows.superseded:
+        raise VerificationRefused(
+            f"after the MERGE {rows.inserted} staged rows are not in the predictions table, {rows.updated} are older "
+            f"there, {rows.superseded} older rows are still active; {rows.staged} of {snapshot.rows} rows are staged"
+        )
+
+
+def merge(job: Consolidation) -> str:
+    """The one atomic statement, every column named on both sides (B1, B2, B6, B7). A second run changes nothing."""
+    replaced = [
+        f"    `{column.name}` = S.`{column.name}`"
+        for column in job.columns
+        if column.name not in (*KEY, KEPT_ON_UPDATE, COUNTED_ON_UPDATE)
+    ]
+    replaced.append(f"    `{COUNTED_ON_UPDATE}` = T.`{COUNTED_ON_UPDATE}` + 1")
+    updates = ",\n".join(replaced)
+    listed = ",\n    ".join(f"`{column.name}`" for column in job.columns)
+    values = ",\n    ".join(f"S.`{column.name}`" for column in job.columns)
+    return f"""\
+MERGE INTO `{names.PREDICTIONS_TABLE}` AS T
+USING (
+{_indent(source(job))}
+) AS S
+ON T.`game_date` = {job.date_literal} AND T.`prediction_id` = S.`prediction_id`
+WHEN MATCHED AND S.`retire` THEN
+  UPDATE SET
+    `is_active` = FALSE,
+    `superseded_by` = @batch_id
+WHEN MATCHED AND NOT S.`retire` AND {_NEWER} THEN
+  UPDATE SET
+{updates}
+WHEN NOT MATCHED AND NOT S.`retire` THEN
+  INSERT (
+    {listed}
+  )
+  VALUES (
+    {values}
+  )"""
+
+
+_NEWER = f"S.`updated_at` > COALESCE(T.`updated_at`, {NEVER})"
+
+
+def source(job: Consolidation) -> str:
+    """The rows that count, copies removed, and the older active rows that the batch retires."""
+    columns = ", ".join(f"`{column.name}`" for column in job.columns)
+    spoken_for = "NOT IN" if job.kind == "root" else "IN"
+    return f"""\
+SELECT FALSE AS `retire`, {columns}
+FROM (
+{_indent(_union(_staged(job, table) for table in job.staging))}
+)
+WHERE TRUE
+QUALIFY ROW_NUMBER() OVER (PARTITION BY `prediction_id`, `_delivery` ORDER BY `updated_at`) = 1
+UNION ALL
+SELECT TRUE AS `retire`, {columns}
+FROM `{names.PREDICTIONS_TABLE}`
+WHERE `game_date` = {job.date_literal}
+  AND `is_active`
+  AND COALESCE(`updated_at`, {NEVER}) < @planned_at
+  AND `player_lookup` {spoken_for} UNNEST(@players)
+  AND `prediction_id` NOT IN (
+{_indent(_union(f"SELECT `prediction_id` FROM `{table.name}` WHERE `_delivery` IN UNNEST(@deliveries)" for table in job.staging), 4)}
+  )"""
+
+
+def _staged(job: Consolidation, table: StagingTable) -> str:
+    cells = ", ".join(
+        f"`{column.name}`" if column.name in table.live else f"{_absent(column)} AS `{column.name}`"
+        for column in job.columns
+    )
+    return f"SELECT {cells}, `_delivery` FROM `{table.name}` WHERE `_delivery` IN UNNEST(@deliveries)"
+
+
+def _absent(column: Column) -> str:
+    """What stands for a column that a version lacks: a typed NULL; a REPEATED column is empty, never null."""
+    return f"CAST([] AS {column.sql_type})" if column.mode == "REPEATED" else f"CAST(NULL AS {column.sql_type})"
+
+
+def _union(selects: Iterable[str]) -> str:
+    return "\nUNION ALL\n".join(selects)
+
+
+def _indent(text: str, by: int = 2) -> str:
+    return "\n".join(" " * by + line for line in text.splitlines())

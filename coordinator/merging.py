@@ -1,0 +1,213 @@
+"""Run a batch's next numbered MERGE: verify before, count, record, submit, wait, verify after.
+
+The job id is (batch, merge_no). It is recorded before it is submitted, so whoever comes next finds the job absent,
+running, done or failed and goes on from there; no id ever runs twice (A16).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import takewhile
+
+from coordinator import merge
+from coordinator.batch import Batch, Merge
+from coordinator.ledger import Snapshot
+from schemas import names, tables
+from shared.errors import ConfirmationNeeded, QueryRefused, SchemaClash, TableMissing, Unavailable, VerificationRefused
+from shared.ports import Job, JobState, Parameters, Warehouse
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merger:
+    """The work between a snapshot and a verified predictions table.
+
+    Args:
+        record: writes a numbered MERGE to the ledger, conditional on the lease.
+        renew: renews the lease; called while a job is pending.
+        patience: how long to wait for one job before giving up for now.
+    """
+
+    warehouse: Warehouse
+    record: Callable[[Merge], None]
+    renew: Callable[[], None]
+    patience: timedelta
+    renew_every: timedelta
+    max_bytes: int
+
+    def run(self, batch: Batch, snapshot: Snapshot, *, confirmed: bool) -> None:
+        """Bring the snapshot's rows into the predictions table and verify that they are there.
+
+        A MERGE that an earlier holder submitted is waited for and, when the table then holds the snapshot, taken as
+        this one. Running this again after it succeeded changes nothing in the table.
+
+        Raises:
+            VerificationRefused, SchemaClash, QueryRefused, TableMissing: a person has to look; nothing was dropped.
+            ConfirmationNeeded: more rows would be retired than the policy allows and `confirmed` is false.
+            LeaseLost, Unavailable: try again later.
+        """
+        job = self._describe(batch, snapshot)
+        self._check_staging(job)
+        number = self._settle_former(batch, job)
+        if number is None:
+            return
+        counted = self._count(job)
+        share = merge.judge_count(
+            counted, snapshot, max_retired_share=batch.policy.max_retired_share, confirmed=confirmed
+        )
+        if share is not None:
+            raise ConfirmationNeeded(
+                f"the MERGE would retire {counted.rows.superseded} of {counted.active} active rows of the date "
+                f"({share:.0%}; the policy allows {batch.policy.max_retired_share:.0%}); "
+                f'confirm with POST /batches/{batch.batch_id}/consolidate and {{"force": true}}'
+            )
+        self._check_cost(job)
+        numbered = Merge(
+            number=number,
+            job_id=names.merge_job_id(batch.batch_id, number),
+            state="submitted",
+            counts=counted.rows,
+        )
+        self.record(numbered)
+        self.warehouse.submit(merge.merge(job), job.parameters, job_id=numbered.job_id)
+        self._await_and_verify(job, numbered)
+
+    def _settle_former(self, batch: Batch, job: merge.Consolidation) -> int | None:
+        """Deal with the MERGE that was last recorded: return the number to run now, or None when its job turns out to
+        have brought the whole snapshot into the table."""
+        former = batch.last_merge
+        if former is None:
+            return 1
+        if former.state == "submitted":
+            found = self._wait(former)
+            if found.state is JobState.ABSENT:
+                return former.number
+            if found.state is JobState.FAILED:
+                former = replace(former, state="failed", error=found.error)
+                self.record(former)
+            else:
+                self.record(replace(former, state="done"))
+                if former.counts.staged == job.snapshot.rows and self._holds(job):
+                    return None
+        if former.state == "failed":
+            self._check_attempts((*batch.merges[:-1], former), allowed=batch.policy.max_merge_attempts)
+        return former.number + 1
+
+    def _check_attempts(self, merges: tuple[Merge, ...], *, allowed: int) -> None:
+        """Stop after as many failed jobs in a row as the policy allows.
+
+        Raises:
+            VerificationRefused: with the warehouse's own last words.
+        """
+        in_a_row = len(list(takewhile(lambda numbered: numbered.state == "failed", reversed(merges))))
+        if in_a_row >= allowed:
+            last = merges[-1]
+            raise VerificationRefused(f"{in_a_row} MERGE jobs failed in a row; job {last.job_id} says: {last.error}")
+
+    def _await_and_verify(self, job: merge.Consolidation, numbered: Merge) -> None:
+        found = self._wait(numbered, submitted=True)
+        if found.state is JobState.FAILED:
+            self.record(replace(numbered, state="failed", error=found.error))
+            raise Unavailable(f"MERGE job {numbered.job_id} failed and will be tried again: {found.error}")
+        self.record(replace(numbered, state="done"))
+        merge.judge_result(self._count(job), job.snapshot)
+
+    def _wait(self, numbered: Merge, *, submitted: bool = False) -> Job:
+        """Wait for a job to end, renewing the lease; an absent one is returned as such unless we just submitted it (a
+        look right after a submission may miss it).
+
+        Raises:
+            Unavailable: it has not ended within `patience`.
+        """
+        waited = timedelta(0)
+        while waited < self.patience:
+            found = self.warehouse.job(numbered.job_id, wait=self.renew_every)
+            if found.state in (JobState.DONE, JobState.FAILED) or (found.state is JobState.ABSENT and not submitted):
+                return found
+            waited += self.renew_every
+            self.renew()
+        raise Unavailable(f"MERGE job {numbered.job_id} has not ended after {waited}")
+
+    def _holds(self, job: merge.Consolidation) -> bool:
+        try:
+            merge.judge_result(self._count(job), job.snapshot)
+        except VerificationRefused:
+            return False
+        return True
+
+    def _count(self, job: merge.Consolidation) -> merge.Counted:
+        return merge.read_count(self.warehouse.query(merge.count(job), _without_batch_id(job)))
+
+    def _check_staging(self, job: merge.Consolidation) -> None:
+        found = self.warehouse.query(merge.staging_check(job), merge.staging_check_parameters(job))
+        merge.judge_staging(found, job.snapshot.predicted)
+
+    def _check_cost(self, job: merge.Consolidation) -> None:
+        cost = self.warehouse.estimate(merge.merge(job), job.parameters)
+        if cost > self.max_bytes:
+            raise QueryRefused(
+                f"the MERGE would read {cost:,} bytes; TIPOFF_MAX_BYTES_PER_QUERY allows {self.max_bytes:,}"
+            )
+
+    # --- columns ---
+
+    def _describe(self, batch: Batch, snapshot: Snapshot) -> merge.Consolidation:
+        versions = {delivery.schema_version for delivery in snapshot.predicted.values()} | {batch.schema_version}
+        target = tables.load(names.PREDICTIONS_TABLE).columns
+        self._mend_target(target)
+        return merge.Consolidation(
+            game_date=batch.game_date,
+            planned_at=batch.planned_at,
+            batch_id=batch.batch_id,
+            kind=batch.kind,
+            columns=target,
+            staging=tuple(self._staging(batch.batch_id, version) for version in sorted(versions)),
+            snapshot=snapshot,
+        )
+
+    def _mend_target(self, declared: tuple[tables.Column, ...]) -> None:
+        """Compare the predictions table with its declaration and add what it lacks (B1, E4)."""
+        drift = tables.compare(declared, self._live(names.PREDICTIONS_TABLE))
+        if drift.missing_in_live and not drift.clashes:
+            self.warehouse.add_columns(names.PREDICTIONS_TABLE, drift.missing_in_live)
+            drift = tables.compare(declared, self._live(names.PREDICTIONS_TABLE))
+        if drift.clashes or drift.missing_in_live:
+            lacking = tuple(f"{column.name} is missing" for column in drift.missing_in_live)
+            raise SchemaClash(_differs(names.PREDICTIONS_TABLE, (*drift.clashes, *lacking)))
+        if drift.undeclared:
+            log.warning(
+                "predictions table has undeclared columns; they are left alone",
+                extra={"json_fields": {"columns": [column.name for column in drift.undeclared]}},
+            )
+
+    def _staging(self, batch_id: str, version: int) -> merge.StagingTable:
+        if version not in tables.versions(names.PREDICTIONS_TABLE):
+            known = max(tables.versions(names.PREDICTIONS_TABLE))
+            raise SchemaClash(
+                f"rows were staged in schema version {version}; this coordinator knows versions up to {known}: "
+                "deploy a coordinator of the workers' revision, then consolidate again"
+            )
+        name = names.staging_table(batch_id, version)
+        declared, live = tables.staging_columns(version), self._live(name)
+        drift = tables.compare(declared, live)
+        if drift.refusals:
+            raise SchemaClash(_differs(name, drift.refusals))
+        return merge.StagingTable(name, frozenset(column.name for column in live))
+
+    def _live(self, table: str) -> tuple[tables.Column, ...]:
+        live = self.warehouse.columns(table)
+        if live is None:
+            raise TableMissing(f"there is no table `{table}`")
+        return live
+
+
+def _without_batch_id(job: merge.Consolidation) -> Parameters:
+    return {name: value for name, value in job.parameters.items() if name != "batch_id"}
+
+
+def _differs(table: str, refusals: tuple[str, ...]) -> str:
+    return f"`{table}` differs from its declaration: {'; '.join(refusals)}"

@@ -1,0 +1,150 @@
+"""Record outcomes and close batches: the use cases behind `/complete` and the close step that `/start` and the sweep share.
+
+Closing is decided by reading the set after writing to it, so whoever writes last sees everything; a crash anywhere is
+finished by a redelivery or the sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from coordinator import planning
+from coordinator.batch import Batch, shard_path
+from coordinator.consolidation import Consolidator, Report
+from coordinator.leases import get_batch
+from coordinator.ledger import AnyOutcome, Shard, entry_of, read_shard
+from coordinator.lifecycle import Status
+from schemas import names
+from schemas.messages import OUTCOME, Failed, FailureCode, Predicted
+from shared.errors import DocumentMissing, MalformedMessage, UnknownBatch
+from shared.ports import DocumentStore, Update
+
+log = logging.getLogger(__name__)
+
+
+def read_outcome(data: bytes) -> AnyOutcome:
+    """Read an outcome message.
+
+    Raises:
+        MalformedMessage: it is none; names the first field that is wrong.
+    """
+    try:
+        outcome = OUTCOME.validate_json(data)
+        names.check_batch_id(outcome.batch_id)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "message"
+        raise MalformedMessage(f"not an outcome: {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise MalformedMessage(f"not an outcome: batch_id: {error}") from error
+    if isinstance(outcome, Predicted) and outcome.table != names.staging_table(
+        outcome.batch_id, outcome.schema_version
+    ):
+        raise MalformedMessage(f"not an outcome: table: {outcome.table!r} is no staging table of {outcome.batch_id}")
+    return outcome
+
+
+def unreadable(attributes: Mapping[str, str], *, reason: str) -> Failed:
+    """The outcome to record for a message that is none: failed, for the player that its attributes name.
+
+    Raises:
+        MalformedMessage: they name no batch and player.
+    """
+    try:
+        batch_id = names.check_batch_id(attributes.get("batch_id", ""))
+    except ValueError as error:
+        raise MalformedMessage(f"attribute batch_id: {error}") from error
+    player = attributes.get("player_lookup", "")
+    if not player:
+        raise MalformedMessage("attribute player_lookup: missing; there is nobody to record it for")
+    return Failed(
+        batch_id=batch_id,
+        player_lookup=player,
+        worker_revision="unknown",
+        code=FailureCode.BAD_REQUEST,
+        detail=f"unreadable outcome: {reason}",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """The use cases, over their ports."""
+
+    documents: DocumentStore
+    consolidator: Consolidator
+    clock: Callable[[], datetime]
+
+    def record_outcome(self, outcome: AnyOutcome) -> Report | None:
+        """Record an outcome, then close the batch if it was the last one awaited, or came late.
+
+        A repeat writes the same entry again and changes nothing. After `late_until` the outcome is recorded as
+        `failed(expired)`, since its rows may be gone (A19).
+
+        Returns:
+            What a consolidation in this call came to; None when there was none.
+
+        Raises:
+            UnknownBatch: nothing to record it in.
+            MalformedMessage: the batch does not expect that player.
+            Transient: not recorded, or not consolidated; the redelivery goes on.
+        """
+        batch = get_batch(self.documents, outcome.batch_id)
+        now = self.clock()
+        if now > batch.late_until:
+            outcome = _expired(outcome)
+        number = planning.shard_of(outcome.player_lookup, batch.shard_starts)
+        path, entry = entry_of(outcome, at=now)
+        try:
+            self.documents.commit([Update(shard_path(batch.batch_id, number), {path: entry})])
+        except DocumentMissing as error:
+            raise UnknownBatch(f"batch {batch.batch_id} has no shard {number}") from error
+        shard = self._read_shard(batch.batch_id, number)
+        if outcome.player_lookup not in shard.expected:
+            raise MalformedMessage(f"batch {batch.batch_id} does not expect player {outcome.player_lookup!r}")
+        log.info(
+            "outcome recorded",
+            extra={"json_fields": {"batch_id": batch.batch_id, "player": outcome.player_lookup, "kind": path[0]}},
+        )
+        return self.close(batch.batch_id, shard)
+
+    def close(self, batch_id: str, *shards: Shard) -> Report | None:
+        """Mark the shards that are settled, and consolidate when the batch is, or when late rows are there.
+
+        Args:
+            shards: shards as read after the last write that the caller knows of.
+        """
+        batch = get_batch(self.documents, batch_id)
+        settled = {shard.number for shard in shards if shard.is_settled}
+        if marks := settled - batch.settled_shards:
+            self.documents.commit([Update(batch.path, {("settled_shards", str(n)): True for n in sorted(marks)})])
+            batch = get_batch(self.documents, batch_id)
+        if batch.status is Status.RUNNING:
+            is_due = len(batch.settled_shards) == len(batch.shard_starts)
+        else:
+            is_due = self._may_take_late_rows(batch) and any(shard.late for shard in shards)
+        return self.consolidator.consolidate(batch_id) if is_due else None
+
+    def _may_take_late_rows(self, batch: Batch) -> bool:
+        """Whether an ended batch still merges what comes; a CONSOLIDATING one's holder looks again by itself."""
+        return not batch.is_live and batch.status is not Status.CANCELLED
+
+    def _read_shard(self, batch_id: str, number: int) -> Shard:
+        document = self.documents.get(shard_path(batch_id, number))
+        if document is None:
+            raise UnknownBatch(f"batch {batch_id} has no shard {number}")
+        return read_shard(document)
+
+
+def _expired(outcome: AnyOutcome) -> Failed:
+    return Failed(
+        batch_id=outcome.batch_id,
+        player_lookup=outcome.player_lookup,
+        worker_revision=outcome.worker_revision,
+        code=FailureCode.EXPIRED,
+        detail=f"a {outcome.outcome} outcome came after the batch's late_until",
+    )

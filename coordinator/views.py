@@ -1,0 +1,163 @@
+"""What operators are shown of batches: derived from the ledger at the moment of asking, by any instance (A17)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from coordinator.batch import Batch, read_batch, shards_path
+from coordinator.leases import get_batch
+from coordinator.ledger import Shard, read_shard, take_snapshot
+from schemas.messages import PlayerCounts, RowCounts
+from shared.ports import Document, DocumentStore, Where
+
+
+class BatchSummary(BaseModel):
+    """One line of `/batches`."""
+
+    batch_id: str
+    game_date: date
+    state: str
+    kind: str
+    parent: str | None
+    planned_at: datetime
+    deadline_at: datetime
+    late_until: datetime
+    schema_version: int
+    expected: int
+    reason: str
+    rows: RowCounts
+    revision: str
+
+
+class MergeView(BaseModel):
+    """One numbered MERGE."""
+
+    merge_no: int
+    job_id: str
+    state: str
+    counts: RowCounts
+    error: str | None
+
+
+class ShardView(BaseModel):
+    """Progress of one shard."""
+
+    shard: int
+    expected: int
+    predicted: int
+    skipped: int
+    failed: int
+    silent: int
+    published_at: datetime | None
+    publishes: int
+
+
+class BatchView(BatchSummary):
+    """The whole of `/batches/{id}`: counts from the named sets, and the names of everybody who is not predicted."""
+
+    players: PlayerCounts
+    silent: list[str]
+    failed: dict[str, str]
+    skipped: dict[str, str]
+    late: list[str]
+    """Predicted players whose rows are not in the predictions table (yet)."""
+    answered_twice: list[str]
+    overtaken_by: str | None
+    late_refusal: str | None
+    shards: list[ShardView]
+    merges: list[MergeView]
+    last_outcome_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Reading only."""
+
+    documents: DocumentStore
+
+    def batches(self, *, game_date: date | None = None, limit: int = 50) -> list[BatchSummary]:
+        """Summaries of batches, newest plan first, of one date or of all."""
+        where = [Where("game_date", "==", game_date.isoformat())] if game_date else [Where("planned_at", ">=", _EVER)]
+        found = [
+            read_batch(document)
+            for document in self.documents.query(("batches",), where, limit=None if game_date else limit)
+        ]
+        newest_first = sorted(found, key=lambda batch: batch.planned_at, reverse=True)
+        return [BatchSummary.model_validate(_summary(batch)) for batch in newest_first[:limit]]
+
+    def batch(self, batch_id: str) -> BatchView:
+        """Everything about one batch. Raises `UnknownBatch`."""
+        batch = get_batch(self.documents, batch_id)
+        documents = self.documents.query(shards_path(batch_id))
+        shards = sorted((read_shard(document) for document in documents), key=lambda shard: shard.number)
+        snapshot = take_snapshot(shards)
+        return BatchView.model_validate(
+            _summary(batch)
+            | {
+                "players": snapshot.players,
+                "silent": sorted(snapshot.silent),
+                "failed": snapshot.failed,
+                "skipped": snapshot.skipped,
+                "late": sorted(snapshot.late),
+                "answered_twice": sorted(snapshot.answered_twice),
+                "overtaken_by": batch.overtaken_by,
+                "late_refusal": batch.late_refusal,
+                "shards": [_shard(shard) for shard in shards],
+                "merges": [_merge(batch, number) for number in range(len(batch.merges))],
+                "last_outcome_at": max((at for document in documents for at in _outcome_times(document)), default=None),
+                "finished_at": (batch.result or {}).get("at"),
+            }
+        )
+
+
+_EVER = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+
+
+def _summary(batch: Batch) -> dict[str, object]:
+    return {
+        "batch_id": batch.batch_id,
+        "game_date": batch.game_date,
+        "state": batch.state,
+        "kind": batch.kind,
+        "parent": batch.parent,
+        "planned_at": batch.planned_at,
+        "deadline_at": batch.deadline_at,
+        "late_until": batch.late_until,
+        "schema_version": batch.schema_version,
+        "expected": batch.expected_count,
+        "reason": str((batch.result or {}).get("reason") or ""),
+        "rows": batch.merged_rows,
+        "revision": batch.revision,
+    }
+
+
+def _merge(batch: Batch, index: int) -> dict[str, object]:
+    merge = batch.merges[index]
+    return {
+        "merge_no": merge.number,
+        "job_id": merge.job_id,
+        "state": merge.state,
+        "counts": merge.counts,
+        "error": merge.error,
+    }
+
+
+def _shard(shard: Shard) -> dict[str, object]:
+    players = take_snapshot([shard]).players
+    return players.model_dump() | {
+        "shard": shard.number,
+        "published_at": shard.published_at,
+        "publishes": shard.publishes,
+    }
+
+
+def _outcome_times(document: Document) -> list[datetime]:
+    raw = cast("Mapping[str, Any]", document.fields)
+    kinds = (raw["predicted"], raw["skipped"], raw["failed"])
+    return [answer["at"] for kind in kinds for answers in kind.values() for answer in answers.values()]
