@@ -56,7 +56,7 @@ _trace: ContextVar[_Trace] = ContextVar("tipoff_trace")
 
 
 def configure(
-    *, service: str, revision: str, project: str | None, level: int = logging.INFO, stream: TextIO | None = None
+    *, service: str, revision: str, project: str | None, level: int | str = logging.INFO, stream: TextIO | None = None
 ) -> None:
     """Send every line of this process to `stream` (standard output) as JSON, labelled with service and revision.
 
