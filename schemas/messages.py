@@ -15,9 +15,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 
 class Message(BaseModel):
-    """Base of all messages: frozen, unknown fields ignored."""
+    """Base of all messages: frozen, unknown fields ignored, no NaN or infinity (JSON has none)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 # --- request: coordinator → worker ----------------------------------------------------------------------------
