@@ -184,7 +184,10 @@ def _limited(check: Check, limit: Limit) -> Check:
         return text
 
     def check_range(value: object) -> Scalar:
-        number = check(value)
+        try:
+            number = check(value)
+        except Unfit as unfit:
+            raise Unfit(f"{unfit}; {limit.words}") from None
         if not isinstance(number, _NUMBERS) or not low <= number <= high:
             raise Unfit(limit.words)
         return number

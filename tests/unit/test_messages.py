@@ -138,7 +138,7 @@ FINISHED = {
     "rows": {"staged": 5, "inserted": 5, "updated": 0, "unchanged": 0, "superseded": 0},
     "coordinator_revision": "r1",
 }
-REQUEST = {
+REQUEST: dict[str, Any] = {
     "batch_id": "b",
     "game_date": "2026-01-30",
     "planned_at": "2026-01-30T15:00:00Z",
@@ -289,7 +289,7 @@ def test_a_message_cannot_be_changed() -> None:
     line = Line(points_line=Decimal("24.5"))
 
     with pytest.raises(ValidationError, match="frozen"):
-        line.points_line = Decimal(25)  # type: ignore[misc]  # the attempt is the test
+        line.points_line = Decimal(25)
 
 
 # --- exported schemas -----------------------------------------------------------------------------------------
