@@ -307,9 +307,3 @@ def test_an_access_line_has_the_severity_of_its_status_its_request_and_its_trace
         "latency": "0.250000s",
         "protocol": "HTTP/1.1",
     }
-
-
-def test_a_process_whose_first_line_fails_writes_nothing_about_the_logging_library(stream: io.StringIO) -> None:
-    log.error("first")
-
-    assert [line["message"] for line in lines(stream)] == ["first"]
