@@ -98,9 +98,17 @@ def test_a_line_knows_of_a_trade_before_any_game() -> None:
     assert (game.game_id, game.team, game.opponent, game.is_home) == ("LAL@DAL", "LAL", "DAL", False)
 
 
+def test_a_line_knows_of_a_trade_to_the_opponent_of_the_date() -> None:
+    game = League(lines=[an_offer("1", team="OKC")]).plan()["player-1"].game
+
+    assert (game.team, game.opponent, game.is_home) == ("OKC", "HOU", False)
+
+
 @pytest.mark.parametrize("team", [None, "ROCKETS"])
 def test_a_line_without_a_usable_team_takes_the_teams_of_the_logs(team: str | None) -> None:
-    request = League(lines=[an_offer("1", "12.5", team=team)]).plan()["player-1"]
+    league = League(logs=[a_log("1", days_ago=5), a_log("2")], lines=[an_offer("1", "12.5", team=team)])
+
+    request = league.plan(roster_games=1)["player-1"]
 
     assert (request.game.team, values(request)) == ("HOU", ["12.5"])
 
@@ -251,6 +259,18 @@ def test_every_line_is_a_fallback_where_the_preferred_sportsbook_offered_the_pla
     assert [line.is_fallback for line in plan["player-2"].lines] == [False]
 
 
+def test_of_one_sportsbooks_captures_of_one_value_the_newest_counts() -> None:
+    captures = [(3, 0.51), (1, 0.53), (2, 0.52)]
+    lines = [
+        an_offer("1", captured_at=PLANNED_AT - timedelta(hours=hours), fair_over=fair_over)
+        for hours, fair_over in captures
+    ]
+
+    (line,) = League(lines=[an_offer("1", fair_over=0.5), *lines]).plan()["player-1"].lines
+
+    assert line.fair_over == 0.53
+
+
 def test_the_minutes_to_the_game_are_whole_and_unknown_without_a_capture_time() -> None:
     captured_at = PLANNED_AT + timedelta(seconds=1)
     lines = [an_offer("1", "24.5", captured_at=captured_at), an_offer("1", "25.5")]
@@ -373,11 +393,12 @@ def test_a_second_run_leaves_the_first_plan_be() -> None:
 # --- the check ------------------------------------------------------------------------------------------------
 
 
-def test_sound_inputs_have_no_findings() -> None:
+def test_nothing_is_found_wrong_with_usable_lines_and_reports() -> None:
     lines = [an_offer(), an_offer(None, player_lookup="player-1"), an_offer(team=None), an_offer(team="ROCKETS")]
-    reports = [a_report("1"), a_report(None, player_name="Player 1")]
+    reports = [a_report("1"), a_report(None, player_name="Player 2"), a_report(None, player_name="Player 9")]
+    league = League(logs=[a_log("1"), a_log("2")], lines=[*lines, an_offer("9")], reports=reports)
 
-    assert League(lines=lines, reports=reports).findings() == ()
+    assert {finding.problem for finding in league.findings()} == {InputProblem.LINE_WITHOUT_HISTORY}
 
 
 def test_a_team_scheduled_twice_is_refused() -> None:
@@ -389,8 +410,10 @@ def test_a_team_scheduled_twice_is_refused() -> None:
     ("offer", "problem", "name"),
     [
         (an_offer(None, player_name_book="Al Horford"), InputProblem.VOID_LINE, "Al Horford"),
+        (an_offer(None, player_name_book="Al Horford", game_id=None), InputProblem.VOID_LINE, "Al Horford"),
         (an_offer(None, player_name_book=None), InputProblem.VOID_LINE, "(no name)"),
         (an_offer(game_id="elsewhere"), InputProblem.LINE_OF_NO_GAME, "elsewhere"),
+        (an_offer("9", game_id="elsewhere"), InputProblem.LINE_OF_NO_GAME, "elsewhere"),
         (an_offer(game_id=None), InputProblem.LINE_OF_NO_GAME, "(no game_id)"),
         (an_offer(player_id="7", team="DAL"), InputProblem.LINE_OF_NO_TEAM, "player-7"),
         (an_offer("9"), InputProblem.LINE_WITHOUT_HISTORY, "player-9"),
