@@ -1,0 +1,71 @@
+"""What every test may ask for: the emulators, the document stores on them, and the real data where it is given."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import hypothesis
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import firestore
+
+from shared.adapters.firestore import FirestoreDocuments
+from shared.adapters.sqlite import SqliteDocuments
+from shared.ports import DocumentStore
+from shared.ports import Path as DocumentPath
+from tests import emulators
+from tests.emulators import Emulator
+
+# An emulator's first answers are slow, and both cores may be busy: no deadline per example.
+hypothesis.settings.register_profile("laptop", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=200, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "laptop")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real CSV files that TIPOFF_DATA names; without it the test is skipped, in CI too: it is not ours."""
+    folder = os.environ.get("TIPOFF_DATA")
+    if not folder:
+        pytest.skip("TIPOFF_DATA names no folder of real data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def firestore_emulator() -> Iterator[Emulator]:
+    with emulators.firestore_emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def pubsub_emulator() -> Iterator[Emulator]:
+    with emulators.pubsub_emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def firestore_client(firestore_emulator: Emulator) -> firestore.Client:
+    """A client of the emulator. It is told by the environment, which it reads only while it is made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(firestore_emulator.variable, firestore_emulator.address)
+        return firestore.Client(project="tipoff-test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(params=["sqlite", "firestore"])
+def documents(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DocumentStore]:
+    """Each document store in turn. Firestore's is shared by all tests: use names that no other test uses."""
+    if request.param == "firestore":
+        yield FirestoreDocuments(request.getfixturevalue("firestore_client"))
+        return
+    with closing(SqliteDocuments(tmp_path / "documents.sqlite")) as store:
+        yield store
+
+
+@pytest.fixture
+def batches() -> DocumentPath:
+    """A collection of the test's own."""
+    return (f"batches-{uuid.uuid4().hex}",)
