@@ -149,6 +149,9 @@ def _summary(
     files = [file for table in INPUT_TABLES for file in staged[table]]
     games = _count(cursor, f"{_GAMES} WHERE game_date = ?", game_date)
     warnings = [f"{file.name}: columns not read: {', '.join(file.extra)}" for file in files if file.extra]
+    void_on_date = _count(cursor, f"{_LINES} WHERE player_id IS NULL AND game_date = ?", game_date)
+    if void_on_date:
+        warnings.append(f"{void_on_date} lines on {game_date} have no player_id: void, the player did not play")
     if not games:
         warnings.append(_no_games(cursor, game_date, has_schedule=bool(staged[_GAMES])))
     return InputSummary(
@@ -157,7 +160,7 @@ def _summary(
         games=games,
         games_from=_GAMES if staged[_GAMES] else _LOGS,
         void_lines=_count(cursor, f"{_LINES} WHERE player_id IS NULL"),
-        void_lines_on_date=_count(cursor, f"{_LINES} WHERE player_id IS NULL AND game_date = ?", game_date),
+        void_lines_on_date=void_on_date,
         warnings=tuple(warnings),
     )
 
