@@ -33,7 +33,7 @@ COLUMNS = (
     Column("n", "INT64"),
     Column("share", "FLOAT64"),
     Column("active", "BOOL"),
-    Column("at", "TIMESTAMP"),
+    Column("seen_at", "TIMESTAMP"),
     Column("detail", "JSON"),
     Column("issues", "STRING", "REPEATED"),
 )
@@ -256,7 +256,7 @@ def test_appended_rows_are_visible_and_exact(warehouse: Warehouse) -> None:
         "n": -(2**63),
         "share": 0.1,
         "active": False,
-        "at": NOW,
+        "seen_at": NOW,
         "detail": '{"rest": 0, "weights": [0.5, null]}',
         "issues": ["few games", "no line"],
     }
@@ -282,12 +282,12 @@ def test_columns_that_a_row_lacks_are_null_and_repeated_ones_empty(warehouse: Wa
 
 def test_a_time_in_another_zone_is_the_same_moment(warehouse: Warehouse) -> None:
     eastern = NOW.astimezone(tz=None).fromisoformat("2026-01-30T12:00:00.123456-05:00")
-    made(warehouse, "readings", row(at=eastern))
+    made(warehouse, "readings", row(seen_at=eastern))
 
-    (found,) = warehouse.query("SELECT at FROM `readings`")
+    (found,) = warehouse.query("SELECT seen_at FROM `readings`")
 
-    assert found["at"] == NOW
-    assert str(found["at"]) == "2026-01-30 17:00:00.123456+00:00"
+    assert found["seen_at"] == NOW
+    assert str(found["seen_at"]) == "2026-01-30 17:00:00.123456+00:00"
 
 
 def test_a_repeated_append_doubles_the_rows(warehouse: Warehouse) -> None:
@@ -329,7 +329,7 @@ def test_appending_to_a_table_that_is_not_there_is_refused(warehouse: Warehouse)
         ("n", 1.0),
         ("share", float("nan")),
         ("active", 1),
-        ("at", NOW.replace(tzinfo=None)),
+        ("seen_at", NOW.replace(tzinfo=None)),
         ("detail", '{"cut": '),
         ("detail", {"not": "text"}),
         ("issues", ["a", None]),
@@ -443,12 +443,14 @@ def test_a_list_parameter_chooses_rows_and_an_empty_one_chooses_none(warehouse: 
 
 
 def test_rows_come_in_the_order_asked_for_with_nested_values_and_times_in_utc(warehouse: Warehouse) -> None:
-    made(warehouse, "readings", *(row(f"{n:05d}", n=n, at=NOW + timedelta(seconds=n)) for n in range(5000)))
+    made(warehouse, "readings", *(row(f"{n:05d}", n=n, seen_at=NOW + timedelta(seconds=n)) for n in range(5000)))
 
-    found = warehouse.query("SELECT n, at, [STRUCT(at AS at, n AS n)] AS pairs FROM `readings` ORDER BY n DESC")
+    found = warehouse.query(
+        "SELECT n, seen_at, [STRUCT(seen_at AS seen_at, n AS n)] AS pairs FROM `readings` ORDER BY n DESC"
+    )
 
     assert [each["n"] for each in found] == list(range(4999, -1, -1))
-    assert found[-1] == {"n": 0, "at": NOW, "pairs": [{"at": NOW, "n": 0}]}
+    assert found[-1] == {"n": 0, "seen_at": NOW, "pairs": [{"seen_at": NOW, "n": 0}]}
 
 
 def test_nulls_come_first_upwards_and_last_downwards(warehouse: Warehouse) -> None:
@@ -459,13 +461,13 @@ def test_nulls_come_first_upwards_and_last_downwards(warehouse: Warehouse) -> No
 
 
 def test_the_planning_dialect_means_the_same(warehouse: Warehouse) -> None:
-    made(warehouse, "readings", *(row("a", n=n, at=NOW, line=Decimal(n)) for n in range(1, 13)), row("b", n=0))
+    made(warehouse, "readings", *(row("a", n=n, seen_at=NOW, line=Decimal(n)) for n in range(1, 13)), row("b", n=0))
 
     found = warehouse.query(
         """
         SELECT id, COUNTIF(n > 6) AS many, LOGICAL_OR(n > 11) AS any_more, ANY_VALUE(n HAVING MAX n) AS newest,
           ARRAY_LENGTH(ARRAY_AGG(STRUCT(n, line) ORDER BY n DESC LIMIT 10)) AS kept,
-          TO_JSON_STRING(ARRAY_AGG(STRUCT(n AS n, at AS at) ORDER BY n DESC LIMIT 1)[OFFSET(0)]) AS newest_json,
+          TO_JSON_STRING(ARRAY_AGG(STRUCT(n AS n, seen_at AS seen_at) ORDER BY n DESC LIMIT 1)[OFFSET(0)]) AS newest_json,
           TO_HEX(MD5(STRING_AGG(DISTINCT CAST(n AS STRING), ',' ORDER BY CAST(n AS STRING)))) AS digest,
           DATE_SUB(game_date, INTERVAL 3 DAY) AS earlier, DATE_DIFF(game_date, DATE '2026-01-28', DAY) AS days,
           FORMAT_DATE('%Y%m%d', game_date) AS day, SAFE_CAST('x' AS INT64) AS none, STARTS_WITH(id, 'a') AS starts,
@@ -481,7 +483,7 @@ def test_the_planning_dialect_means_the_same(warehouse: Warehouse) -> None:
         "any_more": True,
         "newest": 12,
         "kept": 10,
-        "newest_json": {"n": 12, "at": "2026-01-30T17:00:00.123456Z"},
+        "newest_json": {"n": 12, "seen_at": "2026-01-30T17:00:00.123456Z"},
         "digest": digest(str(n) for n in range(1, 13)),
         "earlier": date(2026, 1, 27),
         "days": 2,
@@ -490,7 +492,7 @@ def test_the_planning_dialect_means_the_same(warehouse: Warehouse) -> None:
         "starts": True,
         "minutes": 1,
     }
-    assert found[1]["newest_json"] == '{"n":0,"at":null}'
+    assert found[1]["newest_json"] == '{"n":0,"seen_at":null}'
 
 
 def test_a_query_of_no_table_and_one_that_is_wrong_are_refused(warehouse: Warehouse) -> None:
