@@ -78,7 +78,8 @@ def a_stand(
     folder: Path, *, revision: str = "worker-00001", schema_version: int = 2, name: str = "warehouse"
 ) -> Iterator[Stand]:
     """Stand a worker up in a folder; no staging table is there yet."""
-    warehouse, outcomes = DuckdbWarehouse(folder / f"{name}.duckdb"), MemoryPublisher()
+    # The warehouse lives in the tests' time too, or its tables' expiry would depend on the day the tests run.
+    warehouse, outcomes = DuckdbWarehouse(folder / f"{name}.duckdb", clock=lambda: PLANNED_AT), MemoryPublisher()
     try:
         with another_worker(warehouse, outcomes, revision=revision, schema_version=schema_version) as stand:
             yield stand
@@ -99,6 +100,6 @@ def another_worker(
         schema_version=schema_version,
         clock=lambda: stand.now,
     )
-    client = create_app(worker, revision=revision).test_client()
+    client = create_app(worker, guard=lambda _authorization: None).test_client()
     stand = Stand(warehouse, outcomes, client, schema_version, now=PLANNED_AT)
     yield stand

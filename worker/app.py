@@ -5,8 +5,11 @@ Every non-2xx answer makes Pub/Sub deliver the message again, so only what repet
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -15,46 +18,50 @@ from schemas.messages import Failed, Outcome
 from shared import logs
 from shared.errors import MalformedMessage, TipoffError
 from shared.problems import headers_for, problem_of, problem_of_status
-from shared.push import Pushed, open_envelope
+from shared.push import open_envelope
+from worker.messages import readable_attributes
 from worker.service import Worker
 
 _log = logging.getLogger(__name__)
 
+Guard = Callable[[str | None], object]
+"""Takes the Authorization header of a push; raises an error of the tree for anybody who may not push."""
 
-def create_app(worker: Worker, *, revision: str) -> Flask:
+
+def create_app(worker: Worker, *, guard: Guard) -> Flask:
     """Serve a worker: `POST /predict`, `GET /health`, `GET /ready`."""
     app = Flask("worker")
 
     @app.post("/predict")
     def predict() -> Response:
+        guard(request.headers.get("Authorization"))
+        body = request.get_data()
         try:
-            pushed = open_envelope(request.get_data())
+            pushed = open_envelope(body)
         except MalformedMessage as error:
-            _log.error("request refused", extra={"json_fields": {"reason": str(error)}})
-            return _no_content()
-        told = pushed.attributes
-        with (
-            logs.bound_trace(told.get("traceparent")),
-            logs.bound(
-                batch_id=told.get("batch_id"),
-                player=told.get("player_lookup"),
-                message_id=pushed.message_id,
-                delivery_attempt=pushed.delivery_attempt,
-            ),
-        ):
-            return _answer(worker, pushed)
+            told, reason = readable_attributes(body), str(error)
+            with _labelled(told):
+                return _answer(lambda trace: worker.refuse(told, reason=reason, traceparent=trace))
+        with _labelled(pushed.attributes, message_id=pushed.message_id, delivery_attempt=pushed.delivery_attempt):
+            return _answer(lambda trace: worker.predict_player(pushed.data, pushed.attributes, traceparent=trace))
 
     @app.get("/health")
     def health() -> Response:
-        return jsonify(service="worker", status="alive", revision=revision)
+        return jsonify(service="worker", status="alive", revision=worker.revision)
 
     @app.get("/ready")
     def ready() -> Response:
-        return _readiness(worker, revision)
+        return _readiness(worker)
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
         return _problem(*problem_of_status(error.code or 500, detail=error.description or "", instance=request.path))
+
+    @app.errorhandler(TipoffError)
+    def foreseen(error: TipoffError) -> Response:
+        fields = {"path": request.path, "reason": str(error)}
+        _log.warning("request not carried out", extra={"json_fields": fields})
+        return _problem(*problem_of(error, instance=request.path))
 
     @app.errorhandler(Exception)
     def last_resort(error: Exception) -> Response:
@@ -64,22 +71,24 @@ def create_app(worker: Worker, *, revision: str) -> Flask:
     return app
 
 
-def _answer(worker: Worker, pushed: Pushed) -> Response:
+@contextmanager
+def _labelled(told: Mapping[str, str], **ids: str | int | None) -> Iterator[None]:
+    """Put every line logged inside under the message's trace, batch, player and ids."""
+    labels = {"batch_id": told.get("batch_id"), "player": told.get("player_lookup"), **ids}
+    with logs.bound_trace(told.get("traceparent")), logs.bound(**labels):
+        yield
+
+
+def _answer(act: Callable[[str], Outcome]) -> Response:
+    """Let the use case act, given the trace to send along, and turn its end into one log line and a status."""
     began = time.monotonic()
     try:
-        outcome = worker.predict_player(pushed.data, pushed.attributes, traceparent=logs.traceparent())
+        outcome = act(logs.traceparent())
     except MalformedMessage as error:
         _log.error("request refused", extra={"json_fields": {"reason": str(error)}})
         return _no_content()
     except Exception as error:  # noqa: BLE001 - the edge's last resort: whatever it was, the message must come again
-        foreseen = isinstance(error, TipoffError)
-        fields = {"reason": str(error), "seconds": round(time.monotonic() - began, 3)}
-        _log.log(
-            logging.WARNING if foreseen else logging.ERROR,
-            "request not finished, to be delivered again",
-            exc_info=error,
-            extra={"json_fields": fields},
-        )
+        _log_trouble(error, seconds=time.monotonic() - began)
         return _problem(*problem_of(error, instance=request.path))
     _log_end(outcome, seconds=time.monotonic() - began)
     return _no_content()
@@ -91,16 +100,24 @@ def _log_end(outcome: Outcome, *, seconds: float) -> None:
     _log.log(level, "request finished", extra={"json_fields": fields})
 
 
-def _readiness(worker: Worker, revision: str) -> Response:
+def _log_trouble(error: Exception, *, seconds: float) -> None:
+    text = "request not finished, to be delivered again"
+    fields = {"reason": str(error), "seconds": round(seconds, 3)}
+    if isinstance(error, TipoffError):
+        _log.warning(text, extra={"json_fields": {**fields, "cause": repr(error.__cause__)}})
+    else:
+        _log.error(text, exc_info=error, extra={"json_fields": fields})
+
+
+def _readiness(worker: Worker) -> Response:
     failing = worker.failing_dependencies()
-    stream = logs.stream_check()
-    lines = {"configured": stream.configured, "level": stream.level, "written": stream.written, "lost": stream.lost}
+    about = {"revision": worker.revision, "logs": dataclasses.asdict(logs.stream_check())}
     if not failing:
-        return jsonify(service="worker", status="ready", revision=revision, logs=lines)
+        return jsonify(service="worker", status="ready", **about)
     _log.warning("not ready", extra={"json_fields": {"failing": failing}})
     detail = "; ".join(f"{name}: {reason}" for name, reason in failing.items())
     status, document = problem_of_status(503, detail=detail, instance=request.path)
-    return _problem(status, document | {"failing": failing, "revision": revision, "logs": lines})
+    return _problem(status, document | {"failing": failing, **about})
 
 
 def _no_content() -> Response:

@@ -41,28 +41,38 @@ def parse_request(data: bytes) -> PredictionRequest:
     return request
 
 
-def addressee(data: bytes, attributes: Mapping[str, str]) -> Addressee:
+def addressee(data: bytes, attributes: Mapping[str, str], *, problem: str) -> Addressee:
     """Find out, from the body and else from the attributes, whom an unusable request was about.
 
     Raises:
-        MalformedMessage: neither tells; there is no batch in which the failure could be recorded.
+        MalformedMessage: neither tells, so there is no batch to record the `problem` in; the text has both.
     """
-    told = dict(attributes) | _texts(data)
+    told = dict(attributes) | _texts_in(_members(data))
     batch_id, player_lookup = told.get("batch_id", ""), told.get("player_lookup", "")
     try:
         names.check_batch_id(batch_id)
         player_lookup.encode()
     except ValueError as error:
-        raise MalformedMessage(f"the request names no batch to record its failure in: {error}") from error
+        raise MalformedMessage(f"{problem}; nor is it said in which batch to record that: {error}") from error
     if not player_lookup:
-        raise MalformedMessage(f"the request names no player of batch {batch_id} to record its failure for")
+        raise MalformedMessage(f"{problem}; nor is it said for which player of batch {batch_id} to record that")
     return Addressee(batch_id, player_lookup)
 
 
-def _texts(data: bytes) -> dict[str, str]:
+def readable_attributes(push_body: bytes) -> dict[str, str]:
+    """Read what attributes can be read of a push whose envelope is otherwise unusable; none is a fine answer."""
+    message = _members(push_body).get("message")
+    attributes = message.get("attributes") if isinstance(message, dict) else None
+    return _texts_in(attributes if isinstance(attributes, dict) else {})
+
+
+def _texts_in(members: Mapping[str, object]) -> dict[str, str]:
+    return {name: text for name, text in members.items() if isinstance(text, str) and text}
+
+
+def _members(data: bytes) -> dict[str, object]:
     try:
-        body = json.loads(data)
+        parsed = json.loads(data)
     except (ValueError, RecursionError):
         return {}
-    fields = body.items() if isinstance(body, dict) else ()
-    return {name: text for name, text in fields if isinstance(text, str) and text}
+    return parsed if isinstance(parsed, dict) else {}

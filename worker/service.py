@@ -52,7 +52,7 @@ class Worker:
         self._staging_columns = staging_columns(schema_version)
         self._warehouse = warehouse
         self._outcomes = outcomes
-        self._revision = revision
+        self.revision = revision
         self._schema_version = schema_version
         self._clock = clock
         self._unannounced = _Unannounced()
@@ -75,12 +75,19 @@ class Worker:
         try:
             request = messages.parse_request(data)
         except InvalidInput as error:
-            to = messages.addressee(data, attributes)
-            outcome: Outcome = self._failed(to, FailureCode.BAD_REQUEST, error)
-        else:
-            outcome = self._not_predictable(request) or self._predict(request)
+            return self._refuse(data, attributes, problem=str(error), traceparent=traceparent)
+        outcome = self._not_predictable(request) or self._predict(request)
         self._announce(outcome, traceparent)
         return outcome
+
+    def refuse(self, attributes: Mapping[str, str], *, reason: str, traceparent: str) -> Failed:
+        """Publish, of a message of which only the attributes can be read, that the player failed, lest the batch wait.
+
+        Raises:
+            MalformedMessage: they name no batch and player.
+            Unavailable: the topic did not answer; deliver the message again.
+        """
+        return self._refuse(b"", attributes, problem=reason, traceparent=traceparent)
 
     def failing_dependencies(self) -> dict[str, str]:
         """Really ask every dependency; name those that do not answer as they should, with what they said (C3)."""
@@ -92,6 +99,12 @@ class Worker:
             except TipoffError as error:
                 failing[name] = str(error)
         return failing
+
+    def _refuse(self, data: bytes, attributes: Mapping[str, str], *, problem: str, traceparent: str) -> Failed:
+        to = messages.addressee(data, attributes, problem=problem)
+        outcome = self._failed(to, FailureCode.BAD_REQUEST, problem)
+        self._announce(outcome, traceparent)
+        return outcome
 
     def _check_warehouse(self) -> None:
         # Any answer will do: the first batch of all makes the tables.
@@ -109,7 +122,7 @@ class Worker:
         return None
 
     def _predict(self, request: PredictionRequest) -> Outcome:
-        delivery = names.delivery_id(request.batch_id, request.player_lookup, self._revision)
+        delivery = names.delivery_id(request.batch_id, request.player_lookup, self.revision)
         if staged := self._unannounced.get(delivery):
             return staged
         try:
@@ -130,7 +143,7 @@ class Worker:
         outcome = Predicted(
             batch_id=request.batch_id,
             player_lookup=request.player_lookup,
-            worker_revision=self._revision,
+            worker_revision=self.revision,
             delivery=delivery,
             table=table,
             schema_version=self._schema_version,
@@ -170,7 +183,7 @@ class Worker:
         return Skipped(
             batch_id=request.batch_id,
             player_lookup=request.player_lookup,
-            worker_revision=self._revision,
+            worker_revision=self.revision,
             reason=reason,
         )
 
@@ -180,7 +193,7 @@ class Worker:
         return Failed(
             batch_id=about.batch_id,
             player_lookup=about.player_lookup,
-            worker_revision=self._revision,
+            worker_revision=self.revision,
             code=code,
             detail=str(reason)[:_DETAIL_CHARACTERS],
         )

@@ -128,8 +128,8 @@ def test_the_body_says_whom_a_bad_request_was_about_and_else_the_attributes() ->
     body = f'{{"batch_id": "{BATCH_ID}", "player_lookup": "de\'aaron-fox"}}'.encode()
     told = {"batch_id": BATCH_ID, "player_lookup": "someone-else"}
 
-    assert messages.addressee(body, {}) == messages.Addressee(BATCH_ID, "de'aaron-fox")
-    assert messages.addressee(b"{", told) == messages.Addressee(BATCH_ID, "someone-else")
+    assert messages.addressee(body, {}, problem="it is bad") == messages.Addressee(BATCH_ID, "de'aaron-fox")
+    assert messages.addressee(b"{", told, problem="it is bad") == messages.Addressee(BATCH_ID, "someone-else")
 
 
 @pytest.mark.parametrize(
@@ -143,5 +143,19 @@ def test_the_body_says_whom_a_bad_request_was_about_and_else_the_attributes() ->
     ],
 )
 def test_without_a_batch_and_player_there_is_nobody_to_record_it_for(told: dict[str, str]) -> None:
-    with pytest.raises(MalformedMessage):
-        messages.addressee(b"[]", told)
+    with pytest.raises(MalformedMessage, match=r"^it is bad; nor is it said"):
+        messages.addressee(b"[]", told, problem="it is bad")
+
+
+@pytest.mark.parametrize(
+    ("body", "readable"),
+    [
+        (b'{"message": {"attributes": {"batch_id": "b", "count": 3, "empty": ""}}}', {"batch_id": "b"}),
+        (b'{"message": {"attributes": []}}', {}),
+        (b'{"message": "text"}', {}),
+        (b"[1]", {}),
+        (b"no JSON", {}),
+    ],
+)
+def test_the_attributes_of_a_broken_envelope_are_read_where_they_can_be(body: bytes, readable: dict[str, str]) -> None:
+    assert messages.readable_attributes(body) == readable

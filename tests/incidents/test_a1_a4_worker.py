@@ -1,0 +1,142 @@
+"""A1, A4 and the worker's half of A19: no request ends without an outcome, and none is staged again for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from schemas.messages import Failed, FailureCode, Predicted, PredictionRequest, SeasonToDate, Skipped
+from tests.requests_factory import a_request, an_injury
+from tests.worker_stand import Stand, a_stand, another_worker
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with a_stand(tmp_path) as standing:
+        yield standing
+
+
+EVERY_END = {
+    "predicted": a_request(),
+    "no line": a_request(lines=()),
+    "listed out": a_request(injury=an_injury("OUT")),
+    "no history": a_request(season_to_date=SeasonToDate(games=0, points=0, minutes=0), recent_games=()),
+    "row refused": a_request(season_to_date=SeasonToDate(games=1, points=100, minutes=40)),
+    "prediction error": a_request(season_to_date=SeasonToDate(games=1, points=10**40, minutes=40), lines=()),
+    "bad request": a_request(recent_games_wanted=1),
+}
+
+
+@pytest.mark.parametrize("request_", EVERY_END.values(), ids=EVERY_END.keys())
+def test_a1_every_request_ends_in_exactly_one_outcome(stand: Stand, request_: PredictionRequest) -> None:
+    answer = stand.push(request_)
+
+    assert answer.status_code == 204
+    (outcome,) = stand.published()
+    assert (outcome.batch_id, outcome.player_lookup) == (request_.batch_id, request_.player_lookup)
+
+
+def test_a1_a_skip_is_an_outcome(stand: Stand) -> None:
+    stand.push(a_request(injury=an_injury("OUT")))
+
+    (outcome,) = stand.published()
+    assert isinstance(outcome, Skipped)
+    assert stand.staged() == []
+
+
+@pytest.mark.parametrize("request_", EVERY_END.values(), ids=EVERY_END.keys())
+def test_a4_no_request_is_acknowledged_before_its_outcome_is_published(
+    stand: Stand, request_: PredictionRequest
+) -> None:
+    stand.outcomes.fail_next(1)
+
+    assert stand.push(request_).status_code == 503
+    assert stand.published() == []
+
+    assert stand.push(request_, attempt=2).status_code == 204
+    assert len(stand.published()) == 1
+
+
+def test_a4_a_redelivery_after_a_failed_publish_publishes_without_staging_again(stand: Stand) -> None:
+    stand.outcomes.fail_next(2)
+    stand.push(a_request())
+    stand.push(a_request(), attempt=2)
+    staged_before = stand.staged()
+
+    answer = stand.push(a_request(), attempt=3)
+
+    assert answer.status_code == 204
+    assert len(staged_before) == 3
+    assert stand.staged() == staged_before
+    (outcome,) = stand.published()
+    assert isinstance(outcome, Predicted)
+    assert outcome.rows == 3
+
+
+def test_a4_what_was_announced_is_not_remembered(stand: Stand) -> None:
+    stand.outcomes.fail_next(1)
+    stand.push(a_request())
+    stand.push(a_request(), attempt=2)
+
+    stand.push(a_request(), attempt=3)
+
+    first, second = stand.published()
+    assert first == second
+    assert len(stand.staged()) == 6
+
+
+def test_a4_another_process_stages_copies_of_the_same_delivery(stand: Stand) -> None:
+    stand.outcomes.fail_next(1)
+    stand.push(a_request())
+
+    with another_worker(stand.warehouse, stand.outcomes, revision="worker-00001") as other:
+        assert other.push(a_request(), attempt=2).status_code == 204
+
+    rows = stand.staged()
+    assert len(rows) == 6
+    assert rows[0::2] == rows[1::2]
+    (outcome,) = stand.published()
+    assert isinstance(outcome, Predicted)
+    assert outcome.rows == 3
+    assert {row["_delivery"] for row in rows} == {outcome.delivery}
+
+
+def test_a4_another_revision_makes_another_delivery(stand: Stand) -> None:
+    stand.push(a_request())
+
+    with another_worker(stand.warehouse, stand.outcomes, revision="worker-00002") as other:
+        other.push(a_request(), attempt=2)
+
+    first, second = stand.published()
+    assert isinstance(first, Predicted)
+    assert isinstance(second, Predicted)
+    assert first.delivery != second.delivery
+    assert first.digest == second.digest
+    assert {row["_delivery"] for row in stand.staged()} == {first.delivery, second.delivery}
+
+
+def test_a19_a_request_that_comes_too_late_is_recorded_as_expired_and_not_staged(stand: Stand) -> None:
+    request = a_request()
+    stand.now = request.late_until + timedelta(microseconds=1)
+
+    answer = stand.push(request)
+
+    assert answer.status_code == 204
+    (outcome,) = stand.published()
+    assert isinstance(outcome, Failed)
+    assert outcome.code is FailureCode.EXPIRED
+    assert request.late_until.isoformat() in outcome.detail
+    assert stand.staged() == []
+
+
+def test_a19_a_request_at_its_last_moment_is_predicted(stand: Stand) -> None:
+    request = a_request()
+    stand.now = request.late_until
+
+    stand.push(request)
+
+    (outcome,) = stand.published()
+    assert isinstance(outcome, Predicted)

@@ -1,0 +1,122 @@
+"""E3: 0 is a value. E6: one list of systems and one of columns. E7: a number is predicted or named, never made up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from schemas.messages import Line, PredictionRequest, RecentGame, SeasonToDate, Skipped, SkipReason
+from schemas.tables import Cell, load
+from tests.requests_factory import a_line, a_past_game, a_request, some_games
+from tests.worker_stand import Stand, a_stand
+from worker.rows import staged_rows
+from worker.systems import SYSTEMS, predict_all
+
+NO_SEASON = SeasonToDate(games=0, points=0, minutes=0)
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with a_stand(tmp_path) as standing:
+        yield standing
+
+
+def rows_of(request: PredictionRequest) -> dict[str, dict[str, Cell]]:
+    rows = staged_rows(request, predict_all(request), delivery="d1", schema_version=2)
+    return {str(row["system_id"]): row for row in rows}
+
+
+# --- E3 -------------------------------------------------------------------------------------------------------
+
+
+def test_e3_a_season_of_zero_points_predicts_zero() -> None:
+    season = SeasonToDate(games=6, points=0, minutes=40)
+
+    rows = rows_of(a_request(season_to_date=season, recent_games=some_games([0] * 6, minutes=7)))
+
+    for row in rows.values():
+        assert row["predicted_points"] == Decimal("0.0")
+        assert row["prediction_error_code"] is None
+    assert rows["season_average"]["scoring_tier"] == "under_10"
+
+
+def test_e3_games_of_zero_points_and_minutes_are_games() -> None:
+    games = (a_past_game(points=0, minutes=0), *some_games([20] * 5)[1:])
+
+    row = rows_of(a_request(recent_games=games, recent_games_wanted=5))["moving_average"]
+
+    assert row["actual_games_count"] == 5
+    assert row["missing_games_count"] == 0
+    assert row["prediction_error_code"] is None
+
+
+@pytest.mark.parametrize("name", ["fga", "fta"])
+def test_e3_no_shots_are_known_and_unknown_shots_are_not_none_taken(name: str) -> None:
+    def issues(game: RecentGame) -> Cell:
+        row = rows_of(a_request(recent_games=(game, *some_games([20] * 5)[1:])))["ensemble"]
+        return row["data_quality_issues"]
+
+    assert issues(a_past_game(**{name: 0})) == []
+    assert issues(a_past_game(**{name: None})) == ["missing_shots"]
+
+
+def test_e3_a_line_at_zero_minutes_from_tip_off_keeps_its_zero() -> None:
+    lines: tuple[Line, ...] = (a_line("0.0", minutes_before_game=0),)
+
+    row = rows_of(a_request(lines=lines))["ensemble"]
+
+    assert row["line_minutes_before_game"] == 0
+    assert row["current_points_line"] == Decimal("0.0")
+    assert row["recommendation"] != "NO_LINE"
+
+
+# --- E6 -------------------------------------------------------------------------------------------------------
+
+
+def test_e6_every_system_of_the_list_makes_a_row_and_nobody_else_does() -> None:
+    rows = rows_of(a_request())
+
+    assert len(rows) == len(SYSTEMS)
+    assert list(rows) == [prediction.system_id for prediction in predict_all(a_request())]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("lines", [(), (a_line(),)], ids=["no line", "a line"])
+def test_e6_a_row_has_exactly_the_declared_columns(version: int, lines: tuple[Line, ...]) -> None:
+    request = a_request(lines=lines)
+
+    for row in staged_rows(request, predict_all(request), delivery="d1", schema_version=version):
+        assert tuple(row) == (*load("predictions", version).names, "_delivery")
+
+
+# --- E7 -------------------------------------------------------------------------------------------------------
+
+
+def test_e7_an_ensemble_of_too_few_inputs_has_a_code_and_a_named_stand_in() -> None:
+    rows = rows_of(a_request(season_to_date=NO_SEASON, recent_games=some_games([18, 22, 20, 26, 14])))
+
+    ensemble = rows["ensemble"]
+    assert ensemble["prediction_error_code"] == "TOO_FEW_INPUTS"
+    assert ensemble["predicted_points"] == rows["season_average"]["predicted_points"] == Decimal("20.0")
+    assert "stand-in: season_average" in str(ensemble["processing_decision_reason"])
+    assert ensemble["is_actionable"] is False
+
+
+def test_e7_a_stand_in_of_the_season_average_is_named_too() -> None:
+    row = rows_of(a_request(season_to_date=NO_SEASON, recent_games=some_games([10, 11, 13, 15])))["season_average"]
+
+    assert row["prediction_error_code"] == "NO_SEASON_GAMES"
+    assert row["predicted_points"] == Decimal("12.3")
+    assert "mean points of the last 4 games" in str(row["processing_decision_reason"])
+
+
+def test_e7_a_player_without_any_game_gets_no_number_at_all(stand: Stand) -> None:
+    stand.push(a_request(season_to_date=NO_SEASON, recent_games=()))
+
+    (outcome,) = stand.published()
+    assert isinstance(outcome, Skipped)
+    assert outcome.reason is SkipReason.NO_HISTORY
+    assert stand.staged() == []
