@@ -1,0 +1,49 @@
+# The two commands of a day: `make run` and `make test`. Both build .venv/ when it is absent or out of date.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+BUILT := .venv/.built
+
+# Test processes; `make test TEST_PROCESSES=0 ARGS=tests/unit` runs a part in one.
+TEST_PROCESSES ?= auto
+
+.PHONY: run test lint lock clean
+
+# One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
+run: $(BUILT)
+	$(BIN)/tipoff run $(ARGS)
+
+# All checks. What a machine lacks (an emulator, say) skips here and fails where CI=true.
+test: lint
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(ARGS)
+
+lint: $(BUILT)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+# Every package is pinned by hash, the build backend too, so the project itself installs without fetching anything.
+$(BUILT): pyproject.toml constraints-dev.txt
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r constraints-dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check
+	touch $@
+
+# Pin the newest releases that pyproject.toml allows: constraints-dev.txt is everything, constraints.txt the part of
+# it that the services and the command need. Run it on the oldest Python that pyproject.toml allows.
+LOCK := build/lock
+PIN := $(LOCK)/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+lock:
+	$(PYTHON) -m venv --clear $(LOCK)
+	$(LOCK)/bin/pip install --quiet pip-tools
+	$(PIN) --all-extras --output-file constraints-dev.txt pyproject.toml
+	$(PIN) --constraint constraints-dev.txt --output-file constraints.txt pyproject.toml
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
