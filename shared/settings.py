@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from schemas import tables
 from shared.errors import InvalidInput
 
 _PREFIX = "TIPOFF_"
@@ -79,7 +80,9 @@ class _Common(BaseModel):
     location: _Location = Field(description="BigQuery location of the dataset")
     dataset: _Dataset = Field(description="BigQuery dataset of the predictions, input, plan and staging tables")
     outcomes_topic: _Topic = Field(description="Pub/Sub topic of the players' outcomes")
-    schema_version: _Count = Field(default=2, description="version of the predictions schema that is written")
+    schema_version: int = Field(
+        default=tables.latest_version(tables.PREDICTIONS), description="version of the predictions schema to write"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least severe log line")
     commit: str = Field(default="unknown", description="source commit of the image, which the image itself sets")
     service: str = Field(default="", alias="K_SERVICE", description="set by Cloud Run; empty elsewhere")
@@ -93,6 +96,14 @@ class _Common(BaseModel):
     push_callers: _Accounts = Field(
         default=frozenset(), description="service accounts of push subscriptions; not needed with TIPOFF_AUTH=off"
     )
+
+    @field_validator("schema_version")
+    @classmethod
+    def _released(cls, schema_version: int) -> int:
+        released = tables.versions(tables.PREDICTIONS)
+        if schema_version not in released:
+            raise ValueError(f"{schema_version} is not released; released are {', '.join(map(str, released))}")
+        return schema_version
 
     @field_validator("auth")
     @classmethod

@@ -92,6 +92,8 @@ def test_an_empty_variable_counts_as_absent(absent: str) -> None:
         ("TIPOFF_AUTH", "none"),
         ("TIPOFF_PUSH_CALLERS", "nobody"),
         ("TIPOFF_LATE_HOURS", "3"),
+        ("TIPOFF_SCHEMA_VERSION", "0"),
+        ("TIPOFF_SCHEMA_VERSION", "999"),
     ],
 )
 def test_an_unusable_value_is_refused_by_name(name: str, value: str) -> None:
