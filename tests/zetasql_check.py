@@ -46,6 +46,7 @@ def check(sql: str, tables: Mapping[str, Sequence[Column]], parameters: Mapping[
     Raises:
         AssertionError: the analyzer refuses the text; holds its message, with line and column.
     """
+    client = _client()
     declared = [_parameter(name, value) for name, value in (parameters or {}).items() if value is not None]
     options = types.AnalyzerOptions(
         language_options=_language(),
@@ -61,16 +62,17 @@ def check(sql: str, tables: Mapping[str, Sequence[Column]], parameters: Mapping[
     request = types.AnalyzeRequest(sql_statement=sql, options=options, simple_catalog=catalog).to_proto()
     try:
         # The service's own `analyze` would turn the whole answer into Python objects, which takes far longer.
-        _client().call_grpc_func("ZetaSqlLocalService_Analyze", request, local_service_pb2.AnalyzeResponse)
+        client.call_grpc_func("ZetaSqlLocalService_Analyze", request, local_service_pb2.AnalyzeResponse)
     except ZetaSQLError as error:
         raise AssertionError(f"{error}\n{sql}") from error
 
 
 @functools.cache
 def _client() -> Any:
+    """Start the service's one instance, with the cache; the options ask it too, so it comes before everything."""
     original, wasm_client.Config = wasm_client.Config, _cached
     try:
-        return ZetaSqlLocalService().wasm_client
+        return ZetaSqlLocalService.get_instance().wasm_client
     finally:
         wasm_client.Config = original
 
