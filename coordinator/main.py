@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Flask
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery, bigquery_storage_v1, firestore, pubsub_v1
+from google.cloud import bigquery, firestore, pubsub_v1
+from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 
 from coordinator.app import Caller, Guard
 from coordinator.app import create_app as serve
@@ -20,6 +21,7 @@ from shared import logs
 from shared.adapters.bigquery import BigqueryWarehouse
 from shared.adapters.firestore import FirestoreDocuments
 from shared.adapters.pubsub import PubsubPublisher
+from shared.auth import TokenVerifier
 from shared.settings import CoordinatorSettings, read
 
 
@@ -31,21 +33,72 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     """
     environ = os.environ if environ is None else environ
     settings = read(CoordinatorSettings, environ)
-    logs.configure(service="coordinator", revision=settings.revision, project=settings.project)
-    clients = _Clients(settings, emulated="BIGQUERY_EMULATOR_HOST" in environ)
+    logs.configure(
+        service="coordinator",
+        revision=settings.revision,
+        project=settings.project,
+        level=settings.log_level,
+    )
+    topics = pubsub_v1.PublisherClient()
     parts = Parts(
-        documents=FirestoreDocuments(clients.firestore()),
-        warehouse=clients.warehouse(),
-        requests=clients.topic(settings.requests_topic),
-        finished=clients.topic(settings.finished_topic),
+        documents=FirestoreDocuments(firestore.Client(project=settings.project, database=settings.firestore_database)),
+        warehouse=_warehouse(settings, is_emulated=bool(environ.get("BIGQUERY_EMULATOR_HOST"))),
+        requests=PubsubPublisher(topics, topic=topics.topic_path(settings.project, settings.requests_topic)),
+        finished=PubsubPublisher(topics, topic=topics.topic_path(settings.project, settings.finished_topic)),
         clock=lambda: datetime.now(UTC),
         traceparent=logs.traceparent,
         holder=f"{settings.revision}/{uuid.uuid4()}",
         revision=settings.revision,
-        policy=policy_of(settings),
-        rules=rules_of(settings),
+        policy=_policy(settings),
+        rules=PlanningRules(
+            roster_games=settings.roster_games,
+            recent_games=settings.recent_games,
+            preferred_sportsbook=settings.preferred_sportsbook,
+            late=timedelta(hours=settings.late_hours),
+            schema_version=settings.schema_version,
+        ),
         lease=timedelta(seconds=settings.lease_seconds),
         renew_every=timedelta(seconds=settings.lease_seconds / 4),
         max_bytes=settings.max_bytes_per_query,
     )
     return serve(assemble(parts), guard=_guard(settings))
+
+
+def _warehouse(settings: CoordinatorSettings, *, is_emulated: bool) -> BigqueryWarehouse:
+    # The emulator needs credentials of some kind; the real service finds its own.
+    credentials = AnonymousCredentials() if is_emulated else None
+    return BigqueryWarehouse(
+        bigquery.Client(project=settings.project, location=settings.location, credentials=credentials),
+        BigQueryWriteClient(credentials=credentials),
+        dataset=settings.dataset,
+        location=settings.location,
+        max_bytes_billed=settings.max_bytes_per_query,
+    )
+
+
+def _policy(settings: CoordinatorSettings) -> Policy:
+    return Policy(
+        deadline_minutes=settings.deadline_minutes,
+        republish_after_minutes=settings.republish_after_minutes,
+        max_republishes=settings.max_republishes,
+        tolerated_failed_share=settings.tolerated_failed_share,
+        tolerated_silent_share=settings.tolerated_silent_share,
+        max_retired_share=settings.max_retired_share,
+    )
+
+
+def _guard(settings: CoordinatorSettings) -> Guard:
+    """Who may call what (D4); with checking turned off, which Cloud Run refuses, everybody may."""
+    if settings.auth == "off":
+        return lambda _header, _callers: None
+    verifier = TokenVerifier(settings.audience)
+    accounts = {
+        Caller.PUSH: settings.push_callers,
+        Caller.SCHEDULER: settings.scheduler_callers,
+        Caller.ADMIN: settings.admin_callers,
+    }
+
+    def guard(header: str | None, callers: frozenset[Caller]) -> None:
+        verifier.verify(header, allowed=frozenset[str]().union(*(accounts[caller] for caller in callers)))
+
+    return guard

@@ -1,0 +1,209 @@
+"""Both services on one machine: wired over the embedded parts, served over real HTTP on loopback, in one process.
+
+One process, because the embedded warehouse's file has one owner. The code of both services is the cloud's; only what
+`coordinator.main` and `worker.main` do there is done here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from flask import Flask
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from coordinator.app import create_app as serve_coordinator
+from coordinator.assembly import Coordinator, Parts, assemble
+from coordinator.batch import Policy
+from coordinator.starting import PlanningRules
+from local.push import PushPolicy, PushTopic
+from schemas import tables
+from shared import logs
+from shared.adapters.duckdb import DuckdbWarehouse
+from shared.adapters.sqlite import SqliteDocuments
+from shared.errors import InvalidInput, Unavailable
+from worker.app import create_app as serve_worker
+from worker.service import Worker
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=10)
+"""Short, since a run that was killed leaves its lease to expire before the next can consolidate."""
+_PUSH = PushPolicy(concurrency=4, minimum_backoff=timedelta(milliseconds=200), maximum_backoff=timedelta(seconds=5))
+_REQUEST_SECONDS = 600
+
+
+class _Http11(WSGIRequestHandler):
+    """Keeps connections open between pushes, and leaves access lines out: the services log every request's end."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Write no access line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered: status and JSON body."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def detail(self) -> str:
+        """What a problem document says happened."""
+        return str(self.body.get("detail", self.body))
+
+
+class LocalStack:
+    """The running system over one state folder; a context manager that stops everything it started.
+
+    Opened again on the same folder it goes on where the last process stopped, however it ended: ledger, warehouse and
+    undelivered messages are all in files.
+
+    Args:
+        state: the folder, made when absent; one process at a time.
+        policy, rules: as the coordinator's settings would say.
+
+    Raises:
+        InvalidInput: the folder cannot be used.
+        Unavailable: another process uses it.
+    """
+
+    def __init__(self, state: Path, *, policy: Policy | None = None, rules: PlanningRules | None = None) -> None:
+        self._state = state
+        self._policy = policy or Policy()
+        self._rules = rules or PlanningRules(schema_version=max(tables.versions(tables.PREDICTIONS)))
+        self._exit = ExitStack()
+        self._stopping = threading.Event()
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self.revision = f"local-{version('tipoff')}"
+        self.coordinator_url = ""
+        self.worker_url = ""
+
+    def __enter__(self) -> Self:
+        try:
+            with self._exit:
+                self._start()
+                self._exit = self._exit.pop_all()
+        except OSError as error:
+            raise InvalidInput("--state", f"{self._state} cannot be used: {error}") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        self._exit.close()
+
+    # --- as a client of the services --------------------------------------------------------------------------
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Answer:
+        """Ask the coordinator; any status but 200 raises `Unavailable`."""
+        response = self._session.get(self.coordinator_url + path, params=query, timeout=_REQUEST_SECONDS)
+        answer = Answer(response.status_code, response.json())
+        if answer.status != 200:
+            raise Unavailable(f"GET {path} answered {answer.status}: {answer.detail}")
+        return answer
+
+    def post(self, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
+        """Post JSON to the coordinator."""
+        response = self._session.post(
+            self.coordinator_url + path, json=body, headers=dict(headers or {}), timeout=_REQUEST_SECONDS
+        )
+        return Answer(response.status_code, response.json())
+
+    def pause(self, lasting: timedelta) -> None:
+        """Wait, unless the stack is being stopped."""
+        self._stopping.wait(lasting.total_seconds())
+
+    # --- wiring -----------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._state.mkdir(parents=True, exist_ok=True)
+        self._log_to(self._state / "tipoff.log")
+        self.warehouse = DuckdbWarehouse(self._state / "warehouse.duckdb")
+        self._exit.callback(self.warehouse.close)
+        documents = SqliteDocuments(self._state / "ledger.sqlite")
+        self._exit.callback(documents.close)
+        self.finished = self._topic("finished")
+        requests_topic, outcomes_topic = self._topic("requests"), self._topic("outcomes")
+        coordinator = assemble(
+            Parts(
+                documents=documents,
+                warehouse=self.warehouse,
+                requests=requests_topic,
+                finished=self.finished,
+                clock=_now,
+                traceparent=logs.traceparent,
+                # The state folder has one process at a time, so its start is enough to tell holders apart.
+                holder=f"{self.revision}/{_now().isoformat()}",
+                revision=self.revision,
+                policy=self._policy,
+                rules=self._rules,
+                lease=LEASE,
+                renew_every=LEASE / 4,
+                max_bytes=_ANY_SIZE,
+            )
+        )
+        worker = Worker(
+            warehouse=self.warehouse,
+            outcomes=outcomes_topic,
+            revision=self.revision,
+            schema_version=self._rules.schema_version,
+            clock=_now,
+        )
+        self._serve(coordinator, worker)
+        requests_topic.start(f"{self.worker_url}/predict")
+        outcomes_topic.start(f"{self.coordinator_url}/complete")
+
+    def _serve(self, coordinator: Coordinator, worker: Worker) -> None:
+        # Loopback only, and callers are this process's own topics: no tokens to check.
+        self.coordinator_url = self._listen(serve_coordinator(coordinator, guard=lambda _header, _callers: None))
+        self.worker_url = self._listen(serve_worker(worker, guard=lambda _header: None))
+        log.info(
+            "services listening",
+            extra={"json_fields": {"coordinator": self.coordinator_url, "worker": self.worker_url}},
+        )
+
+    def _topic(self, name: str) -> PushTopic:
+        topic = PushTopic(self._state / f"{name}.sqlite", name=name, clock=_now, policy=_PUSH)
+        self._exit.callback(topic.stop)
+        return topic
+
+    def _listen(self, app: Flask) -> str:
+        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Http11)
+        thread = threading.Thread(target=server.serve_forever, name=f"http-{app.name}", daemon=True)
+        thread.start()
+        self._exit.callback(_stop_serving, server, thread)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    def _log_to(self, path: Path) -> None:
+        stream = path.open("a", encoding="utf-8")
+        logs.configure(service="local", revision=self.revision, project=None, stream=stream)
+        self._exit.callback(stream.close)
+        self._exit.callback(logging.getLogger().handlers.clear)
+
+
+_ANY_SIZE = 1 << 62
+"""Reading the embedded warehouse costs nothing."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _stop_serving(server: BaseWSGIServer, thread: threading.Thread) -> None:
+    server.shutdown()
+    thread.join()
+    server.server_close()
