@@ -122,61 +122,33 @@ WITH
   -- Only the newest report counts, and none from after planning: a repeated plan must not see more than the first.
   injuries AS (
     SELECT
-      COALESCE(reports.player_id, named.player_key) AS player_key,
+      COALESCE(reports.player_id, named.player_id, reports.player_lookup) AS player_key,
       UPPER(TRIM(reports.status)) AS status,
       reports.reason,
       reports.reported_at
     FROM `injury_reports` AS reports
-    LEFT JOIN candidates AS named ON named.player_lookup = IF(
+    LEFT JOIN known_players AS named ON named.player_lookup = IF(
       reports.player_id IS NULL,
       COALESCE(reports.player_lookup, REPLACE(LOWER(reports.player_name), ' ', '-')),
       NULL
     )
     WHERE reports.game_date = @game_date AND (reports.reported_at IS NULL OR reports.reported_at < @planned_at)
     QUALIFY ROW_NUMBER() OVER (
-      PARTITION BY COALESCE(reports.player_id, named.player_key)
+      PARTITION BY COALESCE(reports.player_id, named.player_id, reports.player_lookup)
       ORDER BY reports.reported_at DESC NULLS LAST, UPPER(TRIM(reports.status)), reports.reason
     ) = 1
   ),
 
-  -- OUT removes a player of the roster; one with a line stays expected, so that skipping him is recorded.
-  expected AS (
-    SELECT
-      candidates.player_key, candidates.player_id, candidates.player_lookup, candidates.game_id, candidates.season,
-      candidates.team, candidates.opponent, candidates.is_home, injuries.status, injuries.reason, injuries.reported_at
-    FROM candidates
-    LEFT JOIN injuries ON injuries.player_key = candidates.player_key
-    WHERE candidates.has_line OR COALESCE(injuries.status, '') != 'OUT'
-  ),
-
+  -- From here on each part is worked out for everybody and joined once: BigQuery runs a CTE anew for each mention of it.
   season_totals AS (
-    SELECT
-      expected.player_key,
-      COUNT(*) AS games,
-      CAST(SUM(history.points) AS INT64) AS points,
-      CAST(SUM(history.minutes) AS INT64) AS minutes
-    FROM expected
-    INNER JOIN history ON history.player_id = expected.player_id AND history.season = expected.season
-    GROUP BY expected.player_key
+    SELECT player_id, season, COUNT(*) AS games, SUM(points) AS points, SUM(minutes) AS minutes
+    FROM history
+    GROUP BY player_id, season
   ),
 
   recent AS (
     SELECT
-      expected.player_key, history.game_date, history.season, history.game_id, history.team, history.opponent,
-      history.is_home, history.points, history.minutes, history.fga, history.fg3a, history.fta, history.rebounds,
-      history.assists, history.turnovers, history.started, history.position
-    FROM expected
-    INNER JOIN history ON history.player_id = expected.player_id
-    WHERE TRUE
-    QUALIFY
-      ROW_NUMBER() OVER (
-        PARTITION BY expected.player_key ORDER BY history.game_date DESC, history.game_id DESC
-      ) <= @recent_games
-  ),
-
-  recent_games AS (
-    SELECT
-      player_key,
+      player_id,
       COUNT(*) AS games,
       SUM(points) AS points,
       MAX(game_date) AS last_game_date,
@@ -187,93 +159,100 @@ WITH
         )
         ORDER BY game_date DESC, game_id DESC
       ) AS games_newest_first
-    FROM recent
-    GROUP BY player_key
+    FROM (
+      SELECT
+        game_date, season, game_id, player_id, team, opponent, is_home, minutes, points, fga, fg3a, fta, rebounds,
+        assists, turnovers, started, position
+      FROM history
+      WHERE TRUE
+      QUALIFY ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) <= @recent_games
+    )
+    GROUP BY player_id
   ),
 
   -- Several sportsbooks may offer one value: it is one line, credited to one of them.
   offered_lines AS (
     SELECT
-      offers.player_key, offers.points_line, offers.book_rank, offers.sportsbook, offers.minutes_before_game,
-      offers.fair_over,
-      MIN(offers.book_rank) OVER (PARTITION BY offers.player_key) = 1 AS is_fallback,
-      ROW_NUMBER() OVER (
-        PARTITION BY offers.player_key, offers.points_line
-        ORDER BY offers.book_rank, offers.sportsbook, offers.captured_at DESC NULLS LAST, offers.fair_over
-      ) AS offer_rank
-    FROM offers
-    INNER JOIN expected ON expected.player_key = offers.player_key AND expected.game_id = offers.game_id
-  ),
-
-  -- Without an offer the line is guessed from the player's own mean, to the nearest half point as sportsbooks quote.
-  estimated_lines AS (
-    SELECT
-      expected.player_key,
-      CAST(
-        ROUND(
-          2 * COALESCE(season_totals.points, recent_games.points) / COALESCE(season_totals.games, recent_games.games)
-        ) / 2 AS NUMERIC(4, 1)
-      ) AS points_line,
-      IF(season_totals.games IS NULL, 'recent_average', 'season_average') AS estimation_method
-    FROM expected
-    INNER JOIN recent_games ON recent_games.player_key = expected.player_key
-    LEFT JOIN season_totals ON season_totals.player_key = expected.player_key
-    WHERE expected.player_key NOT IN (SELECT player_key FROM offered_lines)
-  ),
-
-  lines AS (
-    SELECT
       player_key,
+      game_id,
       ARRAY_AGG(
         STRUCT(
-          CAST(points_line AS STRING) AS points_line, is_estimated, estimation_method, sportsbook, is_fallback,
-          minutes_before_game, fair_over
+          CAST(points_line AS STRING) AS points_line, FALSE AS is_estimated, CAST(NULL AS STRING) AS estimation_method,
+          sportsbook, is_fallback, minutes_before_game, fair_over
         )
         ORDER BY book_rank, points_line
       ) AS lines
     FROM (
       SELECT
-        player_key, points_line, book_rank, FALSE AS is_estimated, CAST(NULL AS STRING) AS estimation_method, sportsbook,
-        is_fallback, minutes_before_game, fair_over
-      FROM offered_lines
-      WHERE offer_rank = 1
-      UNION ALL
-      SELECT
-        player_key, points_line, 1 AS book_rank, TRUE AS is_estimated, estimation_method,
-        CAST(NULL AS STRING) AS sportsbook, TRUE AS is_fallback, CAST(NULL AS INT64) AS minutes_before_game,
-        CAST(NULL AS FLOAT64) AS fair_over
-      FROM estimated_lines
+        player_key, game_id, points_line, book_rank, sportsbook, minutes_before_game, fair_over,
+        MIN(book_rank) OVER (PARTITION BY player_key, game_id) = 1 AS is_fallback
+      FROM offers
+      WHERE TRUE
+      QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY player_key, game_id, points_line
+        ORDER BY book_rank, sportsbook, captured_at DESC NULLS LAST, fair_over
+      ) = 1
     )
-    GROUP BY player_key
+    GROUP BY player_key, game_id
+  ),
+
+  -- OUT removes a player of the roster; one with a line stays expected, so that skipping him is recorded.
+  expected AS (
+    SELECT
+      candidates.player_lookup, candidates.player_id, candidates.game_id, candidates.season, candidates.team,
+      candidates.opponent, candidates.is_home, injuries.status, injuries.reason, injuries.reported_at,
+      offered_lines.lines, recent.last_game_date, recent.games_newest_first,
+      COALESCE(season_totals.games, 0) AS season_games,
+      COALESCE(season_totals.points, 0) AS season_points,
+      COALESCE(season_totals.minutes, 0) AS season_minutes,
+      -- Without an offer the line is guessed from the player's own mean, to the half point as sportsbooks quote.
+      ROUND(
+        2 * COALESCE(season_totals.points, recent.points) / COALESCE(season_totals.games, recent.games)
+      ) / 2 AS estimated_line
+    FROM candidates
+    LEFT JOIN injuries ON injuries.player_key = candidates.player_key
+    LEFT JOIN season_totals ON
+      season_totals.player_id = candidates.player_id AND season_totals.season = candidates.season
+    LEFT JOIN recent ON recent.player_id = candidates.player_id
+    LEFT JOIN offered_lines ON
+      offered_lines.player_key = candidates.player_key AND offered_lines.game_id = candidates.game_id
+    WHERE candidates.has_line OR COALESCE(injuries.status, '') != 'OUT'
   )
 
 SELECT
-  expected.player_lookup,
-  expected.player_id AS universal_player_id,
-  CAST(@planned_at AS TIMESTAMP) AS planned_at,
+  player_lookup,
+  player_id AS universal_player_id,
+  @planned_at AS planned_at,
   TO_JSON_STRING(
     STRUCT(
-      CAST(@game_date AS DATE) AS game_date,
-      expected.player_lookup AS player_lookup,
-      expected.player_id AS universal_player_id,
-      STRUCT(expected.game_id, expected.season, expected.team, expected.opponent, expected.is_home) AS game,
-      DATE_DIFF(@game_date, recent_games.last_game_date, DAY) - 1 AS rest_days,
+      @game_date AS game_date,
+      player_lookup,
+      player_id AS universal_player_id,
+      STRUCT(game_id, season, team, opponent, is_home) AS game,
+      DATE_DIFF(@game_date, last_game_date, DAY) - 1 AS rest_days,
       IF(
-        expected.status IN ('OUT', 'DOUBTFUL', 'QUESTIONABLE', 'PROBABLE'),
-        STRUCT(expected.status, expected.reason, expected.reported_at AS checked_at),
+        status IN ('OUT', 'DOUBTFUL', 'QUESTIONABLE', 'PROBABLE'),
+        STRUCT(status, reason, reported_at AS checked_at),
         NULL
       ) AS injury,
-      COALESCE(lines.lines, []) AS lines,
-      STRUCT(
-        COALESCE(season_totals.games, 0) AS games,
-        COALESCE(season_totals.points, 0) AS points,
-        COALESCE(season_totals.minutes, 0) AS minutes
-      ) AS season_to_date,
-      COALESCE(recent_games.games_newest_first, []) AS recent_games,
+      CASE
+        WHEN lines IS NOT NULL THEN lines
+        WHEN estimated_line IS NULL THEN []
+        ELSE [
+          STRUCT(
+            CAST(estimated_line AS STRING) AS points_line,
+            TRUE AS is_estimated,
+            IF(season_games > 0, 'season_average', 'recent_average') AS estimation_method,
+            CAST(NULL AS STRING) AS sportsbook,
+            TRUE AS is_fallback,
+            CAST(NULL AS INT64) AS minutes_before_game,
+            CAST(NULL AS FLOAT64) AS fair_over
+          )
+        ]
+      END AS lines,
+      STRUCT(season_games AS games, season_points AS points, season_minutes AS minutes) AS season_to_date,
+      COALESCE(games_newest_first, []) AS recent_games,
       @recent_games AS recent_games_wanted
     )
   ) AS request
 FROM expected
-LEFT JOIN season_totals ON season_totals.player_key = expected.player_key
-LEFT JOIN recent_games ON recent_games.player_key = expected.player_key
-LEFT JOIN lines ON lines.player_key = expected.player_key

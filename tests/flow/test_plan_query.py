@@ -7,13 +7,25 @@ from decimal import Decimal
 
 import pytest
 
-from coordinator.planning import InputFinding, InputProblem, names_statement
+from coordinator.planning import (
+    InputFinding,
+    InputProblem,
+    check_query,
+    names_statement,
+    plan_parameters,
+    plan_statement,
+    requests_statement,
+)
+from schemas import tables
 from schemas.messages import Line, PredictionRequest
-from schemas.tables import Cell, Row
+from schemas.names import plan_table
+from schemas.tables import Cell, Column, Row
 from shared.errors import InvalidInput
+from tests import zetasql_check
 from tests.plan_inputs import (
     BATCH_ID,
     GAME_DATE,
+    INPUT_TABLES,
     PLANNED_AT,
     League,
     a_log,
@@ -31,6 +43,25 @@ def values(request: PredictionRequest) -> list[str]:
 
 def books(request: PredictionRequest) -> list[str | None]:
     return [line.sportsbook for line in request.lines]
+
+
+def test_bigquerys_analyzer_accepts_every_text() -> None:
+    inputs = {table: tables.load(table).columns for table in INPUT_TABLES}
+    frozen = {
+        "player_lookup": "STRING",
+        "universal_player_id": "STRING",
+        "planned_at": "TIMESTAMP",
+        "request": "STRING",
+    }
+    plan = {plan_table(BATCH_ID): tuple(Column(name, sql_type) for name, sql_type in frozen.items())}
+    parameters = plan_parameters(
+        GAME_DATE, planned_at=PLANNED_AT, roster_games=10, recent_games=25, preferred_sportsbook="draftkings"
+    )
+
+    zetasql_check.check(plan_statement(BATCH_ID, expires_at=PLANNED_AT), inputs, parameters)
+    zetasql_check.check(check_query(), inputs, {"game_date": GAME_DATE})
+    zetasql_check.check(names_statement(BATCH_ID), plan)
+    zetasql_check.check(requests_statement(BATCH_ID), plan, {"players": ["player-1"]})
 
 
 # --- who is expected ------------------------------------------------------------------------------------------
