@@ -1,0 +1,69 @@
+"""Wire the worker for Cloud Run: `gunicorn --config python:shared.gunicorn_conf "worker.main:create_app()"`.
+
+The only module of the worker that reads the environment and knows the Google clients.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from flask import Flask
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
+from google.cloud.pubsub_v1 import PublisherClient  # type: ignore[import-untyped]  # it ships no types
+
+from shared import logs
+from shared.adapters.bigquery import BigqueryWarehouse
+from shared.adapters.pubsub import PubsubPublisher
+from shared.auth import TokenVerifier
+from shared.settings import WorkerSettings, read
+from worker.app import Guard
+from worker.app import create_app as serve
+from worker.service import Worker
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(environ: Mapping[str, str] | None = None) -> Flask:
+    """Build the service from the environment; contacts nothing yet.
+
+    Raises:
+        InvalidInput: settings are missing or unusable; names all of them at once (D3).
+    """
+    environ = os.environ if environ is None else environ
+    settings = read(WorkerSettings, environ)
+    logs.configure(service="worker", revision=settings.revision, project=settings.project, level=settings.log_level)
+    client = PublisherClient()
+    worker = Worker(
+        warehouse=_warehouse(settings, is_emulated=bool(environ.get("BIGQUERY_EMULATOR_HOST"))),
+        outcomes=PubsubPublisher(client, topic=client.topic_path(settings.project, settings.outcomes_topic)),
+        revision=settings.revision,
+        schema_version=settings.schema_version,
+        clock=lambda: datetime.now(UTC),
+    )
+    app = serve(worker, guard=_guard(settings))
+    _log.info("service started", extra={"json_fields": {"commit": settings.commit, "schema": settings.schema_version}})
+    return app
+
+
+def _warehouse(settings: WorkerSettings, *, is_emulated: bool) -> BigqueryWarehouse:
+    # The emulator needs credentials of some kind; the real service finds its own.
+    credentials = AnonymousCredentials() if is_emulated else None  # type: ignore[no-untyped-call]
+    return BigqueryWarehouse(
+        bigquery.Client(project=settings.project, location=settings.location, credentials=credentials),
+        BigQueryWriteClient(credentials=credentials),  # type: ignore[no-untyped-call]
+        dataset=settings.dataset,
+        location=settings.location,
+    )
+
+
+def _guard(settings: WorkerSettings) -> Guard:
+    """Who may push (D4); with checking turned off, which Cloud Run refuses, everybody may."""
+    if settings.auth == "off":
+        return lambda _authorization: None
+    verifier = TokenVerifier(settings.audience)
+    return lambda authorization: verifier.verify(authorization, allowed=settings.push_callers)
