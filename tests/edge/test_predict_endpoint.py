@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ import pytest
 from schemas import names
 from schemas.messages import Failed, FailureCode, Predicted, SeasonToDate, Skipped, SkipReason
 from shared import logs
+from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import NotAuthorised
+from shared.ports import Outgoing, TableSpec
+from tests.memory_publisher import MemoryPublisher
 from tests.requests_factory import BATCH_ID, a_line, a_past_game, a_request, an_injury, some_games
-from tests.worker_stand import MESSAGE_ID, TRACEPARENT, Stand, a_stand
+from tests.worker_stand import MESSAGE_ID, TRACEPARENT, Stand, a_stand, another_worker
 from worker.app import create_app
 from worker.service import Worker
 
@@ -249,6 +252,44 @@ def test_a_warehouse_out_of_reach_asks_for_redelivery_and_publishes_nothing(stan
 
     assert answer.status_code == 503
     assert stand.published() == []
+
+
+class LateTables(DuckdbWarehouse):
+    """A warehouse whose new tables cannot be seen for a while, as the Storage Write API's may not."""
+
+    def create(self, spec: TableSpec) -> None:
+        """Accept the table."""
+
+
+def test_a_table_that_cannot_be_seen_yet_asks_for_redelivery(tmp_path: Path) -> None:
+    warehouse = LateTables(tmp_path / "late.duckdb")
+    with another_worker(warehouse, MemoryPublisher(), revision="worker-00001") as stand:
+        answer = stand.push(a_request())
+
+        assert answer.status_code == 503
+        assert "cannot be seen yet" in answer.get_json()["detail"]
+        assert stand.published() == []
+    warehouse.close()
+
+
+class FaultyPublisher(MemoryPublisher):
+    """A topic whose client has a bug that nobody foresaw."""
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        raise KeyError(len(messages))
+
+
+def test_an_unforeseen_error_is_no_acknowledgement_and_leaves_its_traceback(
+    stand: Stand, lines_logged: io.StringIO
+) -> None:
+    with another_worker(stand.warehouse, FaultyPublisher(), revision="worker-00001") as faulty:
+        answer = faulty.push(a_request())
+
+    assert answer.status_code == 500
+    assert answer.get_json()["type"] == "urn:tipoff:problem:unexpected"
+    (line,) = logged(lines_logged)
+    assert line["severity"] == "ERROR"
+    assert "KeyError" in line["message"]
 
 
 # --- logs, health, callers ------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from schemas.messages import Failed, FailureCode, Predicted, PredictionRequest, SeasonToDate, Skipped
-from tests.requests_factory import a_request, an_injury
+from tests.requests_factory import BATCH_ID, a_request, an_injury
 from tests.worker_stand import Stand, a_stand, another_worker
+from worker.service import _Unannounced
 
 
 @pytest.fixture
@@ -86,6 +87,31 @@ def test_a4_what_was_announced_is_not_remembered(stand: Stand) -> None:
     first, second = stand.published()
     assert first == second
     assert len(stand.staged()) == 6
+
+
+def test_a4_what_is_remembered_is_bounded_and_the_oldest_gives_way() -> None:
+    remembered = _Unannounced()
+    outcomes = [_predicted(f"d{number}") for number in range(_Unannounced.CAPACITY + 1)]
+
+    for outcome in outcomes:
+        remembered.remember(outcome)
+
+    assert remembered.get("d0") is None
+    assert remembered.get("d1") == outcomes[1]
+    assert remembered.get(outcomes[-1].delivery) == outcomes[-1]
+
+
+def _predicted(delivery: str) -> Predicted:
+    return Predicted(
+        batch_id=BATCH_ID,
+        player_lookup="jalen-williams",
+        worker_revision="worker-00001",
+        delivery=delivery,
+        table="t",
+        schema_version=2,
+        rows=1,
+        digest="d",
+    )
 
 
 def test_a4_another_process_stages_copies_of_the_same_delivery(stand: Stand) -> None:
