@@ -75,8 +75,8 @@ class FirestoreDocuments:
                 filter=firestore.FieldFilter(_render((condition.field,)), condition.op, condition.value)
             )
         if where:
+            # Firestore orders by document id last, in the direction of the order before it.
             query = query.order_by(_render((where[0].field,)), direction=firestore.Query.DESCENDING)
-            query = query.order_by(ClientFieldPath.document_id(), direction=firestore.Query.DESCENDING)
         if limit is not None:
             query = query.limit(limit)
         with _translated("query"):
