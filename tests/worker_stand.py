@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +19,7 @@ from werkzeug.test import TestResponse
 from schemas import names
 from schemas.messages import OUTCOME, Failed, Predicted, PredictionRequest, Skipped
 from schemas.tables import Row
+from shared import logs
 from shared.adapters.duckdb import DuckdbWarehouse
 from tests.memory_publisher import MemoryPublisher
 from tests.requests_factory import BATCH_ID, PLANNED_AT
@@ -103,3 +106,21 @@ def another_worker(
     client = create_app(worker, guard=lambda _authorization: None).test_client()
     stand = Stand(warehouse, outcomes, client, schema_version, now=PLANNED_AT)
     yield stand
+
+
+LoggedLines = Callable[[], list[dict[str, Any]]]
+"""Reads every line logged so far."""
+
+
+@contextmanager
+def listening() -> Iterator[LoggedLines]:
+    """Configure this process's logs as the service does, into memory, and put the former ones back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    logs.configure(service="worker", revision="worker-00001", project="a-project", stream=stream)
+    try:
+        yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import io
-import json
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +11,9 @@ import pytest
 
 from schemas import names
 from schemas.messages import Failed, FailureCode, Predicted, SeasonToDate, Skipped, SkipReason
-from shared import logs
-from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import NotAuthorised
-from shared.ports import Outgoing, TableSpec
-from tests.memory_publisher import MemoryPublisher
 from tests.requests_factory import BATCH_ID, a_line, a_past_game, a_request, an_injury, some_games
-from tests.worker_stand import MESSAGE_ID, TRACEPARENT, Stand, a_stand, another_worker
+from tests.worker_stand import MESSAGE_ID, TRACEPARENT, LoggedLines, Stand, a_stand, listening
 from worker.app import create_app
 from worker.service import Worker
 
@@ -34,18 +27,9 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 
 
 @pytest.fixture
-def lines_logged() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    logs.configure(service="worker", revision="worker-00001", project="a-project", stream=stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-def logged(stream: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
+def lines_logged() -> Iterator[LoggedLines]:
+    with listening() as heard:
+        yield heard
 
 
 def the_failure(stand: Stand) -> Failed:
@@ -172,13 +156,13 @@ def test_a_staging_table_of_another_shape_fails_the_player_by_column(stand: Stan
     ],
 )
 def test_what_names_no_player_is_acknowledged_and_logged_with_its_reason(
-    stand: Stand, lines_logged: io.StringIO, body: bytes, reason: str
+    stand: Stand, lines_logged: LoggedLines, body: bytes, reason: str
 ) -> None:
     answer = stand.push_body(body)
 
     assert answer.status_code == 204
     assert stand.published() == []
-    (line,) = logged(lines_logged)
+    (line,) = lines_logged()
     assert line["severity"] == "ERROR"
     assert line["message"] == "request refused"
     assert reason in line["reason"]
@@ -231,67 +215,6 @@ def test_a_batch_id_that_is_none_never_reaches_a_table_name(stand: Stand) -> Non
     assert stand.warehouse.list_tables("") == []
 
 
-# --- trouble that may pass ------------------------------------------------------------------------------------
-
-
-def test_a_topic_out_of_reach_asks_for_redelivery_as_a_problem_document(stand: Stand) -> None:
-    stand.outcomes.fail_next(1)
-
-    answer = stand.push(a_request())
-
-    assert answer.status_code == 503
-    assert answer.content_type == "application/problem+json"
-    assert answer.get_json()["type"] == "urn:tipoff:problem:unavailable"
-    assert "Retry-After" in answer.headers
-
-
-def test_a_warehouse_out_of_reach_asks_for_redelivery_and_publishes_nothing(stand: Stand) -> None:
-    stand.warehouse.close()
-
-    answer = stand.push(a_request())
-
-    assert answer.status_code == 503
-    assert stand.published() == []
-
-
-class LateTables(DuckdbWarehouse):
-    """A warehouse whose new tables cannot be seen for a while, as the Storage Write API's may not."""
-
-    def create(self, spec: TableSpec) -> None:
-        """Accept the table."""
-
-
-def test_a_table_that_cannot_be_seen_yet_asks_for_redelivery(tmp_path: Path) -> None:
-    warehouse = LateTables(tmp_path / "late.duckdb")
-    with another_worker(warehouse, MemoryPublisher(), revision="worker-00001") as stand:
-        answer = stand.push(a_request())
-
-        assert answer.status_code == 503
-        assert "cannot be seen yet" in answer.get_json()["detail"]
-        assert stand.published() == []
-    warehouse.close()
-
-
-class FaultyPublisher(MemoryPublisher):
-    """A topic whose client has a bug that nobody foresaw."""
-
-    def publish(self, messages: Sequence[Outgoing]) -> None:
-        raise KeyError(len(messages))
-
-
-def test_an_unforeseen_error_is_no_acknowledgement_and_leaves_its_traceback(
-    stand: Stand, lines_logged: io.StringIO
-) -> None:
-    with another_worker(stand.warehouse, FaultyPublisher(), revision="worker-00001") as faulty:
-        answer = faulty.push(a_request())
-
-    assert answer.status_code == 500
-    assert answer.get_json()["type"] == "urn:tipoff:problem:unexpected"
-    (line,) = logged(lines_logged)
-    assert line["severity"] == "ERROR"
-    assert "KeyError" in line["message"]
-
-
 # --- logs, health, callers ------------------------------------------------------------------------------------
 
 
@@ -306,7 +229,7 @@ def test_an_unforeseen_error_is_no_acknowledgement_and_leaves_its_traceback(
 )
 def test_every_request_ends_in_one_labelled_line(
     stand: Stand,
-    lines_logged: io.StringIO,
+    lines_logged: LoggedLines,
     overrides: dict[str, Any],
     failures: int,
     severity: str,
@@ -317,7 +240,7 @@ def test_every_request_ends_in_one_labelled_line(
 
     stand.push(a_request(**overrides), attempt=3)
 
-    (line,) = logged(lines_logged)
+    (line,) = lines_logged()
     assert (line["severity"], line["message"]) == (severity, message)
     assert line[told[0]] == told[1]
     labels = line["logging.googleapis.com/labels"]

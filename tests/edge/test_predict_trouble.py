@@ -1,0 +1,84 @@
+"""What the worker's HTTP edge does when something that it needs does not do its part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.duckdb import DuckdbWarehouse
+from shared.ports import Outgoing, TableSpec
+from tests.memory_publisher import MemoryPublisher
+from tests.requests_factory import a_request
+from tests.worker_stand import LoggedLines, Stand, a_stand, another_worker, listening
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with a_stand(tmp_path) as standing:
+        yield standing
+
+
+@pytest.fixture
+def lines_logged() -> Iterator[LoggedLines]:
+    with listening() as heard:
+        yield heard
+
+
+def test_a_topic_out_of_reach_asks_for_redelivery_as_a_problem_document(stand: Stand) -> None:
+    stand.outcomes.fail_next(1)
+
+    answer = stand.push(a_request())
+
+    assert answer.status_code == 503
+    assert answer.content_type == "application/problem+json"
+    assert answer.get_json()["type"] == "urn:tipoff:problem:unavailable"
+    assert "Retry-After" in answer.headers
+
+
+def test_a_warehouse_out_of_reach_asks_for_redelivery_and_publishes_nothing(stand: Stand) -> None:
+    stand.warehouse.close()
+
+    answer = stand.push(a_request())
+
+    assert answer.status_code == 503
+    assert stand.published() == []
+
+
+class LateTables(DuckdbWarehouse):
+    """A warehouse whose new tables cannot be seen for a while, as the Storage Write API's may not."""
+
+    def create(self, spec: TableSpec) -> None:
+        """Accept the table."""
+
+
+def test_a_table_that_cannot_be_seen_yet_asks_for_redelivery(tmp_path: Path) -> None:
+    warehouse = LateTables(tmp_path / "late.duckdb")
+    with another_worker(warehouse, MemoryPublisher(), revision="worker-00001") as stand:
+        answer = stand.push(a_request())
+
+        assert answer.status_code == 503
+        assert "cannot be seen yet" in answer.get_json()["detail"]
+        assert stand.published() == []
+    warehouse.close()
+
+
+class FaultyPublisher(MemoryPublisher):
+    """A topic whose client has a bug that nobody foresaw."""
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        raise KeyError(len(messages))
+
+
+def test_an_unforeseen_error_is_no_acknowledgement_and_leaves_its_traceback(
+    stand: Stand, lines_logged: LoggedLines
+) -> None:
+    with another_worker(stand.warehouse, FaultyPublisher(), revision="worker-00001") as faulty:
+        answer = faulty.push(a_request())
+
+    assert answer.status_code == 500
+    assert answer.get_json()["type"] == "urn:tipoff:problem:unexpected"
+    (line,) = lines_logged()
+    assert line["severity"] == "ERROR"
+    assert "KeyError" in line["message"]
