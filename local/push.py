@@ -19,7 +19,8 @@ from pathlib import Path
 
 from local.push_http import PushConnection, envelope, pubsub_time
 from local.push_log import LoggedMessage, MessageLog
-from shared.errors import Unavailable
+from shared.adapters.message_rules import check_messages
+from shared.errors import TipoffError
 from shared.ports import Outgoing
 
 _log = logging.getLogger(__name__)
@@ -83,7 +84,12 @@ class PushTopic:
     # --- Publisher --------------------------------------------------------------------------------------------
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
-        """Write the messages to the file in one transaction; see `Publisher.publish`."""
+        """Write the messages to the file in one transaction; see `Publisher.publish`.
+
+        Raises:
+            InvalidInput: Pub/Sub would refuse a message; none was published.
+        """
+        check_messages(messages)
         ids = self._messages.append(messages, published_at=self._clock())
         with self._changed:
             self._ready.extend(ids)
@@ -130,8 +136,8 @@ class PushTopic:
             while (message_id := self._next()) is not None:
                 try:
                     self._deliver(connection, message_id)
-                except Unavailable as error:
-                    # The file did not answer, or was closed by `stop`: the message is still in it.
+                except TipoffError as error:
+                    # A file did not answer, or was closed by `stop`: the message is still in ours.
                     _log.warning("push delivery interrupted", extra={"json_fields": {"reason": str(error)}})
                     self._retry(message_id, after_attempt=1)
 

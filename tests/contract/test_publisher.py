@@ -182,21 +182,12 @@ CANNOT_BE_CARRIED = {
 }
 
 
-@pytest.fixture
-def refusing_broker(broker: Broker, request: pytest.FixtureRequest) -> Broker:
-    """A broker that must refuse what Pub/Sub cannot carry."""
-    if isinstance(broker, LocalBroker):
-        reason = "PushTopic.publish does not call check_messages"
-        request.applymarker(pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason=reason))
-    return broker
-
-
 @pytest.mark.parametrize(("message", "problem"), CANNOT_BE_CARRIED.values(), ids=CANNOT_BE_CARRIED)
 def test_a_message_that_pubsub_cannot_carry_is_refused_before_any_other_is_published(
-    refusing_broker: Broker, message: Outgoing, problem: str
+    broker: Broker, message: Outgoing, problem: str
 ) -> None:
     with serving() as endpoint:
-        topic = refusing_broker.open_topic(endpoint.url)
+        topic = broker.open_topic(endpoint.url)
 
         with pytest.raises(InvalidInput, match=problem):
             topic.publish([Outgoing(b"before"), message])
