@@ -5,6 +5,7 @@ A value is never made to fit: BigQuery rounds a NUMERIC silently, so a digit too
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -101,6 +102,20 @@ def _is_text(cells: Sequence[Cell]) -> bool:
     return True
 
 
+def _is_json(cells: Sequence[Cell]) -> bool:
+    """Whether every text is JSON as the standard has it: Python would also take NaN and Infinity."""
+    try:
+        for text in set(map(str, cells)):
+            json.loads(text, parse_constant=_refuse_constant)
+    except ValueError:
+        return False
+    return _is_text(cells)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
 def _is_int64(cells: Sequence[Cell]) -> bool:
     numbers = [cell for cell in cells if isinstance(cell, int)]
     return not numbers or (min(numbers) >= -_INT64 and max(numbers) < _INT64)
@@ -133,7 +148,7 @@ def _is_aware(cells: Sequence[Cell]) -> bool:
 
 _VALUE_CHECKS: Mapping[str, Callable[[Sequence[Cell]], bool]] = {
     "STRING": _is_text,
-    "JSON": _is_text,
+    "JSON": _is_json,
     "INT64": _is_int64,
     "FLOAT64": _is_finite,
     "TIMESTAMP": _is_aware,

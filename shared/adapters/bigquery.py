@@ -1,0 +1,351 @@
+"""The warehouse in the cloud: BigQuery's jobs and tables, and the Storage Write API for appends.
+
+Knows the official clients; remembers nothing of the warehouse between calls. Every error of theirs leaves as `TableMissing`,
+`QueryRefused` or `Unavailable`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import TimeoutError as WaitTimeoutError
+from contextlib import contextmanager, suppress
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from google.api_core import exceptions as api
+from google.api_core.retry import Retry, if_exception_type
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import bigquery
+from google.cloud.bigquery.retry import DEFAULT_RETRY
+from google.cloud.bigquery_storage_v1 import BigQueryWriteClient, types
+from google.rpc import code_pb2  # type: ignore[import-untyped]  # it ships no types
+from requests.exceptions import RequestException
+
+from schemas.tables import Column, Row, columns_from_json
+from shared.adapters.cells import fitted_columns
+from shared.adapters.proto_rows import chunked, row_descriptor, serialized_rows
+from shared.errors import QueryRefused, TableMissing, TipoffError, Unavailable
+from shared.ports import Job, JobState, Parameters, Scalar, Table, TableSpec
+
+_CALL_SECONDS = 60.0
+_QUERY_SECONDS = 300.0
+_CONFIRM_SECONDS = 15.0
+_RETRY = DEFAULT_RETRY.with_timeout(_CALL_SECONDS)
+
+_APPEND_BYTES = 9_000_000
+"""A request may have 10 MB (https://cloud.google.com/bigquery/quotas#write-api-limits); the rest is room for its frame."""
+
+_PASSING_REASONS = {
+    "backendError",
+    "internalError",
+    "jobBackendError",
+    "jobInternalError",
+    "jobRateLimitExceeded",
+    "quotaExceeded",
+    "rateLimitExceeded",
+    "tableUnavailable",
+}
+"""Reasons that come with a 4xx and yet may pass (https://cloud.google.com/bigquery/docs/error-messages)."""
+
+_REFUSED_CODES = {code_pb2.INVALID_ARGUMENT, code_pb2.OUT_OF_RANGE, code_pb2.FAILED_PRECONDITION}
+
+
+class BigqueryWarehouse:
+    """A `Warehouse` in one BigQuery dataset. Safe for threads.
+
+    Args:
+        client: its project holds the dataset and pays for the queries.
+        write_client: for appends.
+        dataset: the dataset's id; the SQL texts name its tables without it.
+        location: the dataset's location. A job is found by id only together with its location.
+        max_bytes_billed: a statement that would process more is refused before it costs anything.
+    """
+
+    def __init__(
+        self,
+        client: bigquery.Client,
+        write_client: BigQueryWriteClient,
+        *,
+        dataset: str,
+        location: str,
+        max_bytes_billed: int | None = None,
+    ) -> None:
+        self._client = client
+        self._write_client = write_client
+        self._dataset = bigquery.DatasetReference(client.project, dataset)
+        self._location = location
+        self._max_bytes_billed = max_bytes_billed
+
+    # --- Jobs -------------------------------------------------------------------------------------------------
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        """Run a statement; see `Jobs.query`. Results never come from BigQuery's cache."""
+        config = self._config(parameters or {})
+        with _translating():
+            job = self._client.query(
+                sql, job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS
+            )
+            rows = job.result(retry=_RETRY, timeout=_QUERY_SECONDS)
+            return [_row(rows.schema, row) for row in rows]
+
+    def estimate(self, sql: str, parameters: Parameters | None = None) -> int:
+        """Dry-run a statement, at no cost; see `Jobs.estimate`."""
+        config = self._config(parameters or {})
+        config.dry_run = True
+        with _translating():
+            job = self._client.query(
+                sql, job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS
+            )
+            return int(job.total_bytes_processed or 0)
+
+    def submit(self, sql: str, parameters: Parameters, *, job_id: str) -> None:
+        """Start a job unless its id is known; see `Jobs.submit`.
+
+        BigQuery may refuse a statement at the door; where that left a job, `job` tells of it, and else this raises.
+
+        Raises:
+            QueryRefused: refused without a job; the id is still free.
+            TableMissing: likewise, for want of a table.
+            Unavailable: see `Jobs.submit`.
+        """
+        config = self._config(parameters)
+        with _translating():
+            try:
+                self._client.query(
+                    sql,
+                    job_config=config,
+                    job_id=job_id,
+                    location=self._location,
+                    retry=_RETRY,
+                    timeout=_CALL_SECONDS,
+                    job_retry=None,
+                )
+            except api.Conflict:
+                self._confirm(job_id)
+            except (api.BadRequest, api.Forbidden, api.NotFound):
+                if self._found(job_id) is None:
+                    raise
+
+    def job(self, job_id: str, *, wait: timedelta = timedelta(0)) -> Job:
+        """Look at a job; see `Jobs.job`."""
+        with _translating():
+            found = self._found(job_id)
+            if found is not None and found.state != "DONE" and wait > timedelta(0):
+                # Whatever the wait ran into, the job itself says how it stands.
+                with suppress(WaitTimeoutError, api.GoogleAPIError):
+                    found.exception(timeout=wait.total_seconds())
+                found = self._found(job_id)
+        if found is None:
+            return Job(job_id, JobState.ABSENT)
+        if found.state != "DONE":
+            return Job(job_id, JobState.RUNNING)
+        if found.error_result:
+            return Job(job_id, JobState.FAILED, str(found.error_result.get("message") or found.error_result))
+        return Job(job_id, JobState.DONE)
+
+    def _found(self, job_id: str) -> Any:
+        try:
+            return self._client.get_job(job_id, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS)
+        except api.NotFound:
+            return None
+
+    def _confirm(self, job_id: str) -> None:
+        """See the job that a 409 spoke of; right after it, a look may still answer 404."""
+        again = Retry(predicate=if_exception_type(api.NotFound), initial=0.1, maximum=2.0, timeout=_CONFIRM_SECONDS)
+        again(self._client.get_job)(job_id, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS)
+
+    def _config(self, parameters: Parameters) -> bigquery.QueryJobConfig:
+        config = bigquery.QueryJobConfig(
+            default_dataset=self._dataset,
+            query_parameters=[_parameter(name, value) for name, value in parameters.items()],
+            use_query_cache=False,
+        )
+        if self._max_bytes_billed is not None:
+            config.maximum_bytes_billed = self._max_bytes_billed
+        return config
+
+    # --- Tables -----------------------------------------------------------------------------------------------
+
+    def append(self, table: str, rows: Sequence[Row]) -> None:
+        """Append rows by the table's default stream; see `Tables.append`.
+
+        Rows of more than 9 MB go in several requests: what BigQuery alone would refuse (nothing that is known of, as
+        every cell is checked before) may then leave the earlier ones appended.
+        """
+        live = self.columns(table)
+        if live is None:
+            raise TableMissing(f"table {table} does not exist")
+        if not rows:
+            return
+        columns = [column for column, _ in fitted_columns(table, live, rows)]
+        pieces = list(chunked(serialized_rows(columns, rows), max_bytes=_APPEND_BYTES))
+        try:
+            with _translating():
+                self._send(table, columns, pieces)
+        except TableMissing as error:
+            # The stream learns of a new table later than `tables.get` does.
+            if self.columns(table) is None:
+                raise
+            raise Unavailable(f"table {table} is not open for appends yet: {error}") from error
+
+    def _send(self, table: str, columns: Sequence[Column], pieces: Sequence[Sequence[bytes]]) -> None:
+        stream = (
+            f"{self._write_client.table_path(self._client.project, self._dataset.dataset_id, table)}/streams/_default"
+        )
+        schema = types.ProtoSchema(proto_descriptor=row_descriptor(columns))
+        requests = (
+            types.AppendRowsRequest(
+                write_stream=stream,
+                proto_rows=types.AppendRowsRequest.ProtoData(
+                    writer_schema=schema, rows=types.ProtoRows(serialized_rows=piece)
+                ),
+            )
+            for piece in pieces
+        )
+        routing = (("x-goog-request-params", f"write_stream={stream}"),)
+        answers = self._write_client.append_rows(requests=requests, timeout=_CALL_SECONDS, metadata=routing)
+        before = 0
+        confirmed = 0
+        for piece, answer in zip(pieces, answers, strict=False):
+            _check_answer(table, before, answer)
+            before += len(piece)
+            confirmed += 1
+        if confirmed < len(pieces):
+            raise Unavailable(f"table {table}: {confirmed} of {len(pieces)} append requests were confirmed")
+
+    def create(self, spec: TableSpec) -> None:
+        """Create a table unless there is one of that name; see `Tables.create`."""
+        schema = [bigquery.SchemaField.from_api_repr(column.api_repr()) for column in spec.columns]
+        table = bigquery.Table(self._dataset.table(spec.name), schema=schema)
+        if spec.partition_by is not None:
+            table.time_partitioning = bigquery.TimePartitioning(field=spec.partition_by)
+        if spec.cluster_by:
+            table.clustering_fields = list(spec.cluster_by)
+        if spec.expires_at is not None:
+            table.expires = spec.expires_at
+        table.labels = dict(spec.labels)
+        with _translating():
+            self._client.create_table(table, exists_ok=True, retry=_RETRY, timeout=_CALL_SECONDS)
+
+    def columns(self, table: str) -> tuple[Column, ...] | None:
+        """Read a table's columns by `tables.get`; see `Tables.columns`. INFORMATION_SCHEMA may lag behind."""
+        with _translating():
+            try:
+                found = self._client.get_table(self._dataset.table(table), retry=_RETRY, timeout=_CALL_SECONDS)
+            except api.NotFound:
+                return None
+        return columns_from_json([field.to_api_repr() for field in found.schema])
+
+    def add_columns(self, table: str, columns: Sequence[Column]) -> None:
+        """Add columns by one ALTER TABLE; see `Tables.add_columns`."""
+        if columns:
+            self.query(f"ALTER TABLE `{table}` {', '.join(map(_addition, columns))}")
+
+    def list_tables(self, prefix: str) -> list[Table]:
+        """List tables by prefix; see `Tables.list_tables`."""
+        with _translating():
+            listed = self._client.list_tables(self._dataset, retry=_RETRY, timeout=_CALL_SECONDS)
+            found = [Table(item.table_id, item.created) for item in listed if item.table_id.startswith(prefix)]
+        return sorted(found, key=lambda table: table.name)
+
+    def drop(self, table: str) -> None:
+        """Drop a table; see `Tables.drop`."""
+        with _translating():
+            self._client.delete_table(
+                self._dataset.table(table), not_found_ok=True, retry=_RETRY, timeout=_CALL_SECONDS
+            )
+
+
+# --- texts, parameters, cells ---------------------------------------------------------------------------------
+
+
+def _addition(column: Column) -> str:
+    # A JSON string is a GoogleSQL string literal too: the same quotes and escapes.
+    options = f" OPTIONS (description = {json.dumps(column.description)})" if column.description else ""
+    return f"ADD COLUMN IF NOT EXISTS `{column.name}` {column.sql_type}{options}"
+
+
+def _parameter(
+    name: str, value: Scalar | Sequence[str]
+) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
+    match value:
+        case None | str():
+            kind = "STRING"
+        case bool():
+            kind = "BOOL"
+        case int():
+            kind = "INT64"
+        case float():
+            kind = "FLOAT64"
+        case Decimal():
+            kind = "NUMERIC"
+        case datetime() if value.tzinfo is not None:
+            kind = "TIMESTAMP"
+        case datetime():
+            raise QueryRefused(f"parameter @{name}: {value!r} has no time zone; pass an aware time")
+        case date():
+            kind = "DATE"
+        case list() | tuple() if all(isinstance(element, str) for element in value):
+            return bigquery.ArrayQueryParameter(name, "STRING", list(value))
+        case _:
+            raise QueryRefused(f"parameter @{name}: {type(value).__name__} is no type a parameter may have")
+    return bigquery.ScalarQueryParameter(name, kind, value)
+
+
+def _row(schema: Sequence[bigquery.SchemaField], row: Any) -> Row:
+    return {field.name: _cell(field, row[index]) for index, field in enumerate(schema)}
+
+
+def _cell(field: bigquery.SchemaField, value: Any) -> Any:
+    """Give JSON back as text, as it was appended; the client has parsed it."""
+    if field.mode == "REPEATED":
+        single = bigquery.SchemaField(field.name, field.field_type, fields=field.fields)
+        return (
+            [_cell(single, each) for each in value or ()] if field.field_type in ("JSON", "RECORD", "STRUCT") else value
+        )
+    if field.field_type == "JSON" and value is not None:
+        return json.dumps(value, ensure_ascii=False)
+    if field.field_type in ("RECORD", "STRUCT") and value is not None:
+        return {each.name: _cell(each, value[each.name]) for each in field.fields}
+    return value
+
+
+# --- errors ---------------------------------------------------------------------------------------------------
+
+
+def _check_answer(table: str, before: int, answer: types.AppendRowsResponse) -> None:
+    """Raise what an append's answer says; `before` rows went ahead in other requests."""
+    if answer.row_errors:
+        first = answer.row_errors[0]
+        raise QueryRefused(
+            f"{table}, row {before + first.index + 1}: {first.message} ({len(answer.row_errors)} in all)"
+        )
+    code = answer.error.code
+    if code == code_pb2.OK:
+        return
+    if code == code_pb2.NOT_FOUND:
+        raise TableMissing(f"table {table}: {answer.error.message}")
+    if code in _REFUSED_CODES:
+        raise QueryRefused(f"table {table}: {answer.error.message}")
+    raise Unavailable(f"table {table}: {answer.error.message}")
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    try:
+        yield
+    except (api.GoogleAPIError, GoogleAuthError, RequestException, WaitTimeoutError) as error:
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> TipoffError:
+    if isinstance(error, api.GoogleAPICallError):
+        reasons = {str(each.get("reason")) for each in error.errors if isinstance(each, dict)}
+        if not reasons & _PASSING_REASONS and not isinstance(error, api.TooManyRequests | api.Aborted | api.Cancelled):
+            if isinstance(error, api.NotFound):
+                return TableMissing(str(error))
+            if isinstance(error, api.ClientError) and not isinstance(error, api.Unauthorized):
+                return QueryRefused(str(error))
+    return Unavailable(f"BigQuery did not answer: {error}")

@@ -1,0 +1,105 @@
+"""Rows as the Storage Write API takes them: protobuf messages of a type made from the table's columns.
+
+Knows which wire type each column type travels as
+(https://cloud.google.com/bigquery/docs/supported-data-types): NUMERIC and JSON as text, DATE as days and TIMESTAMP as
+microseconds since 1970. An absent or null cell is left out, which the API reads as NULL (REPEATED: empty).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from google.protobuf import descriptor_pool, message_factory  # type: ignore[import-untyped]  # it ships no types
+from google.protobuf.descriptor_pb2 import (  # type: ignore[import-untyped]  # it ships no types
+    DescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+)
+
+from schemas.tables import Column, Row
+
+_EPOCH_DAY = date(1970, 1, 1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WIRE_TYPES = {
+    "STRING": FieldDescriptorProto.TYPE_STRING,
+    "INT64": FieldDescriptorProto.TYPE_INT64,
+    "FLOAT64": FieldDescriptorProto.TYPE_DOUBLE,
+    "BOOL": FieldDescriptorProto.TYPE_BOOL,
+    "NUMERIC": FieldDescriptorProto.TYPE_STRING,
+    "DATE": FieldDescriptorProto.TYPE_INT32,
+    "TIMESTAMP": FieldDescriptorProto.TYPE_INT64,
+    "JSON": FieldDescriptorProto.TYPE_STRING,
+}
+_LABELS = {
+    "REQUIRED": FieldDescriptorProto.LABEL_REQUIRED,
+    "NULLABLE": FieldDescriptorProto.LABEL_OPTIONAL,
+    "REPEATED": FieldDescriptorProto.LABEL_REPEATED,
+}
+
+
+def row_descriptor(columns: Sequence[Column]) -> DescriptorProto:
+    """Describe the message type of a table's rows: one field per column, of the column's name."""
+    fields = [
+        FieldDescriptorProto(name=c.name, number=number, type=_WIRE_TYPES[c.type], label=_LABELS[c.mode])
+        for number, c in enumerate(columns, start=1)
+    ]
+    return DescriptorProto(name="Row", field=fields)
+
+
+def serialized_rows(columns: Sequence[Column], rows: Sequence[Row]) -> list[bytes]:
+    """Serialize rows whose cells fit the columns (`cells.fitted_columns`)."""
+    message_class = _message_class(tuple(columns))
+    return [message_class(**dict(_wire_cells(columns, row))).SerializeToString() for row in rows]
+
+
+def chunked(rows: Sequence[bytes], *, max_bytes: int) -> Iterator[Sequence[bytes]]:
+    """Cut serialized rows, in order, into pieces of at most `max_bytes`; a larger single row is a piece of its own."""
+    start, size = 0, 0
+    for index, row in enumerate(rows):
+        if index > start and size + len(row) > max_bytes:
+            yield rows[start:index]
+            start, size = index, 0
+        size += len(row)
+    if rows:
+        yield rows[start:]
+
+
+@functools.lru_cache(maxsize=64)
+def _message_class(columns: tuple[Column, ...]) -> Callable[..., Any]:
+    file = FileDescriptorProto(name="row.proto", package="tipoff", syntax="proto2")
+    file.message_type.append(row_descriptor(columns))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    message_class: Callable[..., Any] = message_factory.GetMessageClass(pool.FindMessageTypeByName("tipoff.Row"))
+    return message_class
+
+
+def _wire_cells(columns: Sequence[Column], row: Row) -> Iterator[tuple[str, Any]]:
+    for column in columns:
+        cell = row.get(column.name)
+        if cell is not None:
+            to_wire = _TO_WIRE.get(column.type, _as_it_is)
+            yield column.name, [to_wire(each) for each in cell] if isinstance(cell, list) else to_wire(cell)
+
+
+def _as_it_is(cell: Any) -> Any:
+    return cell
+
+
+def _days(cell: Any) -> int:
+    return (cell - _EPOCH_DAY).days  # type: ignore[no-any-return]
+
+
+def _microseconds(cell: Any) -> int:
+    since = cell - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds  # type: ignore[no-any-return]
+
+
+_TO_WIRE: Mapping[str, Callable[[Any], Any]] = {
+    "NUMERIC": lambda cell: format(cell, "f") if not isinstance(cell, int) else str(cell),
+    "DATE": _days,
+    "TIMESTAMP": _microseconds,
+}
