@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from shared.adapters.firestore import FirestoreDocuments
 from shared.adapters.pubsub import PubsubPublisher
 from shared.auth import TokenVerifier
 from shared.settings import CoordinatorSettings, read
+
+log = logging.getLogger(__name__)
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
@@ -61,15 +64,18 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         renew_every=timedelta(seconds=settings.lease_seconds / 4),
         max_bytes=settings.max_bytes_per_query,
     )
+    log.info(
+        "service started", extra={"json_fields": {"commit": settings.commit, "schema_version": settings.schema_version}}
+    )
     return serve(assemble(parts), guard=_guard(settings))
 
 
 def _warehouse(settings: CoordinatorSettings, *, is_emulated: bool) -> BigqueryWarehouse:
     # The emulator needs credentials of some kind; the real service finds its own.
-    credentials = AnonymousCredentials() if is_emulated else None
+    credentials = AnonymousCredentials() if is_emulated else None  # type: ignore[no-untyped-call]  # the library is untyped
     return BigqueryWarehouse(
         bigquery.Client(project=settings.project, location=settings.location, credentials=credentials),
-        BigQueryWriteClient(credentials=credentials),
+        BigQueryWriteClient(credentials=credentials),  # type: ignore[no-untyped-call]  # as above
         dataset=settings.dataset,
         location=settings.location,
         max_bytes_billed=settings.max_bytes_per_query,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from coordinator import planning
 from coordinator.batch import Batch, shard_path, shards_path
@@ -15,11 +15,9 @@ from coordinator.lifecycle import Event, Status, move
 from schemas import names, tables
 from shared.errors import Unavailable, VersionChanged
 from shared.ports import DocumentStore, FieldPath, Outgoing, Publisher, TableSpec, Update, Value, Warehouse
+from shared.staging import staging_spec
 
 log = logging.getLogger(__name__)
-
-STAGING_OUTLIVES_LATE = timedelta(days=3)
-"""The warehouse's own expiry of staging is only the net below the sweep, which drops it after `late_until`."""
 
 _DISTURBANCES = 50
 
@@ -84,14 +82,8 @@ class RequestPublishing:
         return sorted(shards, key=lambda shard: shard.number)
 
     def _create_tables(self, batch: Batch) -> None:
-        labels = {"batch_id": batch.batch_id, "app": "tipoff"}
         self.warehouse.create(
-            TableSpec(
-                names.staging_table(batch.batch_id, batch.schema_version),
-                tables.staging_columns(batch.schema_version),
-                expires_at=batch.late_until + STAGING_OUTLIVES_LATE,
-                labels=labels,
-            )
+            staging_spec(batch.batch_id, schema_version=batch.schema_version, late_until=batch.late_until)
         )
         self.warehouse.create(
             TableSpec(

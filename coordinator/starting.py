@@ -28,11 +28,12 @@ from coordinator.cancelling import cancel
 from coordinator.leases import get_batch
 from coordinator.ledger import new_shard
 from coordinator.lifecycle import Status
-from coordinator.publishing import STAGING_OUTLIVES_LATE, RequestPublishing
+from coordinator.publishing import RequestPublishing
 from coordinator.service import Ledger
 from schemas import names
 from shared.errors import Conflict, DocumentExists, Unavailable, VersionChanged
 from shared.ports import Create, Document, DocumentStore, Update, Warehouse, Write
+from shared.staging import OUTLIVES_LATE
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ class Starter:
         stamp = max(now, newest.planned_at + _TICK) if newest else now
         self._log_findings(planning.read_check(self.warehouse.query(planning.check_query(), {"game_date": game_date})))
         self.warehouse.query(
-            planning.plan_statement(batch_id, expires_at=stamp + self.rules.late + STAGING_OUTLIVES_LATE),
+            planning.plan_statement(batch_id, expires_at=stamp + self.rules.late + OUTLIVES_LATE),
             planning.plan_parameters(
                 game_date,
                 planned_at=stamp,

@@ -9,19 +9,17 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from schemas import names
 from schemas.messages import Failed, FailureCode, Outcome, Predicted, PredictionRequest, Skipped, SkipReason
-from schemas.tables import PREDICTIONS, Row, RowRefused, staging_columns
+from schemas.tables import PREDICTIONS, Row, RowRefused, load
 from shared.errors import InvalidInput, QueryRefused, TableMissing, TipoffError, Unavailable
-from shared.ports import Outgoing, Publisher, Tables, TableSpec
+from shared.ports import Outgoing, Publisher, Tables
+from shared.staging import staging_spec
 from worker import inputs, messages
 from worker.rows import staged_rows
 from worker.systems import predict_all
-
-STAGING_OUTLIVES_BATCH = timedelta(days=2)
-"""Staging expires this long after the batch's `late_until`: the sweep drops it before, the expiry only if it does not."""
 
 _DETAIL_CHARACTERS = 500
 
@@ -49,7 +47,7 @@ class Worker:
         schema_version: int,
         clock: Callable[[], datetime],
     ) -> None:
-        self._staging_columns = staging_columns(schema_version)
+        load(PREDICTIONS, schema_version)  # a version that is not released is refused at the start, not per request
         self._warehouse = warehouse
         self._outcomes = outcomes
         self.revision = revision
@@ -158,9 +156,8 @@ class Worker:
         try:
             self._warehouse.append(table, rows)
         except TableMissing:
-            expires_at = request.late_until + STAGING_OUTLIVES_BATCH
-            labels = {"batch": request.batch_id}
-            self._warehouse.create(TableSpec(table, self._staging_columns, expires_at=expires_at, labels=labels))
+            version, late_until = self._schema_version, request.late_until
+            self._warehouse.create(staging_spec(request.batch_id, schema_version=version, late_until=late_until))
             self._append_to_new(table, rows)
 
     def _append_to_new(self, table: str, rows: Sequence[Row]) -> None:

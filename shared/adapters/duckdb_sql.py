@@ -196,6 +196,11 @@ def _printf(node: exp.Expression) -> exp.Expression:
     return exp.Anonymous(this="printf", expressions=[node.this.copy(), *(e.copy() for e in node.expressions)])
 
 
+def _count_of_none(node: exp.Expression) -> exp.Expression:
+    """COUNTIF over no rows is 0 in BigQuery, NULL in DuckDB."""
+    return exp.Coalesce(this=node.copy(), expressions=[exp.Literal.number(0)])
+
+
 def _full_numeric(node: exp.Expression) -> exp.Expression:
     """Bare NUMERIC holds 29 digits before and 9 behind the point; DuckDB's bare DECIMAL is (18, 3)."""
     return _NUMERIC.copy() if node.this == exp.DataType.Type.DECIMAL and not node.expressions else node
@@ -216,6 +221,7 @@ def _refuse_offset(node: exp.Expression) -> exp.Expression:
 
 
 _MENDS: Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expression]] = {
+    exp.CountIf: _count_of_none,
     exp.DateAdd: _as_date,
     exp.DateSub: _as_date,
     exp.DateTrunc: _as_date,
