@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 import uuid
 from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
-from typing import TypeVar
+from typing import Annotated, TypeVar, assert_never
 from zoneinfo import ZoneInfo
 
 from flask import Flask, Request, Response, jsonify, request
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from coordinator.assembly import Coordinator
@@ -24,6 +25,7 @@ from coordinator.batch import Policy
 from coordinator.consolidation import Report
 from coordinator.service import read_outcome, unreadable
 from coordinator.sweep import Verdict
+from coordinator.views import BatchView
 from schemas import names
 from shared import logs
 from shared.errors import Conflict, InvalidInput, MalformedMessage, TipoffError, Transient, UnknownBatch
@@ -50,7 +52,19 @@ class Caller(StrEnum):
 Guard = Callable[[str | None, frozenset[Caller]], None]
 """Takes the Authorization header and who may call; raises an error of the tree for anybody else."""
 
-_OPERATORS = frozenset({Caller.SCHEDULER, Caller.ADMIN})
+Check = Callable[..., None]
+"""The guard for the request at hand: takes the callers that may make it."""
+
+
+def _only_iso(value: object) -> object:
+    """Refuse what pydantic would take for a date as well: numbers, as seconds since 1970."""
+    if value is not None and not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+        raise ValueError("a date has the form 2026-01-30")
+    return value
+
+
+GameDate = Annotated[date | None, BeforeValidator(_only_iso)]
+_GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
 
 
 class PolicyChanges(BaseModel):
@@ -76,7 +90,7 @@ class StartBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    game_date: date | None = None
+    game_date: GameDate = None
     """US Eastern; today there when absent."""
     force: str | None = None
     """Id of the live batch to cancel."""
@@ -95,34 +109,41 @@ class ConsolidateBody(BaseModel):
 def create_app(coordinator: Coordinator, *, guard: Guard) -> Flask:
     """Serve a coordinator."""
     app = Flask("coordinator")
-    parts = coordinator.parts
 
     def check(*callers: Caller) -> None:
         guard(request.headers.get("Authorization"), frozenset(callers))
 
+    _serve_schedule(app, coordinator, check)
+    _serve_pushes(app, coordinator, check)
+    _serve_batches(app, coordinator, check)
+    _serve_health(app, coordinator)
+    _answer_errors(app)
+    return app
+
+
+def _serve_schedule(app: Flask, coordinator: Coordinator, check: Check) -> None:
+    """What Cloud Scheduler calls, and people by hand."""
+
     @app.post("/start")
     def start() -> Response:
-        check(*_OPERATORS)
-        body = _body(StartBody)
+        check(Caller.SCHEDULER, Caller.ADMIN)
         try:
-            started = coordinator.starter.start(
-                body.game_date or parts.clock().astimezone(US_EASTERN).date(),
-                key=_idempotency_key(request),
-                policy=body.policy.applied_to(parts.policy),
-                force=body.force,
-            )
+            return _start(coordinator)
         except Conflict as conflict:
             if not _is_scheduler(request):
                 raise
             # To Cloud Scheduler everything but 2xx is a failure to be tried again (D5).
             _log.warning("start not needed", extra={"json_fields": {"reason": str(conflict)}})
             return jsonify(batch_id=conflict.batch_id, started=False, reason=str(conflict))
-        batch = started.batch
-        answer = jsonify(
-            batch_id=batch.batch_id, state=batch.state, expected=batch.expected_count, started=started.is_new
-        )
-        answer.status_code = 202 if started.is_new else 200
-        return answer
+
+    @app.post("/sweep")
+    def sweep() -> Response:
+        check(Caller.SCHEDULER, Caller.ADMIN)
+        return _sweep(coordinator)
+
+
+def _serve_pushes(app: Flask, coordinator: Coordinator, check: Check) -> None:
+    """What Pub/Sub calls."""
 
     @app.post("/complete")
     def complete() -> Response:
@@ -144,21 +165,14 @@ def create_app(coordinator: Coordinator, *, guard: Guard) -> Flask:
         ):
             return _record(coordinator, pushed)
 
-    @app.post("/sweep")
-    def sweep() -> Response:
-        check(*_OPERATORS)
-        swept = [dataclasses.asdict(one) for one in coordinator.sweeper.sweep()]
-        again = [str(one["batch_id"]) for one in swept if one["verdict"] is Verdict.TRY_AGAIN]
-        if not again:
-            return jsonify(batches=swept)
-        detail = f"not finished with {', '.join(again)}; call again"
-        status, document = problem_of_status(503, detail=detail, instance=request.path)
-        return _problem(status, document | {"batches": swept})
+
+def _serve_batches(app: Flask, coordinator: Coordinator, check: Check) -> None:
+    """What people ask of batches."""
 
     @app.get("/batches")
     def batches() -> Response:
         check(Caller.ADMIN)
-        game_date = _query_value("game_date", TypeAdapter(date | None), None)
+        game_date = _query_value("game_date", _GAME_DATE, None)
         limit = _query_value("limit", TypeAdapter(int), 50)
         if not 1 <= limit <= 500:
             raise InvalidInput("limit", f"{limit} is out of range; give a number from 1 to 500")
@@ -173,20 +187,23 @@ def create_app(coordinator: Coordinator, *, guard: Guard) -> Flask:
     @app.post("/batches/<batch_id>/consolidate")
     def consolidate(batch_id: str) -> Response:
         check(Caller.ADMIN)
-        body = _body(ConsolidateBody)
-        report = coordinator.consolidator.consolidate(_batch_id(batch_id), forced=body.force)
-        view = coordinator.views.batch(batch_id)
-        if report in (Report.MERGED, Report.NOTHING_TO_DO):
-            return jsonify(report=report.value, batch=view.model_dump(mode="json"))
-        raise Conflict(_why_not(report, view.reason, view.silent), batch_id=batch_id)
+        return _consolidate(coordinator, _batch_id(batch_id), _body(ConsolidateBody))
+
+
+def _serve_health(app: Flask, coordinator: Coordinator) -> None:
+    """Open to all: they tell nothing but what runs and what fails."""
 
     @app.get("/health")
     def health() -> Response:
-        return jsonify(service="coordinator", status="alive", revision=parts.revision)
+        return jsonify(service="coordinator", status="alive", revision=coordinator.parts.revision)
 
     @app.get("/ready")
     def ready() -> Response:
         return _readiness(coordinator)
+
+
+def _answer_errors(app: Flask) -> None:
+    """Every error leaves as a problem document."""
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
@@ -207,7 +224,45 @@ def create_app(coordinator: Coordinator, *, guard: Guard) -> Flask:
         _log.error("unexpected error", exc_info=error, extra={"json_fields": {"path": request.path}})
         return _problem(*problem_of(error, instance=request.path))
 
-    return app
+
+# --- answers --------------------------------------------------------------------------------------------------
+
+
+def _start(coordinator: Coordinator) -> Response:
+    """Start what the request asks for: 202 when that made the batch, 200 when an earlier call with its key did."""
+    body, parts = _body(StartBody), coordinator.parts
+    started = coordinator.starter.start(
+        body.game_date or parts.clock().astimezone(US_EASTERN).date(),
+        key=_idempotency_key(request),
+        policy=body.policy.applied_to(parts.policy),
+        force=body.force,
+    )
+    batch = started.batch
+    answer = jsonify(batch_id=batch.batch_id, state=batch.state, expected=batch.expected_count, started=started.is_new)
+    answer.status_code = 202 if started.is_new else 200
+    return answer
+
+
+def _sweep(coordinator: Coordinator) -> Response:
+    """Sweep; 503 when a batch met trouble that may pass, so that Cloud Scheduler asks again."""
+    swept = [dataclasses.asdict(one) for one in coordinator.sweeper.sweep()]
+    again = [str(one["batch_id"]) for one in swept if one["verdict"] is Verdict.TRY_AGAIN]
+    if not again:
+        return jsonify(batches=swept)
+    detail = f"not finished with {', '.join(again)}; call again"
+    status, document = problem_of_status(503, detail=detail, instance=request.path)
+    return _problem(status, document | {"batches": swept})
+
+
+def _consolidate(coordinator: Coordinator, batch_id: str, body: ConsolidateBody) -> Response:
+    """Consolidate; a conflict that says why when the rows are not in the predictions table."""
+    report = coordinator.consolidator.consolidate(batch_id, forced=body.force)
+    view = coordinator.views.batch(batch_id)
+    # Nothing is to be done with a FAILED batch that nobody forces, and that is no success.
+    is_merged = report in (Report.MERGED, Report.NOTHING_TO_DO) and view.state in ("COMPLETE", "PARTIAL", "EMPTY")
+    if is_merged:
+        return jsonify(report=report.value, batch=view.model_dump(mode="json"))
+    raise Conflict(_why_not(report, view), batch_id=batch_id)
 
 
 def _record(coordinator: Coordinator, pushed: Pushed) -> Response:
@@ -230,17 +285,21 @@ def _record(coordinator: Coordinator, pushed: Pushed) -> Response:
     return _no_content()
 
 
-def _why_not(report: Report, reason: str, silent: list[str]) -> str:
+def _why_not(report: Report, view: BatchView) -> str:
     match report:
         case Report.BUSY:
             return "another instance is consolidating this date; ask again when it has finished"
         case Report.WAITING:
-            named = ", ".join(silent[:5]) + (", ..." if len(silent) > 5 else "")
-            return f'{len(silent)} players are silent ({named}); to go on without them, send {{"force": true}}'
+            named = ", ".join(view.silent[:5]) + (", ..." if len(view.silent) > 5 else "")
+            return f'{len(view.silent)} players are silent ({named}); to go on without them, send {{"force": true}}'
         case Report.SUPERSEDED:
             return "a newer batch of the date has merged; this one never will"
+        case Report.NOTHING_TO_DO:
+            return f'the batch is {view.state}: {view.reason}; to consolidate it all the same, send {{"force": true}}'
+        case Report.REFUSED | Report.MERGED:
+            return view.late_refusal or view.reason
         case _:
-            return reason
+            assert_never(report)
 
 
 def _readiness(coordinator: Coordinator) -> Response:
