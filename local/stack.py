@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -38,7 +38,11 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=10)
 """Short, since a run that was killed leaves its lease to expire before the next can consolidate."""
-_PUSH = PushPolicy(concurrency=4, minimum_backoff=timedelta(milliseconds=200), maximum_backoff=timedelta(seconds=5))
+_OUTCOMES = PushPolicy(
+    concurrency=4, minimum_backoff=timedelta(milliseconds=200), maximum_backoff=timedelta(seconds=5)
+)
+_REQUESTS = replace(_OUTCOMES, concurrency=16)
+"""Workers that wait for one another's commit share the next one, so more of them at once cost less."""
 _REQUEST_SECONDS = 600
 
 
@@ -136,8 +140,8 @@ class LocalStack:
         self._exit.callback(self.warehouse.close)
         documents = SqliteDocuments(self._state / "ledger.sqlite")
         self._exit.callback(documents.close)
-        self.finished = self._topic("finished")
-        requests_topic, outcomes_topic = self._topic("requests"), self._topic("outcomes")
+        self.finished = self._topic("finished", _OUTCOMES)
+        requests_topic, outcomes_topic = self._topic("requests", _REQUESTS), self._topic("outcomes", _OUTCOMES)
         coordinator = assemble(
             Parts(
                 documents=documents,
@@ -176,8 +180,8 @@ class LocalStack:
             extra={"json_fields": {"coordinator": self.coordinator_url, "worker": self.worker_url}},
         )
 
-    def _topic(self, name: str) -> PushTopic:
-        topic = PushTopic(self._state / f"{name}.sqlite", name=name, clock=_now, policy=_PUSH)
+    def _topic(self, name: str, policy: PushPolicy) -> PushTopic:
+        topic = PushTopic(self._state / f"{name}.sqlite", name=name, clock=_now, policy=policy)
         self._exit.callback(topic.stop)
         return topic
 
