@@ -45,6 +45,10 @@ class Merger:
         A MERGE that an earlier holder submitted is waited for and, when the table then holds the snapshot, taken as
         this one. Running this again after it succeeded changes nothing in the table.
 
+        Args:
+            confirmed: a person's word, given after a look: it allows any number of retired rows, and one more job after
+                the last that the policy allows.
+
         Raises:
             VerificationRefused, SchemaClash, QueryRefused, TableMissing: a person has to look; nothing was dropped.
             ConfirmationNeeded: more rows would be retired than the policy allows and `confirmed` is false.
@@ -52,7 +56,7 @@ class Merger:
         """
         job = self._describe(batch, snapshot)
         self._check_staging(job)
-        number = self._settle_former(batch, job)
+        number = self._settle_former(batch, job, confirmed=confirmed)
         if number is None:
             return
         counted = self._count(job)
@@ -76,7 +80,7 @@ class Merger:
         self.warehouse.submit(merge.merge(job), job.parameters, job_id=numbered.job_id)
         self._await_and_verify(job, numbered)
 
-    def _settle_former(self, batch: Batch, job: merge.Consolidation) -> int | None:
+    def _settle_former(self, batch: Batch, job: merge.Consolidation, *, confirmed: bool) -> int | None:
         """Deal with the MERGE that was last recorded: return the number to run now, or None when its job turns out to
         have brought the whole snapshot into the table."""
         former = batch.last_merge
@@ -93,7 +97,7 @@ class Merger:
                 self.record(replace(former, state="done"))
                 if former.counts.staged == job.snapshot.rows and self._holds(job):
                     return None
-        if former.state == "failed":
+        if former.state == "failed" and not confirmed:
             self._check_attempts((*batch.merges[:-1], former), allowed=batch.policy.max_merge_attempts)
         return former.number + 1
 
