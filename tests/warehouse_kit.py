@@ -1,0 +1,99 @@
+"""The warehouses that contract tests run over, and one that is watched: a test may stop it before or after any statement.
+
+Another warehouse joins by one more name in `WAREHOUSES` and its way to open in `open_warehouse`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from schemas.tables import Column, Row
+from shared.adapters.duckdb import DuckdbWarehouse
+from shared.ports import Job, Parameters, Table, TableSpec, Warehouse
+
+WAREHOUSES = ("duckdb",)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A warehouse and, where it can be had, a way to keep its jobs from ending inside a `with`."""
+
+    warehouse: Warehouse
+    holding_jobs: Callable[[], AbstractContextManager[None]]
+
+
+@contextmanager
+def open_warehouse(name: str, folder: Path) -> Iterator[Peer]:
+    """Open one of `WAREHOUSES`."""
+    assert name == "duckdb"
+    gate = threading.Event()
+    gate.set()
+
+    @contextmanager
+    def holding_jobs() -> Iterator[None]:
+        gate.clear()
+        try:
+            yield
+        finally:
+            gate.set()
+
+    def before_commit(_job_id: str) -> None:
+        assert gate.wait(60)
+
+    with closing(DuckdbWarehouse(folder / "warehouse.duckdb", before_commit=before_commit)) as warehouse:
+        yield Peer(warehouse, holding_jobs)
+
+
+class WatchedWarehouse:
+    """A warehouse that tells `before` and `after` of every statement, which may raise what the world would raise."""
+
+    def __init__(self, inner: Warehouse) -> None:
+        self.inner = inner
+        self.before: Callable[[str, str], None] = _let_pass
+        self.after: Callable[[str, str], None] = _let_pass
+        self.submitted: list[tuple[str, Parameters]] = []
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        self.before("query", sql)
+        return self.inner.query(sql, parameters)
+
+    def estimate(self, sql: str, parameters: Parameters | None = None) -> int:
+        return self.inner.estimate(sql, parameters)
+
+    def submit(self, sql: str, parameters: Parameters, *, job_id: str) -> None:
+        self.before("submit", job_id)
+        self.submitted.append((sql, parameters))
+        self.inner.submit(sql, parameters, job_id=job_id)
+        self.after("submit", job_id)
+
+    def job(self, job_id: str, *, wait: timedelta = timedelta(0)) -> Job:
+        return self.inner.job(job_id, wait=wait)
+
+    def append(self, table: str, rows: Sequence[Row]) -> None:
+        self.inner.append(table, rows)
+
+    def create(self, spec: TableSpec) -> None:
+        self.inner.create(spec)
+
+    def columns(self, table: str) -> tuple[Column, ...] | None:
+        return self.inner.columns(table)
+
+    def add_columns(self, table: str, columns: Sequence[Column]) -> None:
+        self.before("add_columns", table)
+        self.inner.add_columns(table, columns)
+
+    def list_tables(self, prefix: str) -> list[Table]:
+        return self.inner.list_tables(prefix)
+
+    def drop(self, table: str) -> None:
+        self.before("drop", table)
+        self.inner.drop(table)
+
+
+def _let_pass(_operation: str, _what: str) -> None:
+    return
