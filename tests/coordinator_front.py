@@ -1,0 +1,120 @@
+"""A coordinator's HTTP front over a stand, as Pub/Sub, Cloud Scheduler and people meet it, and services that go down."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from coordinator.app import Caller, create_app
+from coordinator.assembly import Coordinator
+from coordinator.ledger import AnyOutcome
+from schemas.messages import Failed, FailureCode, Skipped, SkipReason
+from shared.errors import TipoffError, Unavailable
+from tests.batch_stand import Stand
+from tests.plan_inputs import GAME_DATE
+
+MESSAGE_ID = "14"
+START = {"game_date": GAME_DATE.isoformat()}
+
+
+class Front:
+    """One instance's routes. `asked` is who the guard was told may call, in order; `refusal` is what it answers."""
+
+    def __init__(self, stand: Stand, coordinator: Coordinator | None = None) -> None:
+        self.asked: list[frozenset[Caller]] = []
+        self.refusal: TipoffError | None = None
+        self.app: Flask = create_app(coordinator or stand.coordinator, guard=self._guard)
+        self.client = self.app.test_client()
+
+    def start(self, body: object = START, *, key: str | None = "a-key", **headers: str) -> TestResponse:
+        """Post to `/start`; bytes are sent as they are."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if key is not None:
+            given["Idempotency-Key"] = key
+        return self.post("/start", body, headers=given)
+
+    def post(self, path: str, body: object = b"", *, headers: dict[str, str] | None = None) -> TestResponse:
+        """Post JSON, or bytes as they are."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.client.post(path, data=raw, headers=headers, content_type="application/json")
+
+    def get(self, path: str) -> TestResponse:
+        """Get a path."""
+        return self.client.get(path)
+
+    def push(self, data: bytes, **attributes: str) -> TestResponse:
+        """Push a message to `/complete` as Pub/Sub does."""
+        message = {"data": base64.b64encode(data).decode(), "messageId": MESSAGE_ID, "attributes": attributes}
+        return self.post("/complete", {"message": message, "subscription": "outcomes", "deliveryAttempt": 1})
+
+    def complete(self, outcome: AnyOutcome) -> TestResponse:
+        """Push an outcome, with the attributes that a worker sends along."""
+        data = outcome.model_dump_json().encode()
+        return self.push(data, batch_id=outcome.batch_id, player_lookup=outcome.player_lookup)
+
+    def _guard(self, _authorization: str | None, callers: frozenset[Caller]) -> None:
+        self.asked.append(callers)
+        if self.refusal is not None:
+            raise self.refusal
+
+
+class Outage:
+    """Any port, whose service stops answering while `is_down`, from the `after`-th call on."""
+
+    def __init__(self, inner: object) -> None:
+        self._inner = inner
+        self._left: int | None = None
+
+    def goes_down(self, *, after: int = 0) -> None:
+        """Answer so many calls more, then none."""
+        self._left = after
+
+    def comes_back(self) -> None:
+        """Answer again."""
+        self._left = None
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            if self._left == 0:
+                raise Unavailable("the service does not answer")
+            if self._left is not None:
+                self._left -= 1
+            return found(*args, **kwargs)
+
+        return ask
+
+
+def a_failure(batch_id: str, player: str, code: FailureCode = FailureCode.PREDICTION_ERROR) -> Failed:
+    """A worker could not predict the player."""
+    return Failed(batch_id=batch_id, player_lookup=player, worker_revision="worker-1", code=code)
+
+
+def a_skip(batch_id: str, player: str, reason: SkipReason = SkipReason.LISTED_OUT) -> Skipped:
+    """A worker rightly did not predict the player."""
+    return Skipped(batch_id=batch_id, player_lookup=player, worker_revision="worker-1", reason=reason)
+
+
+def assert_problem(answer: TestResponse, status: int, *mentions: str) -> dict[str, Any]:
+    """Hold an answer to the form of a problem document, and to what its detail has to mention; return it."""
+    assert answer.status_code == status, answer.text
+    assert answer.content_type == "application/problem+json"
+    document: dict[str, Any] = answer.get_json()
+    assert document["status"] == status
+    assert document["title"]
+    for text in mentions:
+        assert text in document["detail"]
+    return document
+
+
+def error_reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The reasons of the ERROR lines so far, in order."""
+    return [
+        getattr(record, "json_fields", {}).get("reason", "") for record in caplog.records if record.levelname == "ERROR"
+    ]

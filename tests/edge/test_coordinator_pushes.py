@@ -1,0 +1,291 @@
+"""What `POST /complete` answers, records and logs for each kind of push."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.batch import shard_path
+from coordinator.lifecycle import Status
+from schemas import names
+from schemas.messages import FailureCode
+from tests.batch_stand import PLAYERS, Stand
+from tests.coordinator_front import Front, Outage, a_failure, a_skip, assert_problem, error_reasons
+from tests.plan_inputs import GAME_DATE
+
+BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
+UNKNOWN = "20260130_0123456789abcdef"
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with closing(Stand(tmp_path)) as stand:
+        yield stand
+
+
+@pytest.fixture
+def front(stand: Stand) -> Front:
+    """Routes of a coordinator whose batch is waiting for three players."""
+    front = Front(stand)
+    assert front.start().status_code == 202
+    return front
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """A front with a batch that no push of this module's sharing tests may change."""
+    with closing(Stand(tmp_path_factory.mktemp("idle"))) as stand:
+        front = Front(stand)
+        front.start()
+        before = ledger(stand)
+        yield front
+        assert ledger(stand) == before
+
+
+def ledger(stand: Stand) -> dict[str, Any]:
+    """The one shard as it stands."""
+    document = stand.documents.get(shard_path(BATCH_ID, 0))
+    assert document is not None
+    return dict(document.fields)
+
+
+# --- the good day ---------------------------------------------------------------------------------------------
+
+
+def test_an_outcome_is_204_once_it_is_in_the_ledger(stand: Stand, front: Front) -> None:
+    outcome = stand.answer(PLAYERS[0])
+
+    answer = front.complete(outcome)
+
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert list(ledger(stand)["predicted"]) == [PLAYERS[0]]
+
+
+def test_a_repeat_is_204_and_changes_nothing(stand: Stand, front: Front) -> None:
+    outcome = a_skip(BATCH_ID, PLAYERS[0])
+    front.complete(outcome)
+    before = ledger(stand)
+
+    assert front.complete(outcome).status_code == 204
+
+    assert ledger(stand) == before
+
+
+def test_the_last_outcome_consolidates_in_its_own_request(
+    stand: Stand, front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    answers = [front.complete(stand.answer(player)) for player in PLAYERS]
+
+    assert [answer.status_code for answer in answers] == [204, 204, 204]
+    assert stand.batch(BATCH_ID).status is Status.COMPLETE
+    assert stand.predicted_players() == set(PLAYERS)
+    assert [event.state for event in stand.events()] == ["COMPLETE"]
+    assert "batch closed" in caplog.messages
+    assert error_reasons(caplog) == []
+
+
+def test_an_outcome_repeated_after_the_end_is_204_and_changes_nothing(stand: Stand, front: Front) -> None:
+    outcomes = [stand.answer(player) for player in PLAYERS]
+    for outcome in outcomes:
+        front.complete(outcome)
+    before = (ledger(stand), stand.batch(BATCH_ID), stand.predictions(active=None), stand.events())
+
+    assert [front.complete(outcome).status_code for outcome in outcomes] == [204, 204, 204]
+
+    assert (ledger(stand), stand.batch(BATCH_ID), stand.predictions(active=None), stand.events()) == before
+
+
+def test_an_outcome_with_fields_of_a_newer_revision_is_recorded(stand: Stand, front: Front) -> None:
+    newer = a_skip(BATCH_ID, PLAYERS[0]).model_dump(mode="json") | {"mood": "good"}
+
+    assert front.push(json.dumps(newer).encode()).status_code == 204
+
+    assert list(ledger(stand)["skipped"]) == [PLAYERS[0]]
+
+
+# --- what can never be understood -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty"),
+        (b"not json", "not JSON"),
+        (b"[]", "not an object"),
+        (b"{}", "message"),
+        (b'{"message": {}}', "message.data"),
+        (b'{"message": {"messageId": "1"}}', "message.data"),
+        (b'{"message": {"data": "", "messageId": "1"}}', "message.data"),
+        (b'{"message": {"data": "####", "messageId": "1"}}', "not base64"),
+        (b'{"message": {"data": "e30=", "messageId": "1"}}', "not an outcome"),
+        (b'{"message": {"data": "base64data", "messageId": "test123"}}', "base64"),
+        (b'{"message": {"data": "e30="}}', "messageId"),
+    ],
+)
+def test_a_malformed_push_is_204_and_one_error_line_with_the_reason(
+    idle: Front, body: bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = idle.post("/complete", body)
+
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert any(reason in told for told in error_reasons(caplog)), error_reasons(caplog)
+
+
+OUTCOME = a_skip(BATCH_ID, PLAYERS[0]).model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"{}", "outcome"),
+        (b"null", "not an outcome"),
+        (json.dumps(OUTCOME | {"outcome": "vanished"}).encode(), "vanished"),
+        (json.dumps(OUTCOME | {"reason": "bored"}).encode(), "reason"),
+        (json.dumps(OUTCOME | {"batch_id": "../dates"}).encode(), "batch_id"),
+        (
+            json.dumps(
+                OUTCOME
+                | {"outcome": "predicted", "delivery": "d", "table": "predictions", "schema_version": 2}
+                | {"rows": 1, "digest": "d"}
+            ).encode(),
+            "no staging table",
+        ),
+    ],
+)
+def test_an_unreadable_outcome_fails_the_player_that_its_attributes_name(
+    stand: Stand, front: Front, data: bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = front.push(data, batch_id=BATCH_ID, player_lookup=PLAYERS[1])
+
+    assert answer.status_code == 204
+    assert list(ledger(stand)["failed"]) == [PLAYERS[1]]
+    assert reason in ledger(stand)["failed"][PLAYERS[1]][FailureCode.BAD_REQUEST]["detail"]
+    assert any(reason in told for told in error_reasons(caplog))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"batch_id": BATCH_ID},
+        {"player_lookup": PLAYERS[0]},
+        {"batch_id": "nonsense", "player_lookup": PLAYERS[0]},
+        {"batch_id": UNKNOWN, "player_lookup": PLAYERS[0]},
+    ],
+)
+def test_an_unreadable_outcome_that_names_nobody_is_204_and_logged(
+    idle: Front, attributes: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert idle.push(b"{}", **attributes).status_code == 204
+
+    assert len(error_reasons(caplog)) == 2, "why it is unreadable, and why it cannot be recorded"
+
+
+def test_an_outcome_of_an_unknown_batch_is_204_and_logged(idle: Front, caplog: pytest.LogCaptureFixture) -> None:
+    assert idle.complete(a_skip(UNKNOWN, PLAYERS[0])).status_code == 204
+
+    assert any(UNKNOWN in reason for reason in error_reasons(caplog))
+
+
+@pytest.mark.parametrize("player", ["somebody-else", "player-", "zzz", "__proto__", "a" * 2_000, "a\rb"])
+def test_an_unexpected_player_is_204_logged_and_counted_nowhere(
+    stand: Stand, front: Front, player: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert front.complete(a_skip(BATCH_ID, player)).status_code == 204
+
+    view = front.get(f"/batches/{BATCH_ID}").get_json()
+    assert view["players"] == {"expected": 3, "predicted": 0, "skipped": 0, "failed": 0, "silent": 3}
+    assert len(error_reasons(caplog)) == 1
+    assert stand.batch(BATCH_ID).settled_shards == frozenset()
+
+
+def test_no_poison_message_keeps_the_batch_from_its_end(stand: Stand, front: Front) -> None:
+    front.complete(a_skip(BATCH_ID, "somebody-else"))
+    front.push(b"{}")
+
+    for player in PLAYERS:
+        front.complete(stand.answer(player))
+
+    assert stand.batch(BATCH_ID).status is Status.COMPLETE
+
+
+# --- trouble that may pass ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answered", range(4))
+def test_a_document_store_that_is_down_is_503_until_the_redelivery_is_durable(stand: Stand, answered: int) -> None:
+    Front(stand).start()
+    documents = Outage(stand.documents)
+    front = Front(stand, stand.new_coordinator("one", documents=documents))
+    documents.goes_down(after=answered)
+
+    refused = front.complete(a_skip(BATCH_ID, PLAYERS[0]))
+    documents.comes_back()
+
+    assert_problem(refused, 503, "does not answer")
+    assert refused.headers["Retry-After"] == "10"
+    assert front.complete(a_skip(BATCH_ID, PLAYERS[0])).status_code == 204
+    assert list(ledger(stand)["skipped"]) == [PLAYERS[0]]
+
+
+def test_a_consolidation_that_met_an_outage_is_503_and_finished_by_the_redelivery(stand: Stand) -> None:
+    Front(stand).start()
+    answers = [stand.answer(player) for player in PLAYERS]
+    warehouse = Outage(stand.warehouse)
+    front = Front(stand, stand.new_coordinator("one", warehouse=warehouse))
+    front.complete(answers[0])
+    front.complete(answers[1])
+    warehouse.goes_down()
+
+    assert_problem(front.complete(answers[2]), 503)
+    assert stand.batch(BATCH_ID).status is Status.RUNNING
+    assert stand.events() == []
+
+    warehouse.comes_back()
+    assert front.complete(answers[2]).status_code == 204
+    assert stand.batch(BATCH_ID).status is Status.COMPLETE
+
+
+def test_an_unreadable_outcome_is_503_while_its_failure_cannot_be_recorded(stand: Stand) -> None:
+    Front(stand).start()
+    documents = Outage(stand.documents)
+    front = Front(stand, stand.new_coordinator("one", documents=documents))
+    documents.goes_down()
+
+    assert_problem(front.push(b"{}", batch_id=BATCH_ID, player_lookup=PLAYERS[1]), 503)
+
+
+# --- late -----------------------------------------------------------------------------------------------------
+
+
+def test_until_late_until_an_outcome_is_taken_as_it_is(stand: Stand, front: Front) -> None:
+    outcome = stand.answer(PLAYERS[0])
+    stand.now = stand.batch(BATCH_ID).late_until
+
+    front.complete(outcome)
+
+    assert list(ledger(stand)["predicted"]) == [PLAYERS[0]]
+
+
+def test_after_late_until_it_is_recorded_as_failed_expired(stand: Stand, front: Front) -> None:
+    outcome = stand.answer(PLAYERS[0])
+    stand.now = stand.batch(BATCH_ID).late_until + timedelta(microseconds=1)
+
+    assert front.complete(outcome).status_code == 204
+
+    assert ledger(stand)["predicted"] == {}
+    assert "predicted outcome" in ledger(stand)["failed"][PLAYERS[0]][FailureCode.EXPIRED]["detail"]
+
+
+def test_a_failure_by_the_worker_settles_its_player(front: Front) -> None:
+    front.complete(a_failure(BATCH_ID, PLAYERS[0]))
+
+    assert front.get(f"/batches/{BATCH_ID}").get_json()["silent"] == list(PLAYERS[1:])
