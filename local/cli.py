@@ -13,12 +13,28 @@ from rich.console import Console
 
 from shared.errors import Conflict, InvalidInput, TipoffError
 
-_GOOD_ENDS = ("COMPLETE", "PARTIAL", "EMPTY")
+_NO_SUCCESS, _MISTAKE, _INTERRUPTED = 1, 2, 130
+
+
+def main() -> NoReturn:
+    """Run the command line, then exit: 0 for success, 1 for a batch that failed or did not end, 2 for a mistake in the
+    call or the inputs, 130 for Ctrl-C."""
+    try:
+        sys.exit(commands.main(prog_name="tipoff", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as asked:
+        asked.show()
+        sys.exit(_MISTAKE)
+    except click.UsageError as mistake:
+        command = mistake.ctx.command_path if mistake.ctx else "tipoff"
+        _fail(f"{mistake.format_message().rstrip('.')} (see {command} --help)")
+    except click.Abort:
+        click.echo("tipoff: interrupted; run the same command with --resume to finish the batch", err=True)
+        sys.exit(_INTERRUPTED)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tipoff")
-def main() -> None:
+def commands() -> None:
     """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one."""
 
 
@@ -30,12 +46,14 @@ def _game_date(_context: click.Context, _parameter: click.Parameter, value: str 
 
 
 def _export_file(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None and value.suffix not in (".csv", ".parquet"):
+    if value is not None and value.suffix.lower() not in (".csv", ".parquet"):
         raise click.BadParameter(f"{value.name!r} ends in neither .csv nor .parquet")
+    if value is not None and not value.parent.is_dir():
+        raise click.BadParameter(f"{str(value.parent)!r} is not a folder; make it first, or name another one")
     return value
 
 
-@main.command()
+@commands.command()
 @click.option(
     "--game-date", callback=_game_date, metavar="YYYY-MM-DD", help="US Eastern date of the games. Needed with --data."
 )
@@ -50,7 +68,8 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(".tipoff"),
     show_default=True,
-    help="Folder that keeps ledger, warehouse and undelivered messages between runs.",
+    help="Folder that keeps ledger, warehouse and undelivered messages between runs; the sample season's are in its "
+    "subfolder simulated.",
 )
 @click.option(
     "--export",
@@ -63,6 +82,11 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     "--resume", is_flag=True, help="Finish the date's batch that an interrupted run left, instead of starting one."
 )
 @click.option("--force", is_flag=True, help="Cancel the date's live batch, if there is one, and start afresh.")
+@click.option(
+    "--allow-retiring",
+    is_flag=True,
+    help="Let the batch retire any number of the date's earlier rows; without it more than half makes it fail.",
+)
 @click.option(
     "--timeout",
     "timeout_minutes",
@@ -81,9 +105,10 @@ def run(
     export: Path | None,
     resume: bool,
     force: bool,
+    allow_retiring: bool,
     timeout_minutes: int,
     as_json: bool,
-) -> None:
+) -> int:
     """Predict one game date on this machine, from CSV files to the predictions table.
 
     Starts the coordinator and the worker, runs the date's batch through them and waits for its end. Running it again
@@ -94,17 +119,19 @@ def run(
       tipoff run                                        a day of the simulated sample season
       tipoff run --game-date 2026-01-30 --data DIR      your own data
       tipoff run --game-date 2026-01-30 --data DIR --export predictions.csv
-      tipoff run --resume                               after an interruption
+      tipoff run --resume                               finish what was interrupted
+      tipoff run --json | jq .rows                      for programs
 
-    Exits 0 when the batch is COMPLETE, PARTIAL or EMPTY, 1 when it failed, 2 when the call is mistaken.
-    """
+    Exits 0 when the batch is COMPLETE, PARTIAL or EMPTY, 1 when it failed or did not end in time, 2 when the call or
+    the inputs are mistaken, 130 on Ctrl-C.
+    """  # noqa: D301 - the character itself is what tells click to keep the lines below it
     if data is not None and game_date is None:
         _fail("--game-date: missing; say which date of your data to predict, such as --game-date 2026-01-30")
     if resume and force:
         _fail("--force: cannot go with --resume; choose whether to finish the live batch or to replace it")
     # Imported here so that --help and mistakes answer at once.
     from local.day import Day, run_day  # noqa: PLC0415 - as said above
-    from local.report import print_report, progress_bar  # noqa: PLC0415 - as said above
+    from local.report import print_report, progress_bar, what_to_do  # noqa: PLC0415 - as said above
 
     console = Console(stderr=as_json, highlight=False)
     wanted = Day(
@@ -114,6 +141,7 @@ def run(
         export=export,
         resume=resume,
         force=force,
+        allow_retiring=allow_retiring,
         patience=timedelta(minutes=timeout_minutes),
     )
     try:
@@ -122,18 +150,18 @@ def run(
     except (InvalidInput, Conflict) as mistake:
         _fail(str(mistake))
     except TipoffError as trouble:
-        click.echo(f"tipoff: {trouble}", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        click.echo("tipoff: interrupted; run again with --resume to finish the batch", err=True)
-        sys.exit(130)
+        click.echo(f"tipoff: {' '.join(str(trouble).split())}", err=True)
+        return _NO_SUCCESS
     if as_json:
         click.echo(json.dumps(done.as_object(), ensure_ascii=False))
     else:
         print_report(console, done)
-    sys.exit(0 if done.seen.state in _GOOD_ENDS else 1)
+    if done.seen.has_ended_well:
+        return 0
+    click.echo(f"tipoff: {what_to_do(done)}", err=True)
+    return _NO_SUCCESS
 
 
 def _fail(mistake: str) -> NoReturn:
     click.echo(f"tipoff: {' '.join(mistake.split())}", err=True)
-    sys.exit(2)
+    sys.exit(_MISTAKE)

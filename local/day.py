@@ -14,7 +14,10 @@ from local.inputs import InputSummary, load_folder
 from local.run import Phases, Sample, Seen, find_batch, follow, samples, start_batch
 from local.sample_season import SAMPLE_GAME_DATE, write
 from local.stack import LocalStack
-from shared.errors import Conflict
+from shared.errors import Conflict, InvalidInput, Unavailable
+
+LOG_NAME = "tipoff.log"
+"""The services' log within the folder of a system, which every run writes to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Day:
     export: Path | None
     resume: bool
     force: bool
+    allow_retiring: bool
     patience: timedelta
 
 
@@ -36,11 +40,14 @@ class Done:
 
     seen: Seen
     phases: Phases
-    inputs: InputSummary
+    inputs: InputSummary | None
+    """None where an earlier run's batch was resumed: its plan is frozen, so nothing was loaded."""
     samples: tuple[Sample, ...]
     exported_rows: int | None
+    """None where nothing was to be exported, or the batch did not end well."""
     export: Path | None
     is_simulated: bool
+    log: Path
 
     def as_object(self) -> dict[str, object]:
         """What `--json` prints."""
@@ -58,10 +65,11 @@ class Done:
             "seconds_by_phase": {phase: round(taken, 3) for phase, taken in seconds.items()},
             "inputs": {
                 "simulated": self.is_simulated,
-                "rows": dict(self.inputs.rows),
-                "warnings": list(self.inputs.warnings),
+                "rows": dict(self.inputs.rows) if self.inputs else {},
+                "warnings": list(self.inputs.warnings) if self.inputs else [],
             },
-            "exported": None if self.export is None else {"file": str(self.export), "rows": self.exported_rows},
+            "exported": None if self.exported_rows is None else {"file": str(self.export), "rows": self.exported_rows},
+            "log": str(self.log),
         }
 
 
@@ -69,58 +77,97 @@ def run_day(day: Day, *, say: Callable[[str], None], shown: Callable[[Seen], Non
     """Load, plan, predict, consolidate, export. `say` hears what is going on, `shown` every look at the batch.
 
     Raises:
-        InvalidInput: a file, value or option is unusable.
+        InvalidInput: a file, value or option is unusable, or another process uses the state folder.
         Conflict: a live batch of the date is in the way and neither `resume` nor `force` was given.
-        Unavailable: the batch did not end in time, or another process uses the state folder.
+        Unavailable: the batch did not end in time.
     """
-    phases = Phases()
-    game_date = day.game_date or SAMPLE_GAME_DATE
+    phases, home = Phases(), _home(day)
     with ExitStack() as opened:
         say("starting services")
         with phases.timed("start"):
-            stack = opened.enter_context(LocalStack(day.state))
-        say("loading inputs")
-        with phases.timed("load"):
-            inputs = load_folder(stack.warehouse, folder=_folder(day), game_date=game_date)
-        say("planning")
-        with phases.timed("plan"):
-            begun = _begin(stack, day, game_date)
+            stack = _open(home, opened)
+        begun, inputs = _begin(stack, day, home, phases, say=say)
         seen = _wait(stack, begun, phases, patience=day.patience, shown=shown)
-        say("exporting")
-        with phases.timed("export"):
-            exported = None if day.export is None else export(stack.warehouse, game_date, day.export)
+        exported = None
+        if seen.has_ended_well and day.export is not None:
+            say("exporting")
+            with phases.timed("export"):
+                exported = export(stack.warehouse, seen.game_date, day.export)
+        say("stopping services")
         return Done(
             seen=seen,
             phases=phases,
             inputs=inputs,
-            samples=samples(stack, game_date),
+            samples=samples(stack, seen.game_date) if seen.has_ended_well else (),
             exported_rows=exported,
             export=day.export,
-            is_simulated=day.data is None,
+            is_simulated=home != day.state,
+            log=home / LOG_NAME,
         )
 
 
-def _folder(day: Day) -> Path:
+def _home(day: Day) -> Path:
+    """The folder of the system that the day runs in.
+
+    Simulated predictions are kept apart from the user's own, of which they would otherwise retire those of the same date.
+    What is to be resumed needs no inputs any more, so without a data folder it is looked for where the last run was.
+    """
+    simulated = day.state / "simulated"
+    if day.data is not None or (day.resume and _last_used(day.state) > _last_used(simulated)):
+        return day.state
+    return simulated
+
+
+def _last_used(home: Path) -> float:
+    log = home / LOG_NAME
+    return log.stat().st_mtime if log.exists() else 0.0
+
+
+def _open(home: Path, opened: ExitStack) -> LocalStack:
+    try:
+        return opened.enter_context(LocalStack(home))
+    except Unavailable as error:
+        problem = f"{home} is in use by another process, or damaged; wait for it, or name another folder ({error})"
+        raise InvalidInput("--state", problem) from error
+
+
+def _begin(
+    stack: LocalStack, day: Day, home: Path, phases: Phases, *, say: Callable[[str], None]
+) -> tuple[Seen, InputSummary | None]:
+    """Take up the batch to resume, or load the inputs and start one."""
+    game_date = day.game_date or (None if day.resume else SAMPLE_GAME_DATE)
+    left = find_batch(stack, game_date)
+    if left is not None and day.resume:
+        return left, None
+    if day.data is None and home == day.state:
+        raise InvalidInput("--resume", f"no batch to finish in {home}; give --data and --game-date to start one")
+    if left is not None and not left.has_ended:
+        _check_may_replace(left, day)
+    game_date = day.game_date or SAMPLE_GAME_DATE
+    say("loading inputs")
+    with phases.timed("load"):
+        inputs = load_folder(stack.warehouse, folder=_folder(day, home), game_date=game_date)
+    say("planning")
+    with phases.timed("plan"):
+        force = left.batch_id if left is not None and not left.has_ended else None
+        return start_batch(stack, game_date, force=force, allow_retiring=day.allow_retiring), inputs
+
+
+def _check_may_replace(left: Seen, day: Day) -> None:
+    what = f"batch {left.batch_id} of {left.game_date} is {left.state}, left by an interrupted run"
+    if left.state == "CONSOLIDATING":
+        raise Conflict(f"{what}; its rows may have landed already: add --resume to finish it", batch_id=left.batch_id)
+    if not day.force:
+        raise Conflict(f"{what}; add --resume to finish it or --force to replace it", batch_id=left.batch_id)
+
+
+def _folder(day: Day, home: Path) -> Path:
     """The user's folder, or one into which the sample season is written anew, the same bytes every time."""
     if day.data is not None:
         return day.data
-    folder = day.state / "simulated_season"
+    folder = home / "csv"
     write(folder)
     return folder
-
-
-def _begin(stack: LocalStack, day: Day, game_date: date) -> Seen:
-    left = find_batch(stack, game_date)
-    if left is not None and day.resume:
-        return left
-    is_in_the_way = left is not None and not left.has_ended
-    if left is not None and is_in_the_way and not day.force:
-        raise Conflict(
-            f"batch {left.batch_id} of {game_date} is {left.state}, left by an interrupted run; "
-            "add --resume to finish it or --force to replace it",
-            batch_id=left.batch_id,
-        )
-    return start_batch(stack, game_date, force=left.batch_id if left is not None and is_in_the_way else None)
 
 
 def _wait(

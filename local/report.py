@@ -6,14 +6,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from local.day import Done
 from local.run import Phases, Sample, Seen
 
 _STATE_COLOURS = {"COMPLETE": "green", "EMPTY": "green", "PARTIAL": "yellow"}
+_SOURCES = {"ACTUAL_PROP": "sportsbook", "ESTIMATED_AVG": "estimated", "NO_PROP_LINE": "none"}
 _NAMES_SHOWN = 5
+_SIMULATED = "Simulated sample season: invented players and teams. Your own data: --game-date DATE --data DIR"
 
 
 class Bar:
@@ -21,47 +24,69 @@ class Bar:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task = progress.add_task("starting", total=None)
+        self._task = progress.add_task("starting", total=None, counted="")
 
     def say(self, what: str) -> None:
-        """Show what is going on before there is a batch."""
+        """Show what is going on before there is a batch, or after it."""
         self._progress.update(self._task, description=what)
 
     def show(self, seen: Seen) -> None:
         """Show how the batch stands."""
-        description = "merging" if seen.state == "CONSOLIDATING" else "predicting"
+        expected = seen.players.expected
         self._progress.update(
-            self._task, description=description, total=max(seen.players.expected, 1), completed=seen.answered
+            self._task,
+            description="predicting" if seen.answered < expected else "merging",
+            total=max(expected, 1),
+            completed=seen.answered,
+            counted=f"{seen.answered:,} of {expected:,} players",
         )
 
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Bar]:
     """A bar on the console for as long as the block lasts; nothing is drawn where the console is no terminal."""
-    columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield Bar(progress)
+    texts = (TextColumn("{task.description:<17}"), BarColumn(), TextColumn("{task.fields[counted]}"))
+    with Progress(*texts, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield Bar(bar)
 
 
 def print_report(console: Console, done: Done) -> None:
     """Print what came of a day."""
     seen = done.seen
     if done.is_simulated:
-        console.print("Simulated sample season: invented players and teams. Your own data: --data DIR --game-date DATE")
-    for warning in done.inputs.warnings:
-        console.print(f"note: {warning}", markup=False)
+        _line(console, _SIMULATED)
+    for warning in done.inputs.warnings if done.inputs else ():
+        _line(console, f"note: {warning}")
     colour = _STATE_COLOURS.get(seen.state, "red")
-    console.print(
-        f"Batch [bold]{seen.batch_id}[/bold] of {seen.game_date} is [bold {colour}]{seen.state}[/]: {seen.reason}"
-    )
+    state = Text(seen.state, style=f"bold {colour}")
+    _line(console, Text.assemble(f"Batch {seen.batch_id} of {seen.game_date} is ", state, f": {seen.reason}"))
+    console.print()
     console.print(_counts(seen, done.phases))
+    console.print()
     for what, named in (("failed", seen.failed), ("skipped", seen.skipped)):
         if named:
-            console.print(f"{what}: {_some(named)}")
+            _line(console, f"{what}: {_some(named)}")
     if done.samples:
+        _line(console, "The ensemble's highest predictions, one line a player:")
         console.print(_predictions(done.samples))
-    if done.export is not None:
-        console.print(f"{done.exported_rows:,} active predictions written to {done.export}")
+    if done.exported_rows is not None:
+        _line(console, f"{done.exported_rows:,} active predictions written to {done.export}")
+
+
+def what_to_do(done: Done) -> str:
+    """Tell in one line why a batch did not end well and what helps."""
+    seen = done.seen
+    if seen.state == "CANCELLED":
+        return f"batch {seen.batch_id} was cancelled; run without --resume to start a new one"
+    return (
+        f"batch {seen.batch_id} {seen.state}: {seen.reason}. Nothing was merged or exported; mend the inputs and run "
+        f"again, with --allow-retiring if earlier rows are to go. Details: {done.log}"
+    )
+
+
+def _line(console: Console, text: str | Text) -> None:
+    """Print a line as it is: a person's terminal wraps it, a file does not get it in pieces."""
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def _counts(seen: Seen, phases: Phases) -> Table:
@@ -83,21 +108,18 @@ def _counts(seen: Seen, phases: Phases) -> Table:
 
 
 def _predictions(samples: Sequence[Sample]) -> Table:
-    table = Table(
-        title="The ensemble's highest predictions", title_justify="left", box=None, pad_edge=False, header_style="bold"
-    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("player")
-    for title in ("line", "source", "points", "recommendation", "confidence"):
+    for title in ("points", "line", "source", "recommendation", "confidence"):
         table.add_column(title, justify="left" if title in ("source", "recommendation") else "right")
     for sample in samples:
-        line = "–" if sample.points_line is None else str(sample.points_line)
         table.add_row(
             sample.player_lookup,
-            line,
-            sample.line_source,
             str(sample.predicted_points),
+            "–" if sample.points_line is None else str(sample.points_line),
+            _SOURCES.get(sample.line_source, sample.line_source),
             sample.recommendation,
-            str(sample.confidence_score),
+            f"{sample.confidence_score} %",
         )
     return table
 

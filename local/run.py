@@ -23,6 +23,7 @@ from schemas.tables import Row
 from shared.errors import Conflict, InvalidInput, Unavailable
 
 _LIVE = ("PLANNED", "RUNNING", "CONSOLIDATING")
+_GOOD_ENDS = ("COMPLETE", "PARTIAL", "EMPTY")
 _LOOK_EVERY = timedelta(milliseconds=100)
 SWEEP_EVERY = timedelta(seconds=2)
 """How often the local Cloud Scheduler posts `/sweep`."""
@@ -50,6 +51,11 @@ class Seen(BaseModel):
     def has_ended(self) -> bool:
         """Whether the batch is no longer live."""
         return self.state not in _LIVE
+
+    @property
+    def has_ended_well(self) -> bool:
+        """Whether the batch's rows are in the predictions table."""
+        return self.state in _GOOD_ENDS
 
     @property
     def answered(self) -> int:
@@ -85,9 +91,10 @@ class Sample:
     confidence_score: Decimal
 
 
-def find_batch(stack: LocalStack, game_date: date) -> Seen | None:
-    """The newest batch of a date in this state folder, whatever became of it."""
-    found = stack.get("/batches", {"game_date": game_date.isoformat(), "limit": "1"}).body["batches"]
+def find_batch(stack: LocalStack, game_date: date | None) -> Seen | None:
+    """The newest batch of a date, or of all dates, in this state folder, whatever became of it."""
+    of_date = {"game_date": game_date.isoformat()} if game_date else {}
+    found = stack.get("/batches", {"limit": "1"} | of_date).body["batches"]
     return look(stack, found[0]["batch_id"]) if found else None
 
 
@@ -96,8 +103,12 @@ def look(stack: LocalStack, batch_id: str) -> Seen:
     return Seen.model_validate(stack.get(f"/batches/{batch_id}").body)
 
 
-def start_batch(stack: LocalStack, game_date: date, *, force: str | None = None) -> Seen:
+def start_batch(stack: LocalStack, game_date: date, *, force: str | None = None, allow_retiring: bool = False) -> Seen:
     """Post `/start` with a key that never comes again.
+
+    Args:
+        force: id of the live batch to cancel first.
+        allow_retiring: let the batch retire any share of the date's earlier rows.
 
     Raises:
         Conflict: another batch of the date lives.
@@ -107,6 +118,8 @@ def start_batch(stack: LocalStack, game_date: date, *, force: str | None = None)
     body: dict[str, object] = {"game_date": game_date.isoformat()}
     if force:
         body["force"] = force
+    if allow_retiring:
+        body["policy"] = {"max_retired_share": 1.0}
     answer = stack.post("/start", body, {"Idempotency-Key": str(uuid.uuid4())})
     if answer.status == 409:
         raise Conflict(answer.detail, batch_id=answer.body.get("batch_id"))
