@@ -1,0 +1,85 @@
+"""One factory per shape of the ledger: batches, outcomes, and shards that hold them, without any store."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from coordinator import planning
+from coordinator.batch import Batch, Policy, shard_path
+from coordinator.ledger import AnyOutcome, Shard, entry_of, new_shard, read_shard
+from schemas import names
+from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
+from shared.ports import Document, FieldPath, Value
+
+GAME_DATE = date(2026, 1, 30)
+PLANNED_AT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
+BATCH_ID = names.batch_id(GAME_DATE, "a-key")
+
+
+def a_batch(players: Sequence[str] = ("player-1",), *, game_date: date = GAME_DATE, **overrides: Any) -> Batch:
+    """A batch whose id no other test has, in one shard unless `shard_starts` says otherwise."""
+    fields: dict[str, Any] = {
+        "batch_id": names.batch_id(game_date, uuid.uuid4().hex),
+        "game_date": game_date,
+        "planned_at": PLANNED_AT,
+        "deadline_at": PLANNED_AT + timedelta(hours=3),
+        "late_until": PLANNED_AT + timedelta(days=8),
+        "schema_version": 2,
+        "shard_starts": tuple(shard[0] for shard in planning.cut_shards(sorted(players))),
+        "expected_count": len(players),
+        "policy": Policy(),
+    }
+    return Batch(**(fields | overrides))
+
+
+def predicted(
+    player: str, *, by: str = "worker-1", batch_id: str = BATCH_ID, version: int = 2, rows: int = 3
+) -> Predicted:
+    """What a worker of some revision says after staging."""
+    return Predicted(
+        batch_id=batch_id,
+        player_lookup=player,
+        worker_revision=by,
+        delivery=names.delivery_id(batch_id, player, by),
+        table=names.staging_table(batch_id, version),
+        schema_version=version,
+        rows=rows,
+        digest=names.digest(f"{player}-{number}" for number in range(rows)),
+    )
+
+
+def skipped(player: str, reason: SkipReason = SkipReason.LISTED_OUT, *, batch_id: str = BATCH_ID) -> Skipped:
+    """What a worker says of a player who is rightly not predicted."""
+    return Skipped(batch_id=batch_id, player_lookup=player, worker_revision="worker-1", reason=reason)
+
+
+def failed(player: str, code: FailureCode = FailureCode.PREDICTION_ERROR, *, batch_id: str = BATCH_ID) -> Failed:
+    """What a worker says of a player whom it could not predict."""
+    return Failed(batch_id=batch_id, player_lookup=player, worker_revision="worker-1", code=code)
+
+
+def a_shard(
+    expected: Iterable[str],
+    outcomes: Iterable[AnyOutcome] = (),
+    *,
+    merged: Mapping[str, str] | None = None,
+    number: int = 0,
+) -> Shard:
+    """A shard in which these outcomes were recorded, in this order, and these deliveries merged."""
+    fields: dict[str, Any] = dict(new_shard(expected, batch_id=BATCH_ID, expires_at=PLANNED_AT))
+    fields = {name: dict(value) if isinstance(value, dict) else value for name, value in fields.items()}
+    for outcome in outcomes:
+        path, entry = entry_of(outcome, at=PLANNED_AT)
+        _set(fields, path, entry)
+    fields["merged"] = dict(merged or {})
+    return read_shard(Document(shard_path(BATCH_ID, number), fields, "1"))
+
+
+def _set(fields: dict[str, Any], path: FieldPath, value: Value) -> None:
+    *parents, last = path
+    for segment in parents:
+        fields = fields.setdefault(segment, {})
+    fields[last] = value
