@@ -260,7 +260,8 @@ def _staged(job: Consolidation, table: StagingTable) -> str:
 
 def _absent(column: Column) -> str:
     """What stands for a column that a version lacks: a typed NULL; a REPEATED column is empty, never null."""
-    return f"CAST([] AS {column.sql_type})" if column.mode == "REPEATED" else f"CAST(NULL AS {column.sql_type})"
+    # The bare type: BigQuery refuses a precision in a CAST, and the column written to has it anyway.
+    return f"CAST([] AS ARRAY<{column.type}>)" if column.mode == "REPEATED" else f"CAST(NULL AS {column.type})"
 
 
 def _union(selects: Iterable[str]) -> str:

@@ -98,6 +98,7 @@ def _statement(tree: exp.Expression, types: Mapping[str, str], options: Mapping[
     if missing := sorted(used - types.keys()):
         raise QueryRefused(f"query parameter @{missing[0]} is not given")
     tables = _tables(tree)
+    _refuse_unlike(tree)
     _rewrite(tree, types)
     made = tree.find(exp.Table) if isinstance(tree, exp.Create) and tree.kind == "TABLE" else None
     return Statement(
@@ -123,6 +124,18 @@ def _take_options(tree: exp.Expression) -> Iterator[tuple[str, exp.Expression]]:
         if type(option) is exp.Property:
             option.pop()
             yield option.name.lower(), exp.select(exp.alias_(option.args["value"].copy(), "value"))
+
+
+def _refuse_unlike(tree: exp.Expression) -> None:
+    """Refuse what DuckDB would run and BigQuery would not, or would run otherwise."""
+    for cast in tree.find_all(exp.Cast):
+        if cast.args["to"].find(exp.DataTypeParam):
+            raise QueryRefused(
+                f"parameterized types are not allowed in CAST expressions: {cast.sql(dialect='bigquery')}"
+            )
+    for unnest in tree.find_all(exp.Unnest):
+        if unnest.args.get("offset"):
+            raise QueryRefused("UNNEST ... WITH OFFSET counts from 1 in the embedded warehouse and from 0 in BigQuery")
 
 
 # --- what sqlglot leaves --------------------------------------------------------------------------------------
@@ -197,8 +210,8 @@ def _printf(node: exp.Expression) -> exp.Expression:
 
 
 def _count_of_none(node: exp.Expression) -> exp.Expression:
-    """COUNTIF over no rows is 0 in BigQuery, NULL in DuckDB."""
-    return exp.Coalesce(this=node.copy(), expressions=[exp.Literal.number(0)])
+    """COUNTIF over no rows is 0 in BigQuery, NULL in DuckDB; a COUNT may also have an OVER."""
+    return exp.Count(this=exp.If(this=node.this.copy(), true=exp.Literal.number(1)))
 
 
 def _full_numeric(node: exp.Expression) -> exp.Expression:
@@ -214,12 +227,6 @@ def _typed_null(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _refuse_offset(node: exp.Expression) -> exp.Expression:
-    if node.args.get("offset"):
-        raise QueryRefused("UNNEST ... WITH OFFSET counts from 1 in the embedded warehouse and from 0 in BigQuery")
-    return node
-
-
 _MENDS: Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expression]] = {
     exp.CountIf: _count_of_none,
     exp.DateAdd: _as_date,
@@ -232,5 +239,4 @@ _MENDS: Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expression]
     exp.Format: _printf,
     exp.DataType: _full_numeric,
     exp.Cast: _typed_null,
-    exp.Unnest: _refuse_offset,
 }

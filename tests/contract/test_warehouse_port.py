@@ -465,7 +465,7 @@ def test_the_planning_dialect_means_the_same(warehouse: Warehouse) -> None:
 
     found = warehouse.query(
         """
-        SELECT id, COUNTIF(n > 6) AS many, LOGICAL_OR(n > 11) AS any_more, ANY_VALUE(n HAVING MAX n) AS newest,
+        SELECT id, COUNTIF(n > 6) AS many, COUNTIF(COUNTIF(n > 6) > 0) OVER () AS groups, LOGICAL_OR(n > 11) AS any_more, ANY_VALUE(n HAVING MAX n) AS newest,
           ARRAY_LENGTH(ARRAY_AGG(STRUCT(n, line) ORDER BY n DESC LIMIT 10)) AS kept,
           TO_JSON_STRING(ARRAY_AGG(STRUCT(n AS n, seen_at AS seen_at) ORDER BY n DESC LIMIT 1)[OFFSET(0)]) AS newest_json,
           TO_HEX(MD5(STRING_AGG(DISTINCT CAST(n AS STRING), ',' ORDER BY CAST(n AS STRING)))) AS digest,
@@ -480,6 +480,7 @@ def test_the_planning_dialect_means_the_same(warehouse: Warehouse) -> None:
     assert {**found[0], "newest_json": json.loads(str(found[0]["newest_json"]))} == {
         "id": "a",
         "many": 6,
+        "groups": 1,
         "any_more": True,
         "newest": 12,
         "kept": 10,
@@ -495,12 +496,25 @@ def test_the_planning_dialect_means_the_same(warehouse: Warehouse) -> None:
     assert found[1]["newest_json"] == '{"n":0,"seen_at":null}'
 
 
+def test_counting_over_no_rows_gives_zero(warehouse: Warehouse) -> None:
+    warehouse.create(spec())
+
+    assert warehouse.query("SELECT COUNTIF(n > 0) AS some, COUNT(*) AS every FROM `readings`") == [
+        {"some": 0, "every": 0}
+    ]
+
+
 def test_a_query_of_no_table_and_one_that_is_wrong_are_refused(warehouse: Warehouse) -> None:
     warehouse.create(spec())
 
     with pytest.raises(TableMissing):
         warehouse.query("SELECT id FROM `nowhere`")
-    for wrong in ("SELECT nothing FROM `readings`", "SELEC id FROM `readings`", "SELECT CAST('x' AS INT64) AS n"):
+    for wrong in (
+        "SELECT nothing FROM `readings`",
+        "SELEC id FROM `readings`",
+        "SELECT CAST(1 AS NUMERIC(4, 1)) AS n",
+        "SELECT CAST('x' AS INT64) AS n",
+    ):
         with pytest.raises(QueryRefused):
             warehouse.query(wrong)
 
@@ -609,7 +623,7 @@ def test_a_merge_of_many_parts_inserts_updates_and_retires(warehouse: Warehouse)
         """
         MERGE INTO `target` AS T USING (
           SELECT FALSE AS retire, `id`, `game_date`, `n`, `line`, `issues` FROM (
-            SELECT `id`, `game_date`, `n`, CAST(NULL AS NUMERIC(4, 1)) AS `line`, CAST(NULL AS ARRAY<STRING>) AS `issues`
+            SELECT `id`, `game_date`, `n`, CAST(NULL AS NUMERIC) AS `line`, CAST(NULL AS ARRAY<STRING>) AS `issues`
             FROM `one` WHERE `id` IN UNNEST(@ids)
             UNION ALL SELECT `id`, `game_date`, `n`, `line`, `issues` FROM `two` WHERE `id` IN UNNEST(@ids)
           ) WHERE TRUE QUALIFY ROW_NUMBER() OVER (PARTITION BY `id`, `n` ORDER BY `id`) = 1

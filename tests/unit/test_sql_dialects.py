@@ -27,7 +27,7 @@ TABLES = {
 }
 MERGE = """
 MERGE INTO `target` AS T USING (
-  SELECT FALSE AS retire, id, day, n, CAST(NULL AS NUMERIC(4, 1)) AS line, CAST(NULL AS ARRAY<STRING>) AS issues
+  SELECT FALSE AS retire, id, day, n, CAST(NULL AS NUMERIC) AS line, CAST(NULL AS ARRAY<STRING>) AS issues
   FROM `source` WHERE id IN UNNEST(@ids)
   QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY id) = 1
   UNION ALL SELECT TRUE, id, day, n, line, issues FROM `target` WHERE seen_at < @before
@@ -66,6 +66,7 @@ def test_the_analyzer_accepts_a_plan_made_as_a_table() -> None:
         ("n = S.n, seen_at", "n = S.n, n = S.n, seen_at", "multiple times|already been|more than once"),
         ("`source`", "`elsewhere`", "elsewhere"),
         ("@before", "@unheard_of", "unheard_of"),
+        ("NUMERIC)", "NUMERIC(4, 1))", "parameterized types"),
         ("UNION ALL SELECT TRUE", "UNION ALL SELECT 1, TRUE", "UNION ALL"),
     ],
 )
@@ -89,6 +90,7 @@ def test_an_ungrouped_column_and_a_wrong_parameter_type_are_refused() -> None:
         "",
         "SELECT 1 AS a; SELECT 2 AS a",
         "SELECT (1",
+        "SELECT CAST(1 AS NUMERIC(4, 1)) AS n",
         "SELECT e, o FROM UNNEST(['a']) AS e WITH OFFSET AS o",
     ],
 )
