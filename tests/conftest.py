@@ -13,12 +13,12 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
+from local.emulators import Emulator
 from shared.adapters.firestore import FirestoreDocuments
 from shared.adapters.sqlite import SqliteDocuments
 from shared.ports import DocumentStore
 from shared.ports import Path as DocumentPath
 from tests import emulators
-from tests.emulators import Emulator
 
 # An emulator's first answers are slow, and both cores may be busy: no deadline per example.
 hypothesis.settings.register_profile("laptop", deadline=None, max_examples=50)

@@ -17,12 +17,12 @@ from typing import Any, Protocol
 import pytest
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient  # type: ignore[import-untyped]  # it ships no types
 
+from local.emulators import Emulator
 from local.push import PushPolicy, PushTopic
 from schemas.messages import PushEnvelope
 from shared.adapters.pubsub import PubsubPublisher
 from shared.errors import InvalidInput, Unavailable
 from shared.ports import Outgoing, Publisher
-from tests.emulators import Emulator
 from tests.push_endpoint import serving
 
 NOW = datetime(2026, 1, 30, 17, 0, tzinfo=UTC)

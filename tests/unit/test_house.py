@@ -24,6 +24,7 @@ KNOWS_IO = {
     "coordinator.app",
     "coordinator.main",
     "local.csv_source",
+    "local.emulators",
     "local.export",
     "local.inputs",
     "local.push_http",

@@ -1,0 +1,168 @@
+"""Google's official emulators: where they are on a machine, and how each is started, awaited and stopped.
+
+Knows no project, topic or document: what is done with a running emulator is its caller's.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from shared.errors import InvalidInput, Unavailable
+
+_READY_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+_STARTS = 3
+_WELL_KNOWN_ROOTS = (
+    "/usr/lib/google-cloud-sdk",
+    "/usr/share/google-cloud-sdk",
+    "/opt/google-cloud-sdk",
+    "/snap/google-cloud-cli/current",
+    "~/google-cloud-sdk",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """A running emulator: `host:port`, and the environment variable by which Google's clients are told of it."""
+
+    variable: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    name: str
+    component: str
+    jar: str
+    """Glob below the SDK's root."""
+    main_class: str | None
+    """None: the jar names its own."""
+    arguments: tuple[str, ...]
+    ready_path: str
+    variable: str
+
+
+_FIRESTORE = _Kind(
+    name="Firestore",
+    component="cloud-firestore-emulator",
+    jar="platform/cloud-firestore-emulator/cloud-firestore-emulator*.jar",
+    main_class="com.google.cloud.datastore.emulator.firestore.CloudFirestore",
+    arguments=("start",),
+    ready_path="/",
+    variable="FIRESTORE_EMULATOR_HOST",
+)
+_PUBSUB = _Kind(
+    name="Pub/Sub",
+    component="pubsub-emulator",
+    jar="platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar",
+    main_class=None,
+    arguments=(),
+    ready_path="/v1/projects/ready/topics",
+    variable="PUBSUB_EMULATOR_HOST",
+)
+
+
+@contextmanager
+def firestore_emulator() -> Iterator[Emulator]:
+    """Run a Firestore emulator of one's own, on a free port and in memory, for the length of the block.
+
+    Raises:
+        InvalidInput: this machine has no Java or no Google Cloud SDK with the emulator.
+        Unavailable: it did not start; the text is its own.
+    """
+    with _running(_FIRESTORE) as emulator:
+        yield emulator
+
+
+@contextmanager
+def pubsub_emulator() -> Iterator[Emulator]:
+    """Run a Pub/Sub emulator of one's own, as `firestore_emulator` does."""
+    with _running(_PUBSUB) as emulator:
+        yield emulator
+
+
+@contextmanager
+def _running(kind: _Kind) -> Iterator[Emulator]:
+    command = _launch_command(kind)
+    with tempfile.TemporaryFile() as output:
+        # Another process may take the free port first: then the emulator ends at once, and another port is tried.
+        for _ in range(_STARTS):
+            port = _free_port()
+            process = _start([*command, "--host=127.0.0.1", f"--port={port}"], output)
+            try:
+                if _is_ready(process, f"http://127.0.0.1:{port}{kind.ready_path}"):
+                    yield Emulator(kind.variable, f"127.0.0.1:{port}")
+                    return
+            finally:
+                _stop(process)
+        output.seek(0)
+        raise Unavailable(f"the {kind.name} emulator did not start:\n{output.read()[-2000:].decode(errors='replace')}")
+
+
+def _launch_command(kind: _Kind) -> list[str]:
+    java, jar = shutil.which("java"), _find_jar(kind.jar)
+    if java is None or jar is None:
+        raise InvalidInput(
+            f"{kind.name} emulator",
+            f"needs Java and the Google Cloud SDK's component {kind.component}; install them",
+        )
+    # The emulators answer in the machine's language without this, and error texts are compared.
+    base = [java, "-Duser.language=en"]
+    start = ["-cp", str(jar), kind.main_class] if kind.main_class else ["-jar", str(jar)]
+    return [*base, *start, *kind.arguments]
+
+
+def _find_jar(pattern: str) -> Path | None:
+    for root in _sdk_roots():
+        for jar in sorted(root.glob(pattern)):
+            return jar
+    return None
+
+
+def _sdk_roots() -> Iterator[Path]:
+    yield from (Path(root).expanduser() for root in _WELL_KNOWN_ROOTS)
+    if gcloud := shutil.which("gcloud"):
+        command = [gcloud, "info", "--format=value(installation.sdk_root)"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own words
+        if root := answer.stdout.strip():
+            yield Path(root)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - our own words
+
+
+def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
+    """Poll until the emulator answers. False when it ends first (a port taken by another) or never answers."""
+    for _ in range(int(_READY_SECONDS / _POLL_SECONDS)):
+        with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+            return bool(answer.status == 200)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_POLL_SECONDS)
+            return False
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
