@@ -92,7 +92,7 @@ def a_running_batch(documents: DocumentStore, players: Sequence[str]) -> Batch:
 
 # --- outcomes commute -----------------------------------------------------------------------------------------
 
-ANSWERS = [
+ANSWERS: list[AnyOutcome] = [
     *(predicted(player, by=by) for player in PLAYERS for by in ("worker-1", "worker-2")),
     *(skipped(player, reason) for player in PLAYERS for reason in SkipReason),
     *(failed(player, code) for player in PLAYERS for code in FailureCode),
@@ -109,7 +109,7 @@ def and_another_order(outcomes: list[AnyOutcome]) -> st.SearchStrategy[tuple[lis
 OF_ONE = [outcome for outcome in ANSWERS if outcome.player_lookup == PLAYERS[0]]
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=6).flatmap(and_another_order))
 @example(told=(OF_ONE, [*OF_ONE[::-1], *OF_ONE]))
 @example(told=(ANSWERS[::9], ANSWERS[::9][::-1]))
@@ -124,7 +124,7 @@ def test_any_order_and_repetition_of_outcomes_gives_the_same_ledger(
     assert one.snapshot.silent == {*PLAYERS, NEVER_HEARD_OF} - {outcome.player_lookup for outcome in told[0]}
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(outcomes=st.lists(st.sampled_from(ANSWERS), min_size=2, max_size=16))
 def test_outcomes_recorded_at_the_same_time_give_the_same_ledger(
     documents: DocumentStore, warehouse: DuckdbWarehouse, outcomes: list[AnyOutcome]
