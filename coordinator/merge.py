@@ -7,6 +7,7 @@ is run.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -160,13 +161,19 @@ def judge_count(counted: Counted, snapshot: Snapshot, *, max_retired_share: floa
         policy's and not confirmed (B9).
 
     Raises:
-        VerificationRefused: the rows that the MERGE would read are not the ledger's, or two deliveries hold one id.
+        VerificationRefused: the rows that the MERGE would read are not the ledger's, or an id is staged by two deliveries
+            or stands in the table twice.
     """
     rows = counted.rows
-    if counted.distinct_ids != rows.staged:
+    if surplus := rows.staged - counted.distinct_ids:
+        # Each delivery was checked by itself, so rows beyond the ledger's come from the join with the target.
+        if rows.staged > snapshot.rows:
+            raise VerificationRefused(
+                f"the predictions table holds staged prediction ids more than once ({surplus} rows too many); "
+                "delete the copies there"
+            )
         raise VerificationRefused(
-            f"{rows.staged - counted.distinct_ids} prediction ids are staged by more than one delivery; "
-            "one source row per prediction is allowed"
+            f"{surplus} prediction ids are staged by more than one delivery; one source row per prediction is allowed"
         )
     if rows.staged != snapshot.rows or rows.staged != rows.inserted + rows.updated + rows.unchanged:
         raise VerificationRefused(
@@ -229,17 +236,21 @@ _NEWER = f"S.`updated_at` > COALESCE(T.`updated_at`, {NEVER})"
 
 def source(job: Consolidation) -> str:
     """The rows that count, copies removed, and the older active rows that the batch retires."""
-    columns = ", ".join(f"`{column.name}`" for column in job.columns)
+    columns = _listed(f"`{column.name}`" for column in job.columns)
     spoken_for = "NOT IN" if job.kind == "root" else "IN"
     return f"""\
-SELECT FALSE AS `retire`, {columns}
+SELECT
+  FALSE AS `retire`,
+{columns}
 FROM (
 {_indent(_union(_staged(job, table) for table in job.staging))}
 )
 WHERE TRUE
 QUALIFY ROW_NUMBER() OVER (PARTITION BY `prediction_id`, `_delivery` ORDER BY `updated_at`) = 1
 UNION ALL
-SELECT TRUE AS `retire`, {columns}
+SELECT
+  TRUE AS `retire`,
+{columns}
 FROM `{names.PREDICTIONS_TABLE}`
 WHERE `game_date` = {job.date_literal}
   AND `is_active`
@@ -251,17 +262,28 @@ WHERE `game_date` = {job.date_literal}
 
 
 def _staged(job: Consolidation, table: StagingTable) -> str:
-    cells = ", ".join(
+    cells = [
         f"`{column.name}`" if column.name in table.live else f"{_absent(column)} AS `{column.name}`"
         for column in job.columns
-    )
-    return f"SELECT {cells}, `_delivery` FROM `{table.name}` WHERE `_delivery` IN UNNEST(@deliveries)"
+    ]
+    return f"""\
+SELECT
+{_listed([*cells, "`_delivery`"])}
+FROM `{table.name}`
+WHERE `_delivery` IN UNNEST(@deliveries)"""
 
 
 def _absent(column: Column) -> str:
     """What stands for a column that a version lacks: a typed NULL; a REPEATED column is empty, never null."""
     # The bare type: BigQuery refuses a precision in a CAST, and the column written to has it anyway.
     return f"CAST([] AS ARRAY<{column.type}>)" if column.mode == "REPEATED" else f"CAST(NULL AS {column.type})"
+
+
+def _listed(cells: Iterable[str]) -> str:
+    """The cells over several lines, for whoever reads the text; none is broken in two."""
+    unbroken = ", ".join(cell.replace(" ", "\0") for cell in cells)
+    lines = textwrap.fill(unbroken, 110, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return lines.replace("\0", " ")
 
 
 def _union(selects: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from coordinator.consolidation import Report
 from coordinator.lifecycle import Status
 from schemas import names
 from schemas.messages import RowCounts
-from schemas.tables import Cell
+from schemas.tables import DELIVERY_COLUMN, Cell
 from tests.consolidation_bench import NOON, Bench, an_id, open_bench, predicted
 from tests.warehouse_kit import WAREHOUSES
 
@@ -94,6 +94,16 @@ def test_one_prediction_staged_by_two_deliveries_is_refused(bench: Bench) -> Non
     bench.predict(batch_id, "bob", lines=("20.5",), prediction_id=an_id("ann", "20.5"))
 
     assert is_refused(bench, batch_id, saying="1 prediction ids are staged by more than one delivery")
+
+
+def test_a_staged_prediction_that_the_table_holds_twice_is_refused(bench: Bench) -> None:
+    batch_id = bench.plan("ann")
+    bench.predict(batch_id, "ann")
+    (there,) = bench.rows(batch_id, "ann", ("20.5",), updated_at=None)
+    cells = {name: cell for name, cell in there.items() if name != DELIVERY_COLUMN}
+    bench.warehouse.append(names.PREDICTIONS_TABLE, [cells, cells])
+
+    assert is_refused(bench, batch_id, saying="the predictions table holds staged prediction ids more than once")
 
 
 def test_what_was_refused_merges_once_it_is_mended_and_a_person_says_so(bench: Bench) -> None:
