@@ -146,6 +146,12 @@ class Batch:
         return RowCounts(staged=staged, inserted=inserted, updated=updated, unchanged=unchanged, superseded=superseded)
 
     @property
+    def missing_at_end(self) -> int:
+        """Failed and silent players in the snapshot that the batch last ended with; 0 before its end."""
+        players = cast("Mapping[str, int]", (self.result or {}).get("players") or {})
+        return players.get("failed", 0) + players.get("silent", 0)
+
+    @property
     def event_id(self) -> str:
         """The id of the news of the batch's present end state."""
         done = [merge.number for merge in self.merges if merge.state == "done"]

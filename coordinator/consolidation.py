@@ -35,7 +35,7 @@ from shared.ports import DocumentStore, FieldPath, Publisher, Update, Value, War
 log = logging.getLogger(__name__)
 
 _ROUNDS = 20
-"""Further rounds for late rows within one call; the sweep takes over from there."""
+"""Further rounds for late news within one call; the sweep takes over from there."""
 _SHARDS_PER_COMMIT = 20
 """Shards marked merged in one commit: far below Firestore's 500 writes and 10 MiB a commit at any shard size."""
 
@@ -70,7 +70,7 @@ class Consolidator:
     renew_every: timedelta = timedelta(seconds=20)
 
     def consolidate(self, batch_id: str, *, forced: bool = False) -> Report:
-        """Consolidate a batch as far as its ledger allows, then again while late rows are found.
+        """Consolidate a batch as far as its ledger allows, then again while late news is found.
 
         A repeat, or two calls at once, change nothing more: one of them holds the lease.
 
@@ -85,7 +85,7 @@ class Consolidator:
         """
         report = self._round(batch_id, forced=forced)
         for _ in range(_ROUNDS):
-            if report is not Report.MERGED or not self._has_late_rows(batch_id):
+            if report is not Report.MERGED or not self._has_late_news(batch_id):
                 return report
             report = self._round(batch_id, forced=False)
         return report
@@ -102,8 +102,9 @@ class Consolidator:
         """Read the whole ledger once."""
         return take_snapshot(read_shard(document) for document in self.documents.query(shards_path(batch_id)))
 
-    def _has_late_rows(self, batch_id: str) -> bool:
-        return bool(self.snapshot(batch_id).late)
+    def _has_late_news(self, batch_id: str) -> bool:
+        batch = get_batch(self.documents, batch_id)
+        return self.snapshot(batch_id).has_news(missing_at_end=batch.missing_at_end)
 
     def _round(self, batch_id: str, *, forced: bool) -> Report:
         batch = get_batch(self.documents, batch_id)
@@ -159,7 +160,7 @@ class _Round:
         if self._batch.status in (Status.CANCELLED, Status.PLANNED):
             return self._release(Report.NOTHING_TO_DO)
         snapshot = self._tools.snapshot(self._batch.batch_id)
-        if self._batch.status in MERGED and not snapshot.late:
+        if self._batch.status in MERGED and not snapshot.has_news(missing_at_end=self._batch.missing_at_end):
             return self._release(Report.NOTHING_TO_DO)
         end = decide(
             snapshot.players,

@@ -149,6 +149,11 @@ class Snapshot:
         """Failed and silent players: the batch does not speak for them."""
         return tuple(sorted(self.failed.keys() | self.silent))
 
+    def has_news(self, *, missing_at_end: int) -> bool:
+        """Whether a batch that ended with so many missing players has more to say: rows that are not merged, or of a
+        player who was missing (a late skip has no rows, but retires the older ones)."""
+        return bool(self.late) or len(self.missing) < missing_at_end
+
     @property
     def spoken_for(self) -> tuple[str, ...]:
         """Players about whom the batch has something to say."""

@@ -7,7 +7,7 @@ finished by a redelivery or the sweep.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from coordinator import planning
 from coordinator.batch import Batch, shard_path
 from coordinator.consolidation import Consolidator, Report
 from coordinator.leases import get_batch
-from coordinator.ledger import AnyOutcome, Shard, entry_of, read_shard
+from coordinator.ledger import AnyOutcome, Shard, entry_of, read_shard, take_snapshot
 from coordinator.lifecycle import Status
 from schemas import names
 from schemas.messages import OUTCOME, Failed, FailureCode, Predicted
@@ -113,7 +113,7 @@ class Ledger:
         return self.close(batch.batch_id, shard)
 
     def close(self, batch_id: str, *shards: Shard) -> Report | None:
-        """Mark the shards that are settled, and consolidate when the batch is, or when late rows are there.
+        """Mark the shards that are settled, and consolidate when the batch is, or when an ended one has late news.
 
         Args:
             shards: shards as read after the last write that the caller knows of.
@@ -126,10 +126,10 @@ class Ledger:
         if batch.status is Status.RUNNING:
             is_due = len(batch.settled_shards) == len(batch.shard_starts)
         else:
-            is_due = self._may_take_late_rows(batch) and any(shard.late for shard in shards)
+            is_due = self._may_take_late_news(batch) and _have_news(batch, shards)
         return self.consolidator.consolidate(batch_id) if is_due else None
 
-    def _may_take_late_rows(self, batch: Batch) -> bool:
+    def _may_take_late_news(self, batch: Batch) -> bool:
         """Whether an ended batch still merges what comes; a CONSOLIDATING one's holder looks again by itself."""
         return not batch.is_live and batch.status is not Status.CANCELLED
 
@@ -138,6 +138,12 @@ class Ledger:
         if document is None:
             raise UnknownBatch(f"batch {batch_id} has no shard {number}")
         return read_shard(document)
+
+
+def _have_news(batch: Batch, shards: Sequence[Shard]) -> bool:
+    # Some shards cannot tell how many players are missing in all; the sweep brings all of them.
+    missing = batch.missing_at_end if len(shards) == len(batch.shard_starts) else 0
+    return take_snapshot(shards).has_news(missing_at_end=missing)
 
 
 def _expired(outcome: AnyOutcome) -> Failed:

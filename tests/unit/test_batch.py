@@ -214,3 +214,11 @@ def test_the_borders_of_a_policy_are_allowed() -> None:
     assert Policy(**asdict(smallest)) == smallest
     assert shares.tolerated_failed_share == 1
     assert Policy(republish_after_minutes=90).republish_after == timedelta(hours=1, minutes=30)
+
+
+def test_who_was_missing_at_its_end_is_what_its_result_says() -> None:
+    batch = a_batch()
+    players = {"expected": 9, "predicted": 3, "skipped": 1, "failed": 2, "silent": 3}
+
+    assert batch.missing_at_end == 0
+    assert replace(batch, result={"code": "merged", "players": players}).missing_at_end == 5

@@ -243,3 +243,26 @@ def test_a_policy_that_tolerates_nothing_refuses_one() -> None:
     end = decide(counts(999, silent=1), strict, past_deadline=True, forced=False)
 
     assert isinstance(end, TooManyMissing)
+
+
+# --- whether an ended batch has more to say -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "merged", "missing_at_end", "has_news"),
+    [
+        ([predicted("a")], ["a"], 1, False),
+        ([predicted("a"), failed("b")], ["a"], 1, False),
+        ([predicted("a"), skipped("b")], ["a"], 1, True),
+        ([predicted("a"), predicted("b")], ["a"], 1, True),
+        ([predicted("a"), predicted("b")], ["a", "b"], 0, False),
+        ([predicted("a"), skipped("b")], ["a"], 0, False),
+        ([skipped("a"), skipped("b")], [], 2, True),
+    ],
+)
+def test_an_ended_batch_has_news_of_unmerged_rows_and_of_players_no_longer_missing(
+    outcomes: list[AnyOutcome], merged: list[str], missing_at_end: int, *, has_news: bool
+) -> None:
+    shard = a_shard("ab", outcomes, merged={player: predicted(player).delivery for player in merged})
+
+    assert take_snapshot([shard]).has_news(missing_at_end=missing_at_end) is has_news
