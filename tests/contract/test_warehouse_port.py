@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -97,6 +98,12 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture
 def warehouse(bench: Bench) -> Warehouse:
     return bench.warehouse
+
+
+@pytest.fixture
+def job_id() -> str:
+    """A job id of this test alone: a server knows the jobs of every test before it."""
+    return f"test_{uuid.uuid4().hex}"
 
 
 def spec(name: str = "readings", **changes: object) -> TableSpec:
@@ -544,29 +551,29 @@ def test_an_estimate_checks_the_statement_and_runs_nothing(warehouse: Warehouse)
 # --- jobs -----------------------------------------------------------------------------------------------------
 
 
-def test_an_unknown_job_is_absent(warehouse: Warehouse) -> None:
-    assert warehouse.job("never", wait=A_WHILE).state is JobState.ABSENT
+def test_an_unknown_job_is_absent(warehouse: Warehouse, job_id: str) -> None:
+    assert warehouse.job(job_id, wait=A_WHILE).state is JobState.ABSENT
 
 
-def test_a_submitted_statement_runs_once_however_often_it_is_submitted(warehouse: Warehouse) -> None:
+def test_a_submitted_statement_runs_once_however_often_it_is_submitted(warehouse: Warehouse, job_id: str) -> None:
     made(warehouse, "readings", row("a", n=1))
     statement = "UPDATE `readings` SET n = n + @by WHERE game_date = @day"
 
     for _ in range(3):
-        warehouse.submit(statement, {"by": 10, "day": DAY}, job_id="add_1")
-        assert warehouse.job("add_1", wait=A_WHILE).state is JobState.DONE
+        warehouse.submit(statement, {"by": 10, "day": DAY}, job_id=job_id)
+        assert warehouse.job(job_id, wait=A_WHILE).state is JobState.DONE
 
     assert warehouse.query("SELECT n FROM `readings`") == [{"n": 11}]
 
 
-def test_eight_simultaneous_submissions_run_once(warehouse: Warehouse) -> None:
+def test_eight_simultaneous_submissions_run_once(warehouse: Warehouse, job_id: str) -> None:
     made(warehouse, "readings", row("a", n=1))
     barrier = threading.Barrier(8)
 
     def submit(_: int) -> JobState:
         barrier.wait(30)
-        warehouse.submit("UPDATE `readings` SET n = n + 10 WHERE TRUE", {}, job_id="add_1")
-        return warehouse.job("add_1", wait=A_WHILE).state
+        warehouse.submit("UPDATE `readings` SET n = n + 10 WHERE TRUE", {}, job_id=job_id)
+        return warehouse.job(job_id, wait=A_WHILE).state
 
     with ThreadPoolExecutor(8) as pool:
         states = list(pool.map(submit, range(8)))
@@ -575,46 +582,46 @@ def test_eight_simultaneous_submissions_run_once(warehouse: Warehouse) -> None:
     assert warehouse.query("SELECT n FROM `readings`") == [{"n": 11}]
 
 
-def test_a_running_job_is_seen_running_and_its_effects_are_not(bench: Bench) -> None:
+def test_a_running_job_is_seen_running_and_its_effects_are_not(bench: Bench, job_id: str) -> None:
     made(bench.warehouse, "source", row("a", n=1))
     made(bench.warehouse, "target")
 
     with bench.holding_jobs() as reached:
-        bench.warehouse.submit(MERGE, {}, job_id="merge_1")
+        bench.warehouse.submit(MERGE, {}, job_id=job_id)
         assert reached.wait(30)
-        bench.warehouse.submit(MERGE, {}, job_id="merge_1")
-        assert bench.warehouse.job("merge_1").state is JobState.RUNNING
-        assert bench.warehouse.job("merge_1", wait=timedelta(milliseconds=20)).state is JobState.RUNNING
+        bench.warehouse.submit(MERGE, {}, job_id=job_id)
+        assert bench.warehouse.job(job_id).state is JobState.RUNNING
+        assert bench.warehouse.job(job_id, wait=timedelta(milliseconds=20)).state is JobState.RUNNING
         assert count(bench.warehouse, "target") == 0
         made(bench.warehouse, "unrelated", row("b"))
 
-    assert bench.warehouse.job("merge_1", wait=A_WHILE).state is JobState.DONE
+    assert bench.warehouse.job(job_id, wait=A_WHILE).state is JobState.DONE
     assert count(bench.warehouse, "target") == 1
 
 
-def test_a_failed_job_tells_why_and_is_never_run_again(warehouse: Warehouse) -> None:
-    warehouse.submit("SELECT id FROM `late_table`", {}, job_id="too_early")
-    failed = warehouse.job("too_early", wait=A_WHILE)
+def test_a_failed_job_tells_why_and_is_never_run_again(warehouse: Warehouse, job_id: str) -> None:
+    warehouse.submit("SELECT id FROM `late_table`", {}, job_id=job_id)
+    failed = warehouse.job(job_id, wait=A_WHILE)
     warehouse.create(spec("late_table"))
 
-    warehouse.submit("SELECT id FROM `late_table`", {}, job_id="too_early")
+    warehouse.submit("SELECT id FROM `late_table`", {}, job_id=job_id)
 
     assert failed.state is JobState.FAILED
     assert "late_table" in (failed.error or "")
-    assert warehouse.job("too_early", wait=A_WHILE) == failed
+    assert warehouse.job(job_id, wait=A_WHILE) == failed
 
 
-def test_two_source_rows_for_one_target_fail_the_merge_and_leave_the_target(warehouse: Warehouse) -> None:
+def test_two_source_rows_for_one_target_fail_the_merge_and_leave_the_target(warehouse: Warehouse, job_id: str) -> None:
     made(warehouse, "source", row("a", n=1), row("a", n=2))
     made(warehouse, "target", row("a", n=0))
 
-    warehouse.submit(MERGE, {}, job_id="merge_1")
+    warehouse.submit(MERGE, {}, job_id=job_id)
 
-    assert warehouse.job("merge_1", wait=A_WHILE).state is JobState.FAILED
+    assert warehouse.job(job_id, wait=A_WHILE).state is JobState.FAILED
     assert warehouse.query("SELECT id, n FROM `target`") == [{"id": "a", "n": 0}]
 
 
-def test_a_merge_of_many_parts_inserts_updates_and_retires(warehouse: Warehouse) -> None:
+def test_a_merge_of_many_parts_inserts_updates_and_retires(warehouse: Warehouse, job_id: str) -> None:
     made(warehouse, "target", row("kept", n=1), row("changed", n=1), row("retired", n=1, active=True))
     made(warehouse, "one", row("changed", n=2), row("changed", n=2), row("unwanted", n=9))
     made(warehouse, "two", row("new", n=3, issues=["x"]))
@@ -636,10 +643,10 @@ def test_a_merge_of_many_parts_inserts_updates_and_retires(warehouse: Warehouse)
           VALUES (S.`id`, S.`game_date`, S.`n`, S.`line`, S.`issues`)
         """,
         {"ids": ["changed", "new"], "amount": Decimal("1.5")},
-        job_id="merge_1",
+        job_id=job_id,
     )
 
-    assert warehouse.job("merge_1", wait=A_WHILE).state is JobState.DONE
+    assert warehouse.job(job_id, wait=A_WHILE).state is JobState.DONE
     assert warehouse.query("SELECT id, n, amount, active, issues FROM `target` ORDER BY id") == [
         {"id": "changed", "n": 2, "amount": Decimal("1.5"), "active": None, "issues": []},
         {"id": "kept", "n": 1, "amount": None, "active": None, "issues": []},
