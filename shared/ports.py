@@ -204,6 +204,7 @@ class Jobs(Protocol):
         A statement's own failure shows in `job`, not here.
 
         Raises:
+            QueryRefused, TableMissing: the statement was refused at the door, without a job; the id is still free.
             Unavailable: the warehouse did not answer; the job may or may not have started.
         """
 
