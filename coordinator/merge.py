@@ -33,6 +33,16 @@ class StagingTable:
     name: str
     live: frozenset[str]
 
+    @property
+    def parameter(self) -> str:
+        """The name of the array parameter that holds the deliveries whose rows in this table count."""
+        return f"deliveries_{self.name.rpartition('_')[2]}"
+
+    @property
+    def counting(self) -> str:
+        """The table's rows that count: a delivery does so in the table that the ledger names, and in no other."""
+        return f"FROM `{self.name}` WHERE `_delivery` IN UNNEST(@{self.parameter})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consolidation:
@@ -56,11 +66,15 @@ class Consolidation:
     def parameters(self) -> Parameters:
         """A root speaks for the whole date except its missing players, a redrive only for its own."""
         named = self.snapshot.missing if self.kind == "root" else self.snapshot.spoken_for
+        return {**self.deliveries, "planned_at": self.planned_at, "batch_id": self.batch_id, "players": named}
+
+    @property
+    def deliveries(self) -> Mapping[str, Sequence[str]]:
+        """The parameters that say which rows count."""
+        predicted = self.snapshot.predicted.values()
         return {
-            "deliveries": self.snapshot.deliveries,
-            "planned_at": self.planned_at,
-            "batch_id": self.batch_id,
-            "players": named,
+            table.parameter: sorted(one.delivery for one in predicted if one.table == table.name)
+            for table in self.staging
         }
 
 
@@ -79,7 +93,7 @@ FROM (
         _indent(
             _union(
                 f"SELECT `_delivery`, '{table.name}' AS `_table`, `prediction_id`, `game_date`, `updated_at` "
-                f"FROM `{table.name}` WHERE `_delivery` IN UNNEST(@deliveries)"
+                f"{table.counting}"
                 for table in job.staging
             )
         )
@@ -90,7 +104,7 @@ GROUP BY `_delivery`, `_table`"""
 
 def staging_check_parameters(job: Consolidation) -> Parameters:
     """What `staging_check` needs."""
-    return {"deliveries": job.snapshot.deliveries, "planned_at": job.planned_at}
+    return {**job.deliveries, "planned_at": job.planned_at}
 
 
 def judge_staging(found: Sequence[Row], expected: Mapping[str, Delivery]) -> None:
@@ -136,6 +150,11 @@ FROM (
 LEFT JOIN (
   SELECT `prediction_id`, `updated_at` FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` = {job.date_literal}
 ) AS T ON T.`prediction_id` = S.`prediction_id`"""
+
+
+def count_parameters(job: Consolidation) -> Parameters:
+    """What `count` needs."""
+    return {name: value for name, value in job.parameters.items() if name != "batch_id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +276,7 @@ WHERE `game_date` = {job.date_literal}
   AND COALESCE(`updated_at`, {NEVER}) < @planned_at
   AND `player_lookup` {spoken_for} UNNEST(@players)
   AND `prediction_id` NOT IN (
-{_indent(_union(f"SELECT `prediction_id` FROM `{table.name}` WHERE `_delivery` IN UNNEST(@deliveries)" for table in job.staging), 4)}
+{_indent(_union(f"SELECT `prediction_id` {table.counting}" for table in job.staging), 4)}
   )"""
 
 
@@ -269,8 +288,7 @@ def _staged(job: Consolidation, table: StagingTable) -> str:
     return f"""\
 SELECT
 {_listed([*cells, "`_delivery`"])}
-FROM `{table.name}`
-WHERE `_delivery` IN UNNEST(@deliveries)"""
+{table.counting}"""
 
 
 def _absent(column: Column) -> str:

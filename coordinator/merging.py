@@ -17,7 +17,7 @@ from coordinator.batch import Batch, Merge
 from coordinator.ledger import Snapshot
 from schemas import names, tables
 from shared.errors import ConfirmationNeeded, QueryRefused, SchemaClash, TableMissing, Unavailable, VerificationRefused
-from shared.ports import Job, JobState, Parameters, Warehouse
+from shared.ports import Job, JobState, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Merger:
         return True
 
     def _count(self, job: merge.Consolidation) -> merge.Counted:
-        return merge.read_count(self.warehouse.query(merge.count(job), _without_batch_id(job)))
+        return merge.read_count(self.warehouse.query(merge.count(job), merge.count_parameters(job)))
 
     def _check_staging(self, job: merge.Consolidation) -> None:
         found = self.warehouse.query(merge.staging_check(job), merge.staging_check_parameters(job))
@@ -207,10 +207,6 @@ class Merger:
         if live is None:
             raise TableMissing(f"there is no table `{table}`")
         return live
-
-
-def _without_batch_id(job: merge.Consolidation) -> Parameters:
-    return {name: value for name, value in job.parameters.items() if name != "batch_id"}
 
 
 def _differs(table: str, refusals: tuple[str, ...]) -> str:

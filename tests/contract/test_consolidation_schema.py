@@ -62,6 +62,19 @@ def test_rows_of_two_schema_versions_merge_in_one_batch(bench: Bench) -> None:
     assert unfilled == {column.name for column in V2_ONLY} | {"superseded_by"}
 
 
+@pytest.mark.parametrize("counting", [1, 2])
+def test_a_delivery_that_stands_in_two_tables_counts_in_the_one_that_the_ledger_names(
+    bench: Bench, counting: int
+) -> None:
+    batch_id = bench.plan("ann")
+    for version in (3 - counting, counting):
+        bench.predict(batch_id, "ann", version=version)
+
+    assert bench.consolidate(batch_id) is Report.MERGED
+
+    assert bench.table() == in_target(bench.staged(batch_id, counting))
+
+
 def test_an_older_versions_rows_leave_nothing_of_a_newer_versions_behind(bench: Bench) -> None:
     bench.merged("ann", version=2)
     (created_at,) = {row["created_at"] for row in bench.table()}

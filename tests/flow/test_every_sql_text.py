@@ -73,8 +73,9 @@ class Text:
 def written_by() -> Mapping[str, Sequence[Text]]:
     """The function, or module or file, that holds an SQL text → the statements that the text ends up in."""
     merges = [Text(f"merge {job_name}", merge.merge(job), job.parameters) for job_name, job in jobs().items()]
-    without_batch_id = {name: value for name, value in a_job().parameters.items() if name != "batch_id"}
-    counts = [Text(f"count {job_name}", merge.count(job), without_batch_id) for job_name, job in jobs().items()]
+    counts = [
+        Text(f"count {job_name}", merge.count(job), merge.count_parameters(job)) for job_name, job in jobs().items()
+    ]
     checks = [
         Text(f"staging check {job_name}", merge.staging_check(job), merge.staging_check_parameters(job))
         for job_name, job in jobs().items()
@@ -128,7 +129,7 @@ def jobs() -> Mapping[str, Consolidation]:
     found = {f"{kind} v{versions}": a_job(kind, versions) for kind in kinds for versions in VERSIONS}
     required = frozenset(column.name for column in tables.staging_columns(1) if column.mode == "REQUIRED")
     bare = StagingTable(names.staging_table(BATCH_ID, 1), required | {"updated_at"})
-    return found | {"root of few columns": replace(a_job(), staging=(bare,))}
+    return found | {"root of few columns": replace(a_job(versions=(1,)), staging=(bare,))}
 
 
 def a_job_id_used_up() -> Text:
