@@ -1,0 +1,342 @@
+"""B1 to B12, B14 to B16: what is staged is what lands, whole, once, and only when it was checked.
+
+Short, one symptom each, over whole batches; `tests/contract/test_consolidation*.py` hold the promises in full.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.batch import Policy
+from coordinator.consolidation import Report
+from coordinator.lifecycle import Status
+from schemas import names, tables
+from shared.errors import Unavailable
+from shared.ports import Parameters, Table
+from shared.staging import staging_spec
+from tests.batch_stand import PLAYERS, Stand, a_league, by_player
+from tests.coordinator_front import a_skip
+from tests.plan_inputs import a_log, an_offer
+
+SYSTEMS = 3
+V1, V2 = (tables.load(names.PREDICTIONS_TABLE, version).columns for version in (1, 2))
+NEW_IN_V2 = {column.name for column in V2} - {column.name for column in V1}
+LATER = timedelta(minutes=30)
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with closing(Stand(tmp_path)) as stand:
+        yield stand
+
+
+def a_stand_with_lines(folder: Path, *lines: str) -> closing[Stand]:
+    """One player with these lines."""
+    return closing(Stand(folder, replace(a_league(1), lines=[an_offer("1", line) for line in lines])))
+
+
+def staged(stand: Stand, batch_id: str, version: int = 2) -> list[dict[str, Any]]:
+    """Every staged row of a version, copies included, in the order of their ids."""
+    table = names.staging_table(batch_id, version)
+    return [dict(row) for row in stand.warehouse.query(f"SELECT * FROM `{table}` ORDER BY prediction_id")]
+
+
+def tables_of(stand: Stand, batch_id: str) -> list[str]:
+    return [table.name for table in all_tables(stand) if batch_id in table.name]
+
+
+def all_tables(stand: Stand) -> list[Table]:
+    return stand.warehouse.list_tables("")
+
+
+class Watched:
+    """A warehouse that shows the MERGE texts submitted, and stops answering queries after one while `is_blind`."""
+
+    def __init__(self, stand: Stand) -> None:
+        self._inner = stand.warehouse
+        self.merges: list[str] = []
+        self.is_blind = False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def submit(self, sql: str, parameters: Parameters, *, job_id: str) -> None:
+        self.merges.append(sql)
+        self._inner.submit(sql, parameters, job_id=job_id)
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> Sequence[object]:
+        if self.is_blind and self.merges:
+            raise Unavailable("the check could not run")
+        return self._inner.query(sql, parameters)
+
+
+@pytest.fixture
+def watched(stand: Stand) -> Watched:
+    """The warehouse that the stand's coordinator now has."""
+    watched = Watched(stand)
+    stand.coordinator = stand.new_coordinator("one", warehouse=watched)
+    return watched
+
+
+# --- B1, B2, B3: shapes ---------------------------------------------------------------------------------------
+
+
+def test_b1_rows_staged_with_63_columns_land_in_the_target_of_72(stand: Stand) -> None:
+    batch_id = stand.start().batch.batch_id
+
+    stand.record(*[stand.answer(player, version=1) for player in PLAYERS])
+
+    assert (len(V1), len(V2)) == (63, 72)
+    assert stand.batch(batch_id).status is Status.COMPLETE
+    rows = stand.predictions()
+    assert len(rows) == 12
+    assert list(rows[0]) == [column.name for column in V2]
+    assert all(row[name] in (None, []) for row in rows for name in NEW_IN_V2)
+
+
+def test_b2_every_value_of_two_shapes_lands_in_the_column_of_its_name(stand: Stand) -> None:
+    batch_id = stand.start().batch.batch_id
+
+    stand.record(*[stand.answer(player, version=version) for player, version in zip(PLAYERS, (1, 2, 1), strict=True)])
+
+    landed = {row["prediction_id"]: row for row in stand.predictions()}
+    rows = [*staged(stand, batch_id, 1), *staged(stand, batch_id, 2)]
+    assert landed.keys() == {row["prediction_id"] for row in rows}
+    for row in rows:
+        del row["_delivery"]
+        assert {name: landed[row["prediction_id"]][name] for name in row} == row
+
+
+def test_b3_a_workers_own_schema_names_and_shapes_its_staging_table_whatever_is_live(stand: Stand) -> None:
+    batch_id = stand.start().batch.batch_id
+    for version in (1, 2):
+        stand.warehouse.drop(names.staging_table(batch_id, version))
+    stand.answer(PLAYERS[0], version=1)
+
+    outcome = stand.answer(PLAYERS[1], version=2)
+
+    assert tables_of(stand, batch_id) == sorted(
+        [names.plan_table(batch_id), names.staging_table(batch_id, 1), names.staging_table(batch_id, 2)]
+    )
+    assert outcome.model_dump()["table"] == names.staging_table(batch_id, 2)
+    live = stand.warehouse.columns(names.staging_table(batch_id, 2))
+    assert tables.compare(tables.staging_columns(2), live or ()).is_none
+
+
+# --- B4, B5: lines --------------------------------------------------------------------------------------------
+
+
+def test_b4_half_a_point_apart_is_another_row(tmp_path: Path) -> None:
+    with a_stand_with_lines(tmp_path, "24.5", "25.0") as stand:
+        stand.run()
+
+        lines = Counter(row["current_points_line"] for row in stand.predictions())
+
+    assert lines == {Decimal("24.5"): SYSTEMS, Decimal("25.0"): SYSTEMS}
+
+
+def test_b5_five_lines_of_one_player_stay_five_rows_of_each_system(tmp_path: Path) -> None:
+    five = ["20.5", "21.5", "22.0", "22.5", "23.5"]
+    with a_stand_with_lines(tmp_path, *five) as stand:
+        batch = stand.run()
+
+        found = {(row["system_id"], str(row["current_points_line"])) for row in stand.predictions()}
+
+    assert len(found) == batch.merged_rows.inserted == 5 * SYSTEMS
+    assert {line for _, line in found} == set(five)
+
+
+# --- B6, B7, B8: the statement --------------------------------------------------------------------------------
+
+
+def test_b6_an_update_leaves_no_cell_of_the_older_row(stand: Stand) -> None:
+    first = stand.run("morning")
+    created = {row["prediction_id"]: row["created_at"] for row in stand.predictions()}
+    league = a_league()
+    stand.load(replace(league, logs=[*league.logs, *(a_log(player, days_ago=1, points=35) for player in "123")]))
+    stand.pass_time(LATER)
+
+    second = stand.run("evening")
+
+    landed = {row["prediction_id"]: row for row in stand.predictions()}
+    rows = staged(stand, second.batch_id)
+    assert rows[0]["predicted_points"] != staged(stand, first.batch_id)[0]["predicted_points"]
+    assert {row["prediction_id"] for row in rows} & created.keys()
+    for row in rows:
+        del row["_delivery"]
+        there = landed[row["prediction_id"]]
+        if row["prediction_id"] in created:
+            row |= {"created_at": created[row["prediction_id"]], "prediction_version": 2}
+        assert there == row
+
+
+def test_b7_no_column_is_assigned_or_inserted_twice(stand: Stand, watched: Watched) -> None:
+    stand.run()
+
+    (text,) = watched.merges
+    updates = [re.findall(r"^\s+`(\w+)` = ", part, re.MULTILINE) for part in text.split("UPDATE SET")[1:]]
+    inserted, values = text.split("INSERT (")[1].split("VALUES")
+    listed = [re.findall(r"`(\w+)`", part) for part in (inserted, values)]
+    assert len(updates) == 2
+    for assigned in (*updates, *listed):
+        assert assigned
+        assert [name for name, times in Counter(assigned).items() if times > 1] == []
+    assert listed[0] == listed[1] == [column.name for column in V2]
+    assert set(updates[1]) == set(listed[0]) - {"game_date", "prediction_id", "created_at"}
+
+
+def test_b8_a_merge_names_the_partition_and_reads_no_more_than_allowed(stand: Stand, watched: Watched) -> None:
+    stand.run("morning")
+    (text,) = watched.merges
+    assert re.search(r"ON\s+T\.`game_date` = DATE '2026-01-30'\s+AND", text)
+
+    stand.coordinator = stand.new_coordinator("frugal", warehouse=watched, max_bytes=1)
+    stand.pass_time(LATER)
+    before = stand.predictions(active=None)
+    batch = stand.run("evening")
+
+    assert batch.status is Status.FAILED
+    assert "TIPOFF_MAX_BYTES_PER_QUERY" in str((batch.result or {})["reason"])
+    assert len(watched.merges) == 1
+    assert stand.predictions(active=None) == before
+
+
+# --- B9: superseding ------------------------------------------------------------------------------------------
+
+
+def test_b9_a_repeated_day_deactivates_no_system_and_no_line(stand: Stand) -> None:
+    stand.run("morning")
+    before = by_player(stand.predictions(), "system_id")
+    stand.pass_time(LATER)
+
+    batch = stand.run("evening")
+
+    assert batch.merged_rows.superseded == 0
+    assert stand.predictions(active=False) == []
+    assert by_player(stand.predictions(), "system_id") == before
+
+
+def test_b9_retiring_most_of_a_day_waits_for_a_persons_word(stand: Stand) -> None:
+    stand.run("morning")
+    before = stand.predictions(active=None)
+    stand.pass_time(LATER)
+    batch_id = stand.start("evening").batch.batch_id
+    stand.record(stand.answer(PLAYERS[2], batch_id=batch_id))
+
+    stand.record(*[a_skip(batch_id, player) for player in PLAYERS[:2]])
+
+    assert stand.batch(batch_id).status is Status.FAILED
+    assert "would retire 9 of 12 active rows" in str((stand.batch(batch_id).result or {})["reason"])
+    assert stand.predictions(active=None) == before
+
+    assert stand.coordinator.consolidator.consolidate(batch_id, forced=True) is Report.MERGED
+    assert stand.predicted_players() == {PLAYERS[2]}
+
+
+# --- B10, B11, B12: checks ------------------------------------------------------------------------------------
+
+
+def test_b10_a_check_that_could_not_run_is_no_pass(stand: Stand, watched: Watched) -> None:
+    batch_id = stand.start().batch.batch_id
+    outcomes = [stand.answer(player) for player in PLAYERS]
+    stand.record(*outcomes[:2])
+    watched.is_blind = True
+
+    with pytest.raises(Unavailable):
+        stand.record(outcomes[2])
+
+    assert len(watched.merges) == 1, "the MERGE itself went through"
+    assert stand.batch(batch_id).status is Status.RUNNING
+    assert stand.events() == []
+
+    watched.is_blind = False
+    stand.record(outcomes[2])
+    assert stand.batch(batch_id).status is Status.COMPLETE
+    assert {row["prediction_version"] for row in stand.predictions(active=None)} == {1}
+
+
+def test_b11_no_consolidation_drops_staging_verified_or_not(stand: Stand) -> None:
+    batch_id = stand.start().batch.batch_id
+    stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
+    last = stand.answer(PLAYERS[2])
+    before = all_tables(stand)
+
+    stand.record(last.model_copy(update={"digest": "another"}))
+    assert stand.batch(batch_id).status is Status.FAILED
+    refused = all_tables(stand)
+    stand.record(last)
+    stand.coordinator.consolidator.consolidate(batch_id, forced=True)
+    stand.coordinator.sweeper.sweep()
+
+    assert before == refused == all_tables(stand)
+    assert set(tables_of(stand, batch_id)) == {names.plan_table(batch_id), names.staging_table(batch_id, 2)}
+
+
+@pytest.mark.parametrize("how", ["table gone", "table empty"])
+def test_b12_nothing_staged_is_no_success(stand: Stand, how: str) -> None:
+    batch = stand.start().batch
+    outcomes = [stand.answer(player) for player in PLAYERS]
+    stand.warehouse.drop(names.staging_table(batch.batch_id, 2))
+    if how == "table empty":
+        stand.warehouse.create(staging_spec(batch.batch_id, schema_version=2, late_until=batch.late_until))
+
+    stand.record(*outcomes)
+
+    assert stand.batch(batch.batch_id).status is Status.FAILED
+    assert [event.state for event in stand.events()] == ["FAILED"]
+    assert stand.predictions(active=None) == []
+
+
+# --- B14, B15, B16: copies ------------------------------------------------------------------------------------
+
+
+def test_b14_a_batch_has_one_staging_table_whatever_is_retried_and_it_expires(stand: Stand) -> None:
+    batch = stand.start().batch
+    for revision in ("worker-1", "worker-2"):
+        for player in PLAYERS * 2:
+            stand.record(stand.answer(player, revision=revision))
+
+    assert tables_of(stand, batch.batch_id) == [
+        names.plan_table(batch.batch_id),
+        names.staging_table(batch.batch_id, 2),
+    ]
+
+    stand.now = batch.late_until + timedelta(days=4)
+    assert tables_of(stand, batch.batch_id) == []
+    assert len(stand.predictions()) == 12, "the predictions table does not expire"
+
+
+def test_b15_a_retry_that_staged_the_rows_again_counts_once(stand: Stand) -> None:
+    batch_id = stand.start().batch.batch_id
+
+    for player in PLAYERS:
+        first, again = stand.answer(player), stand.answer(player)
+        assert first == again
+        stand.record(first, again)
+
+    assert len(staged(stand, batch_id)) == 2 * 12
+    assert len(stand.predictions(active=None)) == 12
+    rows = stand.batch(batch_id).merged_rows
+    assert (rows.staged, rows.inserted) == (12, 12)
+
+
+def test_b16_a_day_run_again_inserts_nothing_and_its_counts_add_up(stand: Stand) -> None:
+    first = stand.run("morning").merged_rows
+    ids = {row["prediction_id"] for row in stand.predictions(active=None)}
+    stand.pass_time(LATER)
+
+    second = stand.run("evening", policy=Policy()).merged_rows
+
+    assert {row["prediction_id"] for row in stand.predictions(active=None)} == ids
+    assert (first.staged, first.inserted, first.updated) == (12, 12, 0)
+    assert (second.staged, second.inserted, second.updated + second.unchanged) == (12, 0, 12)
