@@ -53,7 +53,7 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     return value
 
 
-@commands.command()
+@commands.command(short_help="Predict one game date on this machine.")
 @click.option(
     "--game-date", callback=_game_date, metavar="YYYY-MM-DD", help="US Eastern date of the games. Needed with --data."
 )

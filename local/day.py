@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 from local.export import export
@@ -141,24 +142,31 @@ def _begin(
         return left, None
     if day.data is None and home == day.state:
         raise InvalidInput("--resume", f"no batch to finish in {home}; give --data and --game-date to start one")
-    if left is not None and not left.has_ended:
-        _check_may_replace(left, day)
+    if left is not None and not left.has_ended and not day.force:
+        raise Conflict(
+            f"batch {left.batch_id} of {left.game_date} is {left.state}, left by an interrupted run; "
+            "add --resume to finish it or --force to replace it",
+            batch_id=left.batch_id,
+        )
     game_date = day.game_date or SAMPLE_GAME_DATE
     say("loading inputs")
     with phases.timed("load"):
         inputs = load_folder(stack.warehouse, folder=_folder(day, home), game_date=game_date)
     say("planning")
     with phases.timed("plan"):
-        force = left.batch_id if left is not None and not left.has_ended else None
-        return start_batch(stack, game_date, force=force, allow_retiring=day.allow_retiring), inputs
+        return _start(stack, day, game_date, left), inputs
 
 
-def _check_may_replace(left: Seen, day: Day) -> None:
-    what = f"batch {left.batch_id} of {left.game_date} is {left.state}, left by an interrupted run"
-    if left.state == "CONSOLIDATING":
-        raise Conflict(f"{what}; its rows may have landed already: add --resume to finish it", batch_id=left.batch_id)
-    if not day.force:
-        raise Conflict(f"{what}; add --resume to finish it or --force to replace it", batch_id=left.batch_id)
+def _start(stack: LocalStack, day: Day, game_date: date, left: Seen | None) -> Seen:
+    """Start a batch in place of the one that was left, which may be past cancelling: then it is seen to its end first."""
+    start = partial(start_batch, stack, game_date, allow_retiring=day.allow_retiring)
+    if left is None or left.has_ended:
+        return start()
+    try:
+        return start(force=left.batch_id)
+    except Conflict:
+        follow(stack, left.batch_id, patience=day.patience, shown=lambda _seen: None)
+        return start()
 
 
 def _folder(day: Day, home: Path) -> Path:

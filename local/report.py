@@ -78,9 +78,10 @@ def what_to_do(done: Done) -> str:
     seen = done.seen
     if seen.state == "CANCELLED":
         return f"batch {seen.batch_id} was cancelled; run without --resume to start a new one"
+    named = f": {_some(seen.failed)}" if seen.failed else ""
     return (
-        f"batch {seen.batch_id} {seen.state}: {seen.reason}. Nothing was merged or exported; mend the inputs and run "
-        f"again, with --allow-retiring if earlier rows are to go. Details: {done.log}"
+        f"batch {seen.batch_id} {seen.state}: {seen.reason}{named}. Nothing was merged or exported; mend the inputs and "
+        f"run again, with --allow-retiring if earlier rows are to go. Details: {done.log}"
     )
 
 

@@ -38,12 +38,12 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=10)
 """Short, since a run that was killed leaves its lease to expire before the next can consolidate."""
-_OUTCOMES = PushPolicy(
-    concurrency=4, minimum_backoff=timedelta(milliseconds=200), maximum_backoff=timedelta(seconds=5)
-)
+_OUTCOMES = PushPolicy(concurrency=4, minimum_backoff=timedelta(milliseconds=200), maximum_backoff=timedelta(seconds=5))
 _REQUESTS = replace(_OUTCOMES, concurrency=16)
 """Workers that wait for one another's commit share the next one, so more of them at once cost less."""
 _REQUEST_SECONDS = 600
+_STOP_SECONDS = 0.02
+"""How often a server looks whether it is to stop."""
 
 
 class _Http11(WSGIRequestHandler):
@@ -187,7 +187,9 @@ class LocalStack:
 
     def _listen(self, app: Flask) -> str:
         server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Http11)
-        thread = threading.Thread(target=server.serve_forever, name=f"http-{app.name}", daemon=True)
+        thread = threading.Thread(
+            target=server.serve_forever, args=(_STOP_SECONDS,), name=f"http-{app.name}", daemon=True
+        )
         thread.start()
         self._exit.callback(_stop_serving, server, thread)
         return f"http://127.0.0.1:{server.server_port}"

@@ -21,10 +21,15 @@ Predictions = dict[tuple[str, Decimal], Decimal]
 """(player_lookup, exact line) → predicted points to one decimal."""
 
 TEAM_GAMES_BACK = 10
+RECENT_GAMES = 25
 
 
-def season_averages(folder: Path, game_date: str) -> Predictions:
-    """Predict every expected player of `game_date` (2026-01-30) for each of his lines."""
+def season_averages(folder: Path, game_date: str, *, stand_ins: bool = False) -> Predictions:
+    """Predict every expected player of `game_date` (2026-01-30) for each of his lines.
+
+    Without a game this season there is no season average: such a player is left out, or with `stand_ins` his last games
+    of earlier seasons stand in.
+    """
     logs = sorted(_rows(folder, "player_game_logs"), key=lambda row: (row["game_date"], row["game_id"]))
     past = [row for row in logs if row["game_date"] < game_date]
     today = [row for row in logs if row["game_date"] == game_date]
@@ -36,10 +41,11 @@ def season_averages(folder: Path, game_date: str) -> Predictions:
     predictions: Predictions = {}
     for player_id in _roster(past, of_player, {row["team"] for row in today}) | offered.keys():
         games = of_player.get(player_id, [])
-        season = [int(row["points"]) for row in games if row["season"] == _season(game_date)]
-        if not season:
-            continue  # without a game this season there is no season average to compare
-        mean = Fraction(sum(season), len(season))
+        of_season = [row for row in games if row["season"] == _season(game_date)]
+        counted = of_season or (games[-RECENT_GAMES:] if stand_ins else [])
+        if not counted:
+            continue
+        mean = Fraction(sum(int(row["points"]) for row in counted), len(counted))
         for line in offered.get(player_id) or {_to_nearest(mean, Fraction(1, 2))}:
             predictions[_lookup(games[-1]), line] = _to_nearest(mean, Fraction(1, 10))
     return predictions
@@ -92,7 +98,7 @@ def main(folder: str, game_date: str) -> None:
     """Print the predictions as CSV, in order."""
     out = csv.writer(sys.stdout)
     out.writerow(["player_lookup", "points_line", "predicted_points"])
-    for (player, line), points in sorted(season_averages(Path(folder), game_date).items()):
+    for (player, line), points in sorted(season_averages(Path(folder), game_date, stand_ins=True).items()):
         out.writerow([player, line, points])
 
 
