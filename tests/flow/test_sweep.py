@@ -268,10 +268,11 @@ def test_a_batch_failed_for_its_missing_players_improves_when_they_come(
 def test_a_batch_failed_for_a_refusal_waits_for_a_person_whatever_comes(stand: Stand) -> None:
     batch_id = started(stand)
     stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
-    wrong = stand.answer(PLAYERS[2]).model_copy(update={"digest": "another"})
-    stand.record(wrong)
+    right = stand.answer(PLAYERS[2])
+    stand.record(right.model_copy(update={"digest": "another"}))
     assert stand.batch(batch_id).status is Status.FAILED
 
+    stand.record(right)
     swept = [sweep(stand) for _ in range(2)]
 
     assert {(one.state, one.verdict) for one in swept} == {("FAILED", Verdict.NEEDS_A_PERSON)}
