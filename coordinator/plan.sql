@@ -154,8 +154,9 @@ WITH
       MAX(game_date) AS last_game_date,
       ARRAY_AGG(
         STRUCT(
-          game_date, season, team, opponent, is_home, points, minutes, fga, fg3a, fta, rebounds, assists, turnovers,
-          started, position
+          game_date AS game_date, season AS season, team AS team, opponent AS opponent, is_home AS is_home,
+          points AS points, minutes AS minutes, fga AS fga, fg3a AS fg3a, fta AS fta, rebounds AS rebounds,
+          assists AS assists, turnovers AS turnovers, started AS started, position AS position
         )
         ORDER BY game_date DESC, game_id DESC
       ) AS games_newest_first
@@ -178,7 +179,8 @@ WITH
       ARRAY_AGG(
         STRUCT(
           CAST(points_line AS STRING) AS points_line, FALSE AS is_estimated, CAST(NULL AS STRING) AS estimation_method,
-          sportsbook, is_fallback, minutes_before_game, fair_over
+          sportsbook AS sportsbook, is_fallback AS is_fallback, minutes_before_game AS minutes_before_game,
+          fair_over AS fair_over
         )
         ORDER BY book_rank, points_line
       ) AS lines
@@ -219,6 +221,7 @@ WITH
     WHERE candidates.has_line OR COALESCE(injuries.status, '') != 'OUT'
   )
 
+-- Every field of the request is named outright, though BigQuery would infer the names: they are the message's contract.
 SELECT
   player_lookup,
   player_id AS universal_player_id,
@@ -226,13 +229,19 @@ SELECT
   TO_JSON_STRING(
     STRUCT(
       @game_date AS game_date,
-      player_lookup,
+      player_lookup AS player_lookup,
       player_id AS universal_player_id,
-      STRUCT(game_id, season, team, opponent, is_home) AS game,
+      STRUCT(
+        game_id AS game_id, season AS season, team AS team, opponent AS opponent, is_home AS is_home
+      ) AS game,
       DATE_DIFF(@game_date, last_game_date, DAY) - 1 AS rest_days,
       IF(
         status IN ('OUT', 'DOUBTFUL', 'QUESTIONABLE', 'PROBABLE'),
-        STRUCT(status, reason, reported_at AS checked_at),
+        STRUCT(
+          status AS status,
+          reason AS reason,
+          FORMAT_TIMESTAMP('%Y-%m-%dT%H:%M:%E6SZ', reported_at) AS checked_at
+        ),
         NULL
       ) AS injury,
       CASE
