@@ -107,7 +107,9 @@ def written_by() -> Mapping[str, Sequence[Text]]:
 
 
 def a_job(kind: Literal["root", "redrive"] = "root", versions: Sequence[int] = (1, 2)) -> Consolidation:
-    predicted = {f"of-v{version}": Delivery(version, "d", names.staging_table(BATCH_ID, version), 1, "") for version in versions}  # fmt: skip
+    predicted = {
+        f"of-v{version}": Delivery(version, "d", names.staging_table(BATCH_ID, version), 1, "") for version in versions
+    }
     return Consolidation(
         game_date=GAME_DATE,
         planned_at=NOON,
