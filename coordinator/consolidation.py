@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
+from typing import Literal
 
 from coordinator.batch import Batch, BatchMark, Lease, Merge, shard_path, shards_path
 from coordinator.events import finished_event
@@ -188,6 +189,7 @@ class _Round:
     def _merge_and_mark(self, snapshot: Snapshot, end: Event) -> Report:
         merger = Merger(
             warehouse=self._tools.warehouse,
+            carry=lambda: self._note("carried", snapshot),
             record=self._record,
             renew=self._renew,
             patience=self._tools.patience,
@@ -200,7 +202,7 @@ class _Round:
             return self._refuse(snapshot, "confirmation_needed", str(needed))
         except (VerificationRefused, SchemaClash, QueryRefused, TableMissing) as refused:
             return self._refuse(snapshot, "verification_refused", str(refused))
-        self._mark_shards(snapshot)
+        self._note("merged", snapshot)
         return self._finish(snapshot, end)
 
     # --- what the MERGE leaves in the ledger ---
@@ -216,11 +218,11 @@ class _Round:
     def _renew(self) -> None:
         self._commit(())
 
-    def _mark_shards(self, snapshot: Snapshot) -> None:
-        """Note for each late player which delivery the predictions table now holds."""
+    def _note(self, what: Literal["carried", "merged"], snapshot: Snapshot) -> None:
+        """Note for each late player which delivery a MERGE takes, or the predictions table now holds."""
         of_shard: dict[int, dict[FieldPath, Value]] = {}
         for player, number in snapshot.shard_of.items():
-            of_shard.setdefault(number, {})["merged", player] = snapshot.predicted[player].delivery
+            of_shard.setdefault(number, {})[what, player] = snapshot.predicted[player].delivery
         updates = (Update(shard_path(self._batch.batch_id, number), fields) for number, fields in of_shard.items())
         while some := list(islice(updates, _SHARDS_PER_COMMIT)):
             self._commit(some)

@@ -37,8 +37,8 @@ class Delivery:
 class Shard:
     """One part of a batch's expected players with all that was said of them.
 
-    `predicted`, `skipped` and `failed` hold every answer of a player, `merged` the delivery that the predictions
-    table holds. Entries of players that are not expected are left out.
+    `predicted`, `skipped` and `failed` hold every answer of a player, `carried` the delivery that the first submitted
+    MERGE took for him, `merged` the one that a verified MERGE left in the predictions table. Entries of players that are not expected are left out.
     """
 
     number: int
@@ -46,6 +46,7 @@ class Shard:
     predicted: Mapping[str, tuple[Delivery, ...]]
     skipped: Mapping[str, tuple[str, ...]]
     failed: Mapping[str, tuple[str, ...]]
+    carried: Mapping[str, str]
     merged: Mapping[str, str]
     published_at: datetime | None
     publishes: int
@@ -74,6 +75,7 @@ def new_shard(players: Iterable[str], *, batch_id: str, expires_at: datetime) ->
         "predicted": {},
         "skipped": {},
         "failed": {},
+        "carried": {},
         "merged": {},
         "published_at": None,
         "publishes": 0,
@@ -95,6 +97,7 @@ def read_shard(document: Document) -> Shard:
         },
         skipped={player: tuple(sorted(answers)) for player, answers in raw["skipped"].items() if player in expected},
         failed={player: tuple(sorted(answers)) for player, answers in raw["failed"].items() if player in expected},
+        carried=raw["carried"],
         merged=raw["merged"],
         published_at=raw["published_at"],
         publishes=raw["publishes"],
@@ -180,7 +183,7 @@ def take_snapshot(shards: Iterable[Shard]) -> Snapshot:
     twice: set[str] = set()
     for shard in shards:
         predicted |= {
-            player: _counting(answers, shard.merged.get(player)) for player, answers in shard.predicted.items()
+            player: _counting(answers, shard.carried.get(player)) for player, answers in shard.predicted.items()
         }
         twice |= {player for player, answers in shard.predicted.items() if len(answers) > 1}
         skipped |= {player: answers[0] for player, answers in shard.skipped.items() if player not in shard.predicted}
@@ -191,10 +194,11 @@ def take_snapshot(shards: Iterable[Shard]) -> Snapshot:
     return Snapshot(predicted, skipped, failed, frozenset(silent), frozenset(late), frozenset(twice), late)
 
 
-def _counting(answers: tuple[Delivery, ...], merged: str | None) -> Delivery:
-    """Of several deliveries for a player the merged one counts; else the highest schema version's, then the greatest id:
-    the same choice in whatever order they came."""
-    return next((answer for answer in answers if answer.delivery == merged), answers[-1])
+def _counting(answers: tuple[Delivery, ...], carried: str | None) -> Delivery:
+    """Of several deliveries for a player the one that a MERGE already carries counts, since rows of one batch never
+    replace one another; else the highest schema version's, then the greatest id: the same choice in whatever order
+    they came."""
+    return next((answer for answer in answers if answer.delivery == carried), answers[-1])
 
 
 class Waiting(StrEnum):

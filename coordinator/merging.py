@@ -27,12 +27,15 @@ class Merger:
     """The work between a snapshot and a verified predictions table.
 
     Args:
+        carry: notes in the ledger which deliveries the MERGE takes, so that they stay the ones that count whatever is
+            recorded later and whoever goes on; conditional on the lease.
         record: writes a numbered MERGE to the ledger, conditional on the lease.
         renew: renews the lease; called while a job is pending.
         patience: how long to wait for one job before giving up for now.
     """
 
     warehouse: Warehouse
+    carry: Callable[[], None]
     record: Callable[[Merge], None]
     renew: Callable[[], None]
     patience: timedelta
@@ -76,6 +79,7 @@ class Merger:
             state="submitted",
             counts=counted.rows,
         )
+        self.carry()
         self.record(numbered)
         self.warehouse.submit(merge.merge(job), job.parameters, job_id=numbered.job_id)
         self._await_and_verify(job, numbered)

@@ -110,6 +110,10 @@ class Ledger:
             "outcome recorded",
             extra={"json_fields": {"batch_id": batch.batch_id, "player": outcome.player_lookup, "kind": path[0]}},
         )
+        if not shard.is_settled and batch.status in (Status.PLANNED, Status.RUNNING):
+            # Someone else's outcome is still awaited here, and whoever records it reads this one. An end by the
+            # deadline or by force, decided in this very moment, is the sweep's to notice.
+            return None
         return self.close(batch.batch_id, shard)
 
     def close(self, batch_id: str, *shards: Shard) -> Report | None:
@@ -131,7 +135,7 @@ class Ledger:
 
     def _may_take_late_news(self, batch: Batch) -> bool:
         """Whether an ended batch still merges what comes; a CONSOLIDATING one's holder looks again by itself."""
-        return not batch.is_live and batch.status is not Status.CANCELLED
+        return not batch.is_live and batch.status is not Status.CANCELLED and batch.overtaken_by is None
 
     def _read_shard(self, batch_id: str, number: int) -> Shard:
         document = self.documents.get(shard_path(batch_id, number))

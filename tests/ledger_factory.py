@@ -65,16 +65,17 @@ def a_shard(
     expected: Iterable[str],
     outcomes: Iterable[AnyOutcome] = (),
     *,
+    carried: Mapping[str, str] | None = None,
     merged: Mapping[str, str] | None = None,
     number: int = 0,
 ) -> Shard:
-    """A shard in which these outcomes were recorded, in this order, and these deliveries merged."""
+    """A shard in which these outcomes were recorded, in this order, and these deliveries carried by a MERGE, and merged."""
     fields: dict[str, Any] = dict(new_shard(expected, batch_id=BATCH_ID, expires_at=PLANNED_AT))
     fields = {name: dict(value) if isinstance(value, dict) else value for name, value in fields.items()}
     for outcome in outcomes:
         path, entry = entry_of(outcome, at=PLANNED_AT)
         _set(fields, path, entry)
-    fields["merged"] = dict(merged or {})
+    fields |= {"carried": dict(carried or {}), "merged": dict(merged or {})}
     return read_shard(Document(shard_path(BATCH_ID, number), fields, "1"))
 
 

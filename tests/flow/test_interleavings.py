@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -16,8 +16,8 @@ from coordinator.batch import date_path
 from coordinator.consolidation import Report
 from coordinator.lifecycle import Status
 from schemas import names
-from schemas.messages import Failed, FailureCode, Skipped, SkipReason
-from shared.errors import Conflict, LeaseLost
+from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
+from shared.errors import Conflict, LeaseLost, Unavailable
 from shared.ports import JobState, Update
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand, by_player
 from tests.plan_inputs import GAME_DATE
@@ -59,7 +59,7 @@ def test_every_outcome_before_running_is_written(stand: Stand) -> None:
         """Answers each request the moment it is published, before `/start` has moved the batch to RUNNING."""
 
         def publish(self, messages: object) -> None:
-            stand.requests.publish(messages)  # type: ignore[arg-type] - a pass-through
+            stand.requests.publish(messages)  # type: ignore[arg-type]  # a pass-through
             for player in PLAYERS:
                 stand.record(stand.answer(player))
 
@@ -75,7 +75,7 @@ def test_every_outcome_before_running_is_written(stand: Stand) -> None:
 
 @pytest.mark.parametrize("first", [a_failure, a_skip])
 def test_a_prediction_that_arrives_while_consolidating_is_merged_by_a_further_round(
-    stand: Stand, first: type[Failed]
+    stand: Stand, first: Callable[[str, str], Failed | Skipped]
 ) -> None:
     batch_id = stand.start(policy=stand.coordinator.parts.policy).batch.batch_id
     stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
@@ -83,7 +83,7 @@ def test_a_prediction_that_arrives_while_consolidating_is_merged_by_a_further_ro
     lenient = stand.batch(batch_id)
     stand.documents.commit([Update(lenient.path, {("policy", "tolerated_failed_share"): 0.5})])
 
-    def arrive(job_id: str) -> None:
+    def arrive(_job_id: str) -> None:
         stand.in_job.clear()
         assert stand.batch(batch_id).status is Status.CONSOLIDATING
         stand.record(late)
@@ -153,7 +153,7 @@ def test_force_while_a_merge_is_in_flight_is_refused_until_it_has_ended(stand: S
     batch_id = stand.start().batch.batch_id
     refused: list[Conflict] = []
 
-    def force(job_id: str) -> None:
+    def force(_job_id: str) -> None:
         stand.in_job.clear()
         with pytest.raises(Conflict) as caught:
             stand.start("another-key", force=batch_id)
@@ -174,14 +174,9 @@ def test_force_after_an_attempt_that_left_its_merge_in_flight_is_refused(stand: 
     stand.in_job.append(lambda _job_id: release.wait(10))
     impatient = stand.new_coordinator("impatient", renew_every=timedelta(milliseconds=1))
     hasty = replace(impatient.consolidator, patience=timedelta(milliseconds=2))
-    for player in PLAYERS:
-        outcome = stand.answer(player)
-        with pytest.MonkeyPatch.context():
-            ledger = replace(stand.coordinator.ledger, consolidator=hasty)
-            try:
-                ledger.record_outcome(outcome)
-            except Exception as trouble:  # noqa: BLE001 - the attempt gives up while its job runs
-                assert "has not ended" in str(trouble)
+    stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
+    with pytest.raises(Unavailable, match="has not ended"):
+        replace(stand.coordinator.ledger, consolidator=hasty).record_outcome(stand.answer(PLAYERS[2]))
     assert stand.batch(batch_id).status is Status.RUNNING
 
     with pytest.raises(Conflict, match="still runs"):
@@ -252,7 +247,7 @@ def test_a_lease_that_expires_during_the_merge_passes_on_with_the_same_job(stand
     stand.record(*answers[:2])
     in_job, release = threading.Event(), threading.Event()
 
-    def block(job_id: str) -> None:
+    def block(_job_id: str) -> None:
         in_job.set()
         release.wait(20)
 
@@ -322,6 +317,34 @@ def test_another_batchs_unsubmitted_merge_is_put_to_rest_before_its_lease_is_tak
     assert stand.warehouse.job(names.merge_job_id(first.batch_id, 2)).state is JobState.DONE
 
 
+def test_a_delivery_that_a_merge_carries_counts_whatever_is_recorded_before_the_next_holder_looks(stand: Stand) -> None:
+    batch_id = stand.start().batch.batch_id
+    answers = [stand.answer(player, version=1) for player in PLAYERS]
+    stand.record(*answers[:2])
+
+    def die_after_the_job(_job_id: str) -> None:
+        stand.in_job.clear()
+        stand.countdown.left = 0
+
+    stand.in_job.append(die_after_the_job)
+    with pytest.raises(Crash):
+        stand.record(answers[2])
+    stand.countdown.left = None
+    assert stand.warehouse.job(names.merge_job_id(batch_id, 1), wait=LEASE).state is JobState.DONE
+    stand.pass_time(LEASE * 2)
+    stand.coordinator = stand.new_coordinator("two")
+
+    stand.record(stand.answer(PLAYERS[0], revision="worker-2", version=2))
+    stand.coordinator.sweeper.sweep()
+
+    assert is_whole(stand, batch_id)
+    shard = stand.documents.get(("batches", batch_id, "shards", "0"))
+    assert shard is not None
+    carried = {one.player_lookup: one.delivery for one in answers if isinstance(one, Predicted)}
+    assert shard.fields["merged"] == carried
+    assert carried.keys() == set(PLAYERS)
+
+
 class SleepingWarehouse:
     """A warehouse whose caller falls asleep just before it submits a job, until it is woken."""
 
@@ -335,4 +358,4 @@ class SleepingWarehouse:
     def submit(self, sql: str, parameters: object, *, job_id: str) -> None:
         self.about_to_submit.set()
         self.wake.wait(20)
-        self._inner.submit(sql, parameters, job_id=job_id)  # type: ignore[arg-type] - a pass-through
+        self._inner.submit(sql, parameters, job_id=job_id)  # type: ignore[arg-type]  # a pass-through

@@ -89,10 +89,10 @@ def test_of_two_deliveries_the_higher_schema_versions_counts() -> None:
         assert snapshot.answered_twice == {P}
 
 
-def test_of_two_deliveries_the_merged_one_counts_whatever_comes_later() -> None:
+def test_of_two_deliveries_the_one_that_a_merge_carries_counts_whatever_comes_later() -> None:
     old, new = predicted(P, version=1), predicted(P, by="worker-2", version=2)
 
-    snapshot = take_snapshot([a_shard([P], [old, new], merged={P: old.delivery})])
+    snapshot = take_snapshot([a_shard([P], [old, new], carried={P: old.delivery}, merged={P: old.delivery})])
 
     assert snapshot.predicted[P].delivery == old.delivery
     assert not snapshot.late
