@@ -8,7 +8,7 @@ BUILT := .venv/.built
 # Test processes; `make test TEST_PROCESSES=0 ARGS=tests/unit` runs a part in one.
 TEST_PROCESSES ?= auto
 
-.PHONY: run test lint lock clean
+.PHONY: run test lint bench lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
 run: $(BUILT)
@@ -16,13 +16,17 @@ run: $(BUILT)
 
 # All checks. What a machine lacks (an emulator, say) skips here and fails where CI=true.
 test: lint
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
 
 lint: $(BUILT)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# A day beside its floor, e.g. `make bench DATA=DIR DATE=2026-01-30`.
+bench: $(BUILT)
+	$(BIN)/python -m bench.run_day $(if $(DATA),--data "$(DATA)") $(if $(DATE),--date $(DATE)) $(ARGS)
 
 # Every package is pinned by hash, the build backend too, so the project itself installs without fetching anything.
 $(BUILT): pyproject.toml constraints-dev.txt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -149,11 +150,36 @@ def test_each_batch_is_announced_once_with_its_true_state(folder: Path, first: R
     assert [event["rows"] for event in events] == [first.json["rows"], second.json["rows"]]
 
 
-def test_a_parquet_export_of_the_ended_batch_holds_what_the_csv_does(folder: Path, second: Ran) -> None:
-    ended = tipoff("run", "--json", "--resume", "--export", "again.parquet", "--state", "state", cwd=folder)
+@pytest.fixture(scope="module")
+def ended(folder: Path, second: Ran) -> Ran:
+    """The second run's batch, looked at again."""
+    assert second.status == 0, second.err
+    return tipoff("run", "--resume", "--export", "again.parquet", "--state", "state", cwd=folder)
 
-    assert (ended.status, ended.json["batch_id"]) == (0, second.json["batch_id"])
-    assert ended.json["rows"] == second.json["rows"]
+
+def test_resuming_a_batch_that_has_ended_only_tells_of_it(second: Ran, ended: Ran) -> None:
+    staged = second.json["rows"]["staged"]
+
+    assert (ended.status, ended.err) == (0, "")
+    assert f"Batch {second.json['batch_id']} of {SAMPLE_GAME_DATE} is COMPLETE" in ended.out
+    assert re.search(rf"^skipped +1  updated +{staged}  ", ended.out, re.MULTILINE)
+    assert f"{staged} active predictions written to again.parquet" in ended.out
+
+
+def test_the_readme_shows_what_a_first_run_prints(first: Ran, ended: Ran) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    head, best = ended.out.split("The ensemble's highest predictions")[0], ended.out.split("\nplayer ")[1]
+
+    shown = [line.rstrip() for line in best.splitlines()[1:11]]
+    assert [line for line in shown if f"\n{line}\n" not in readme] == []
+    assert head.splitlines()[0] in readme
+    assert head.splitlines()[-1] in readme
+    for kind, name in (("players", "expected"), ("rows", "inserted")):
+        assert re.search(rf"\b{name} +{first.json[kind][name]}\b", readme)
+
+
+def test_a_parquet_export_of_the_ended_batch_holds_what_the_csv_does(folder: Path, ended: Ran) -> None:
+    assert ended.status == 0, ended.err
     parquet = duckdb.read_parquet(str(folder / "again.parquet"))
     types = dict(zip(parquet.columns, map(str, parquet.types), strict=True))
     assert parquet.columns == declared_columns()
