@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from shared.errors import TipoffError, Unavailable
@@ -16,7 +16,17 @@ _Item = TypeVar("_Item")
 class _Waiting(Generic[_Item]):
     item: _Item
     is_answered: bool = False
-    error: TipoffError | None = None
+    error: TipoffError | None = field(default_factory=lambda: Unavailable("the work was cut short"))
+    """Until `work` says otherwise, nothing is known to be done."""
+
+
+@dataclass(slots=True)
+class _Queue(Generic[_Item]):
+    """Who waits for one key; `changed` tells all of them that a piece of work has ended."""
+
+    changed: threading.Condition
+    waiting: list[_Waiting[_Item]] = field(default_factory=list)
+    is_worked_off: bool = False
 
 
 class GroupCommit(Generic[_Item]):
@@ -29,29 +39,41 @@ class GroupCommit(Generic[_Item]):
     def __init__(self, work: Callable[[str, Sequence[_Item]], Sequence[TipoffError | None]]) -> None:
         self._work = work
         self._lock = threading.Lock()
-        self._doors: dict[str, threading.Lock] = {}
-        self._waiting: dict[str, list[_Waiting[_Item]]] = {}
+        self._queues: dict[str, _Queue[_Item]] = {}
 
     def run(self, key: str, item: _Item) -> None:
-        """Have the item worked off, by this thread or by one that is ahead of it, and return when it is."""
+        """Have the item worked off, by this thread or by another that waits for the key, and return when it is."""
         mine = _Waiting(item)
         with self._lock:
-            self._waiting.setdefault(key, []).append(mine)
-            door = self._doors.setdefault(key, threading.Lock())
-        with door:
+            queue = self._queues.setdefault(key, _Queue(threading.Condition(self._lock)))
+            queue.waiting.append(mine)
+            # Who is answered leaves at once: he must not queue up for the next piece of work, as he would for a lock.
+            while queue.is_worked_off and not mine.is_answered:
+                queue.changed.wait()
             if not mine.is_answered:
-                with self._lock:
-                    group = self._waiting.pop(key)
+                group, queue.waiting, queue.is_worked_off = queue.waiting, [], True
+        if not mine.is_answered:
+            try:
                 self._answer(key, group)
+            finally:
+                self._end(key, queue)
         if mine.error is not None:
             raise mine.error
 
+    def _end(self, key: str, queue: _Queue[_Item]) -> None:
+        with self._lock:
+            queue.is_worked_off = False
+            if not queue.waiting:
+                del self._queues[key]
+            queue.changed.notify_all()
+
     def _answer(self, key: str, group: Sequence[_Waiting[_Item]]) -> None:
-        errors: Sequence[TipoffError | None] = [Unavailable("the work was cut short") for _ in group]
         try:
-            errors = self._work(key, [waiting.item for waiting in group])
+            for waiting, answer in zip(group, self._work(key, [waiting.item for waiting in group]), strict=True):
+                waiting.error = answer
         except TipoffError as error:
-            errors = [error] * len(group)
+            for waiting in group:
+                waiting.error = error
         finally:
-            for waiting, answer in zip(group, errors, strict=True):
-                waiting.error, waiting.is_answered = answer, True
+            for waiting in group:
+                waiting.is_answered = True
