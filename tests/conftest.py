@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +14,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
 from local.emulators import Emulator
+from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.firestore import FirestoreDocuments
 from shared.adapters.sqlite import SqliteDocuments
 from shared.ports import DocumentStore
@@ -55,14 +56,16 @@ def firestore_client(firestore_emulator: Emulator) -> firestore.Client:
         return firestore.Client(project="tipoff-test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
 
 
-@pytest.fixture(params=["sqlite", "firestore"])
+@pytest.fixture(params=["sqlite", "firestore", "coalescing-sqlite", "coalescing-firestore"])
 def documents(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DocumentStore]:
     """Each document store in turn. Firestore's is shared by all tests: use names that no other test uses."""
-    if request.param == "firestore":
-        yield FirestoreDocuments(request.getfixturevalue("firestore_client"))
-        return
-    with closing(SqliteDocuments(tmp_path / "documents.sqlite")) as store:
-        yield store
+    with ExitStack() as closing_later:
+        store: DocumentStore
+        if request.param.endswith("firestore"):
+            store = FirestoreDocuments(request.getfixturevalue("firestore_client"))
+        else:
+            store = closing_later.enter_context(closing(SqliteDocuments(tmp_path / "documents.sqlite")))
+        yield CoalescingDocuments(store) if request.param.startswith("coalescing") else store
 
 
 @pytest.fixture
