@@ -12,6 +12,7 @@ from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import firestore
 from google.cloud.firestore_v1.field_path import FieldPath as ClientFieldPath
+from google.cloud.firestore_v1.types import Document as ClientDocument
 
 from shared.adapters.document_rules import check_document_path, check_query, check_writes
 from shared.errors import DocumentExists, DocumentMissing, InvalidInput, Unavailable, VersionChanged
@@ -49,8 +50,31 @@ class FirestoreDocuments:
         """See `DocumentStore.get`."""
         check_document_path(path)
         with _translated("read"):
-            snapshot = self._client.document(*path).get(retry=self._repeatedly, timeout=_ATTEMPT_SECONDS)
-        return _document(path, snapshot) if snapshot.exists else None
+            found = self._read(path)
+        if found is None:
+            return None
+        fields = {name: _decode(value) for name, value in ClientDocument.pb(found).fields.items()}
+        return Document(path, fields, found.update_time.rfc3339())
+
+    def _read(self, path: Path) -> ClientDocument | None:
+        """Ask for a document as the client's own `get` does, without its snapshot.
+
+        A snapshot copies every value twice, deeply: for a shard of a large batch that takes three times as long as all
+        the rest of the reading, and every completion reads one.
+        """
+        client = self._client
+        answers = client._firestore_api.batch_get_documents(  # noqa: SLF001 - the client's own connection has no public name
+            request={"database": client._database_string, "documents": [_name(client, path)]},  # noqa: SLF001 - as above
+            metadata=client._rpc_metadata,  # noqa: SLF001 - as above
+            retry=self._repeatedly,
+            timeout=_ATTEMPT_SECONDS,
+        )
+        for answer in answers:
+            if "found" in answer:
+                return answer.found  # type: ignore[no-any-return]  # the message class is untyped
+            if "missing" in answer:
+                return None
+        raise Unavailable("document store: read: an answer that tells of no document")
 
     def commit(self, writes: Sequence[Write]) -> None:
         """See `DocumentStore.commit`."""
@@ -106,6 +130,10 @@ def _retry(errors: tuple[type[Exception], ...], patience_seconds: float) -> Retr
     return Retry(predicate=if_exception_type(*errors), initial=0.1, maximum=5.0, timeout=patience_seconds)
 
 
+def _name(client: firestore.Client, path: Path) -> str:
+    return f"{client._database_string}/documents/{'/'.join(path)}"  # noqa: SLF001 - as above
+
+
 def _render(path: FieldPath) -> str:
     return ClientFieldPath(*path).to_api_repr()
 
@@ -144,7 +172,22 @@ def _from_client(value: Any) -> Value:
         return {name: _from_client(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_from_client(inner) for inner in value]
-    return value  # type: ignore[no-any-return]
+    return value  # type: ignore[no-any-return]  # the client is untyped
+
+
+def _decode(value: Any) -> Value:
+    """Of a protocol message; a store of ours never wrote a kind that has no case here."""
+    match value.WhichOneof("value_type"):
+        case "map_value":
+            return {name: _decode(inner) for name, inner in value.map_value.fields.items()}
+        case "array_value":
+            return [_decode(inner) for inner in value.array_value.values]
+        case "timestamp_value":
+            return value.timestamp_value.ToDatetime(UTC)  # type: ignore[no-any-return]  # as above
+        case "null_value":
+            return None
+        case kind:
+            return getattr(value, kind)  # type: ignore[no-any-return]  # as above
 
 
 @contextmanager
