@@ -122,7 +122,7 @@ def test_without_a_command_the_commands_are_listed() -> None:
 def test_a_terminal_shows_progress_and_then_the_report_in_unbroken_lines(tmp_path: Path, data: Path) -> None:
     started = command("run", "--data", data, "--game-date", DAY, "--state", tmp_path / "state")
 
-    shown = on_terminal(started, columns=100)
+    shown = on_terminal(started, columns=80)  # narrower than the longest line
 
     assert "of 4 players" in shown
     report = shown[shown.rindex("Batch") :]
