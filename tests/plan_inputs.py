@@ -163,3 +163,8 @@ def requests_of(warehouse: Warehouse, *, batch_id: str = BATCH_ID) -> dict[str, 
         )
         for player in read_plan(warehouse.query(requests_statement(batch_id), {"players": wanted}))
     }
+
+
+def values(request: PredictionRequest) -> list[str]:
+    """The points lines of a request, in order."""
+    return [f"{line.points_line:.1f}" for line in request.lines]

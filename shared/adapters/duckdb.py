@@ -354,7 +354,7 @@ def _spec(cursor: duckdb.DuckDBPyConnection, table: str, statement: Statement, p
         name=table,
         columns=(),
         expires_at=expires_at if isinstance(expires_at, datetime) else None,
-        labels=dict(labels) if isinstance(labels, list) else {},  # type: ignore[arg-type]
+        labels=dict(labels) if isinstance(labels, list) else {},  # type: ignore[arg-type]  # OPTIONS gives pairs of texts
     )
 
 

@@ -90,12 +90,12 @@ def _as_it_is(cell: Any) -> Any:
 
 
 def _days(cell: Any) -> int:
-    return (cell - _EPOCH_DAY).days  # type: ignore[no-any-return]
+    return (cell - _EPOCH_DAY).days  # type: ignore[no-any-return]  # the column says that it is a date
 
 
 def _microseconds(cell: Any) -> int:
     since = cell - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds  # type: ignore[no-any-return]
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds  # type: ignore[no-any-return]  # and here a time
 
 
 _TO_WIRE: Mapping[str, Callable[[Any], Any]] = {

@@ -102,7 +102,7 @@ def test_the_embedded_warehouse_refuses_what_it_cannot_run_alike(text: str) -> N
 @pytest.mark.parametrize("value", [datetime(2026, 1, 30), [1, 2], object()])  # noqa: DTZ001 - a naive time is the case
 def test_a_parameter_without_a_bigquery_type_is_refused_by_name(value: object) -> None:
     with pytest.raises(QueryRefused, match="@when"):
-        translate("SELECT @when AS w", {"when": value})  # type: ignore[dict-item]
+        translate("SELECT @when AS w", {"when": value})  # type: ignore[dict-item]  # what no parameter may be
 
 
 def test_a_statement_names_its_tables_and_parameters() -> None:
