@@ -28,6 +28,7 @@ from coordinator.starting import PlanningRules
 from local.push import PushPolicy, PushTopic
 from schemas import tables
 from shared import logs
+from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 from shared.errors import InvalidInput, Unavailable
@@ -144,7 +145,7 @@ class LocalStack:
         requests_topic, outcomes_topic = self._topic("requests", _REQUESTS), self._topic("outcomes", _OUTCOMES)
         coordinator = assemble(
             Parts(
-                documents=documents,
+                documents=CoalescingDocuments(documents),
                 warehouse=self.warehouse,
                 requests=requests_topic,
                 finished=self.finished,
