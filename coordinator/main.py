@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from flask import Flask
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery, firestore, pubsub_v1
-from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
+from google.cloud import firestore, pubsub_v1
 
 from coordinator.app import Caller, Guard
 from coordinator.app import create_app as serve
@@ -19,7 +17,8 @@ from coordinator.assembly import Parts, assemble
 from coordinator.batch import Policy
 from coordinator.starting import PlanningRules
 from shared import logs
-from shared.adapters.bigquery import BigqueryWarehouse
+from shared.adapters import bigquery_clients
+from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.firestore import FirestoreDocuments
 from shared.adapters.pubsub import PubsubPublisher
 from shared.auth import TokenVerifier
@@ -44,8 +43,16 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     )
     topics = pubsub_v1.PublisherClient()
     parts = Parts(
-        documents=FirestoreDocuments(firestore.Client(project=settings.project, database=settings.firestore_database)),
-        warehouse=_warehouse(settings, is_emulated=bool(environ.get("BIGQUERY_EMULATOR_HOST"))),
+        documents=CoalescingDocuments(
+            FirestoreDocuments(firestore.Client(project=settings.project, database=settings.firestore_database))
+        ),
+        warehouse=bigquery_clients.connect(
+            environ,
+            project=settings.project,
+            dataset=settings.dataset,
+            location=settings.location,
+            max_bytes_billed=settings.max_bytes_per_query,
+        ),
         requests=PubsubPublisher(topics, topic=topics.topic_path(settings.project, settings.requests_topic)),
         finished=PubsubPublisher(topics, topic=topics.topic_path(settings.project, settings.finished_topic)),
         clock=lambda: datetime.now(UTC),
@@ -68,18 +75,6 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         "service started", extra={"json_fields": {"commit": settings.commit, "schema_version": settings.schema_version}}
     )
     return serve(assemble(parts), guard=_guard(settings))
-
-
-def _warehouse(settings: CoordinatorSettings, *, is_emulated: bool) -> BigqueryWarehouse:
-    # The emulator needs credentials of some kind; the real service finds its own.
-    credentials = AnonymousCredentials() if is_emulated else None  # type: ignore[no-untyped-call]  # the library is untyped
-    return BigqueryWarehouse(
-        bigquery.Client(project=settings.project, location=settings.location, credentials=credentials),
-        BigQueryWriteClient(credentials=credentials),  # type: ignore[no-untyped-call]  # as above
-        dataset=settings.dataset,
-        location=settings.location,
-        max_bytes_billed=settings.max_bytes_per_query,
-    )
 
 
 def _policy(settings: CoordinatorSettings) -> Policy:

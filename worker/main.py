@@ -11,13 +11,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from flask import Flask
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery
-from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 from google.cloud.pubsub_v1 import PublisherClient  # type: ignore[import-untyped]  # it ships no types
 
 from shared import logs
-from shared.adapters.bigquery import BigqueryWarehouse
+from shared.adapters import bigquery_clients
 from shared.adapters.pubsub import PubsubPublisher
 from shared.auth import TokenVerifier
 from shared.settings import WorkerSettings, read
@@ -39,7 +36,12 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     logs.configure(service="worker", revision=settings.revision, project=settings.project, level=settings.log_level)
     client = PublisherClient()
     worker = Worker(
-        warehouse=_warehouse(settings, is_emulated=bool(environ.get("BIGQUERY_EMULATOR_HOST"))),
+        warehouse=bigquery_clients.connect(
+            environ,
+            project=settings.project,
+            dataset=settings.dataset,
+            location=settings.location,
+        ),
         outcomes=PubsubPublisher(client, topic=client.topic_path(settings.project, settings.outcomes_topic)),
         revision=settings.revision,
         schema_version=settings.schema_version,
@@ -48,17 +50,6 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app = serve(worker, guard=_guard(settings))
     _log.info("service started", extra={"json_fields": {"commit": settings.commit, "schema": settings.schema_version}})
     return app
-
-
-def _warehouse(settings: WorkerSettings, *, is_emulated: bool) -> BigqueryWarehouse:
-    # The emulator needs credentials of some kind; the real service finds its own.
-    credentials = AnonymousCredentials() if is_emulated else None  # type: ignore[no-untyped-call]
-    return BigqueryWarehouse(
-        bigquery.Client(project=settings.project, location=settings.location, credentials=credentials),
-        BigQueryWriteClient(credentials=credentials),  # type: ignore[no-untyped-call]
-        dataset=settings.dataset,
-        location=settings.location,
-    )
 
 
 def _guard(settings: WorkerSettings) -> Guard:
