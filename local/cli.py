@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
+from local.up import up
 from shared.errors import Conflict, InvalidInput, TipoffError
 
 _NO_SUCCESS, _MISTAKE, _INTERRUPTED = 1, 2, 130
@@ -20,7 +22,7 @@ def main() -> NoReturn:
     """Run the command line, then exit: 0 for success, 1 for a batch that failed or did not end, 2 for a mistake in the
     call or the inputs, 130 for Ctrl-C."""
     try:
-        sys.exit(commands.main(prog_name="tipoff", standalone_mode=False))
+        sys.exit(commands.main(prog_name="tipoff", standalone_mode=False, obj=os.environ))
     except click.exceptions.NoArgsIsHelpError as asked:
         asked.show()
         sys.exit(_MISTAKE)
@@ -36,6 +38,9 @@ def main() -> NoReturn:
 @click.version_option(package_name="tipoff")
 def commands() -> None:
     """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one."""
+
+
+commands.add_command(up)
 
 
 def _game_date(_context: click.Context, _parameter: click.Parameter, value: str | None) -> date | None:

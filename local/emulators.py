@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -73,14 +73,17 @@ _PUBSUB = _Kind(
 
 
 @contextmanager
-def firestore_emulator() -> Iterator[Emulator]:
+def firestore_emulator(*arguments: str) -> Iterator[Emulator]:
     """Run a Firestore emulator of one's own, on a free port and in memory, for the length of the block.
+
+    Args:
+        arguments: more of its own options.
 
     Raises:
         InvalidInput: this machine has no Java or no Google Cloud SDK with the emulator.
         Unavailable: it did not start; the text is its own.
     """
-    with _running(_FIRESTORE) as emulator:
+    with _running(replace(_FIRESTORE, arguments=(*_FIRESTORE.arguments, *arguments))) as emulator:
         yield emulator
 
 
@@ -145,13 +148,16 @@ def _free_port() -> int:
 
 
 def _start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - our own words
+    # A group of its own: Ctrl-C in a terminal must not end it before those that still use it.
+    return subprocess.Popen(  # noqa: S603 - our own words
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+    )
 
 
 def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
     """Poll until the emulator answers. False when it ends first (a port taken by another) or never answers."""
     for _ in range(int(_READY_SECONDS / _POLL_SECONDS)):
-        with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+        with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - on loopback
             return bool(answer.status == 200)
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_POLL_SECONDS)

@@ -1,0 +1,172 @@
+"""The resources that the services find ready: topics, push subscriptions, dataset and tables. Doing it again mends what
+differs and destroys nothing.
+
+Decides how messages are delivered: until acknowledged, further and further apart, and a request that nobody could take
+after so many attempts is kept as a dead letter. Knows nothing of batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from google.api_core import exceptions as api
+from google.cloud import bigquery
+from google.pubsub_v1 import PublisherClient, SubscriberClient
+
+from schemas import names, tables
+from shared.errors import Unavailable
+from shared.ports import TableSpec, Warehouse
+
+INPUT_TABLES = tuple(table for table in tables.TABLES if table != tables.PREDICTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics' short ids, in one project."""
+
+    project: str
+    requests: str = "requests"
+    outcomes: str = "outcomes"
+    finished: str = "finished"
+
+    @property
+    def dead_requests(self) -> str:
+        """Where requests go that could not be delivered."""
+        return f"{self.requests}-dead-letter"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a push subscription delivers; the bounds are Pub/Sub's own (10 to 600 s, up to 600 s, 5 to 100)."""
+
+    ack_deadline: timedelta = timedelta(seconds=600)
+    """A consolidation runs inside its push, so it is as long as it can be."""
+    minimum_backoff: timedelta = timedelta(seconds=10)
+    maximum_backoff: timedelta = timedelta(seconds=600)
+    maximum_attempts: int = 20
+    """Then a request becomes a dead letter."""
+
+
+def provision_topics(
+    publisher: PublisherClient,
+    subscriber: SubscriberClient,
+    topics: Topics,
+    *,
+    worker_url: str,
+    coordinator_url: str,
+    delivery: Delivery,
+) -> None:
+    """Create the topics and their subscriptions: requests are pushed to the worker, outcomes to the coordinator.
+
+    Dead letters are kept by a subscription without a push. A subscription that is there gets the given endpoint and
+    delivery; what it holds stays.
+
+    Raises:
+        Unavailable: Pub/Sub did not do it; what was made so far stays, and a repeat goes on.
+    """
+    for topic in (topics.requests, topics.outcomes, topics.finished, topics.dead_requests):
+        _create_topic(publisher, publisher.topic_path(topics.project, topic))
+    dead_letters = publisher.topic_path(topics.project, topics.dead_requests)
+    subscribe(
+        subscriber,
+        topics.project,
+        topics.requests,
+        push_to=f"{worker_url}/predict",
+        delivery=delivery,
+        dead_letters=dead_letters,
+    )
+    subscribe(subscriber, topics.project, topics.outcomes, push_to=f"{coordinator_url}/complete", delivery=delivery)
+    subscribe(subscriber, topics.project, topics.dead_requests, push_to=None, delivery=delivery)
+
+
+def subscribe(
+    subscriber: SubscriberClient,
+    project: str,
+    topic: str,
+    *,
+    push_to: str | None,
+    delivery: Delivery,
+    dead_letters: str | None = None,
+) -> str:
+    """Create the subscription of a topic, which has the topic's id, or mend the one there is; return its whole name.
+
+    Args:
+        push_to: URL; None is a subscription to pull from.
+        dead_letters: whole name of the topic for what is not acknowledged after `maximum_attempts`.
+
+    Raises:
+        Unavailable: Pub/Sub did not do it.
+    """
+    name: str = subscriber.subscription_path(project, topic)
+    wanted: dict[str, Any] = {
+        "ack_deadline_seconds": int(delivery.ack_deadline.total_seconds()),
+        "retry_policy": {"minimum_backoff": delivery.minimum_backoff, "maximum_backoff": delivery.maximum_backoff},
+    }
+    if push_to is not None:
+        wanted["push_config"] = {"push_endpoint": push_to}
+    if dead_letters is not None:
+        wanted["dead_letter_policy"] = {
+            "dead_letter_topic": dead_letters,
+            "max_delivery_attempts": delivery.maximum_attempts,
+        }
+    try:
+        _create_or_mend(subscriber, name, subscriber.topic_path(project, topic), wanted)
+    except api.GoogleAPIError as error:
+        raise Unavailable(f"subscription {name}: {error}") from error
+    return name
+
+
+def _create_or_mend(subscriber: SubscriberClient, name: str, topic: str, wanted: Mapping[str, Any]) -> None:
+    try:
+        # Without an expiration policy a subscription that nobody uses for 31 days is deleted, and its messages with it.
+        subscriber.create_subscription(request={"name": name, "topic": topic, "expiration_policy": {}, **wanted})
+    except api.AlreadyExists:
+        changed = {"subscription": {"name": name, "topic": topic, **wanted}, "update_mask": {"paths": list(wanted)}}
+        subscriber.update_subscription(request=changed)
+
+
+def _create_topic(publisher: PublisherClient, name: str) -> None:
+    try:
+        publisher.create_topic(name=name)
+    except api.AlreadyExists:
+        return
+    except api.GoogleAPIError as error:
+        raise Unavailable(f"topic {name}: {error}") from error
+
+
+def provision_dataset(client: bigquery.Client, dataset: str, *, location: str) -> None:
+    """Create the dataset; one that is there is left as it is.
+
+    Raises:
+        Unavailable: BigQuery did not do it.
+    """
+    wanted = bigquery.Dataset(bigquery.DatasetReference(client.project, dataset))
+    wanted.location = location
+    try:
+        client.create_dataset(wanted, exists_ok=True)
+    except api.GoogleAPIError as error:
+        raise Unavailable(f"dataset {dataset}: {error}") from error
+
+
+def provision_tables(warehouse: Warehouse) -> None:
+    """Create the predictions and input tables in their newest versions; those that are there are left as they are.
+
+    A predictions table of an older version is mended by the coordinator itself, before it merges.
+
+    Raises:
+        Unavailable: the warehouse did not do it.
+    """
+    predictions = tables.load(tables.PREDICTIONS)
+    warehouse.create(
+        TableSpec(
+            names.PREDICTIONS_TABLE,
+            predictions.columns,
+            partition_by="game_date",
+            cluster_by=("player_lookup", "system_id"),
+        )
+    )
+    for table in INPUT_TABLES:
+        warehouse.create(TableSpec(table, tables.load(table).columns, partition_by="game_date"))
