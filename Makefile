@@ -8,7 +8,7 @@ BUILT := .venv/.built
 # Test processes; `make test TEST_PROCESSES=0 ARGS=tests/unit` runs a part in one.
 TEST_PROCESSES ?= auto
 
-.PHONY: run test lint bench lock clean
+.PHONY: run test lint bench bench-completions lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
 run: $(BUILT)
@@ -27,6 +27,10 @@ lint: $(BUILT)
 # A day beside its floor, e.g. `make bench DATA=DIR DATE=2026-01-30`.
 bench: $(BUILT)
 	$(BIN)/python -m bench.run_day $(if $(DATA),--data "$(DATA)") $(if $(DATE),--date $(DATE)) $(ARGS)
+
+# Completions a second beside the one-document design, on the Firestore emulator (Java and the Google Cloud SDK).
+bench-completions: $(BUILT)
+	$(BIN)/python -m bench.completions $(ARGS)
 
 # Every package is pinned by hash, the build backend too, so the project itself installs without fetching anything.
 $(BUILT): pyproject.toml constraints-dev.txt
