@@ -18,6 +18,7 @@ from coordinator.planning import (
     PlannedPlayer,
     check_query,
     cut_shards,
+    frozen_at,
     names_statement,
     plan_parameters,
     plan_statement,
@@ -140,10 +141,25 @@ def test_a_player_without_a_name_is_refused_with_his_id(name: str | None) -> Non
         read_names([a_plan_row(name)])
 
 
-@pytest.mark.parametrize("name", ["__proto__", "x" * 1_500])
-def test_a_name_that_the_ledger_cannot_hold_is_refused(name: str) -> None:
-    with pytest.raises(InvalidInput, match="field path"):
+@pytest.mark.parametrize(
+    ("name", "reason"), [("__proto__", "reserved by Firestore"), ("x" * 1_025, "over 1024 bytes"), ("é" * 513, "over")]
+)
+def test_a_name_that_ledger_or_messages_cannot_hold_is_refused(name: str, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason):
         read_names([a_plan_row(name)])
+
+
+def test_a_name_of_as_many_bytes_as_a_message_attribute_may_have_is_expected() -> None:
+    assert read_names([a_plan_row("x" * 1_024)]) == ("x" * 1_024,)
+
+
+def test_a_plan_tells_when_it_was_frozen_and_one_of_nobody_takes_the_time_given() -> None:
+    frozen = PLANNED_AT - timedelta(hours=3)
+
+    assert frozen_at([a_plan_row() | {"planned_at": frozen}], otherwise=PLANNED_AT) == frozen
+    assert frozen_at([], otherwise=PLANNED_AT) == PLANNED_AT
+    with pytest.raises(InvalidInput, match="where a time belongs"):
+        frozen_at([a_plan_row() | {"planned_at": "soon"}], otherwise=PLANNED_AT)
 
 
 def test_nobody_expected_is_a_plan_of_nobody() -> None:
