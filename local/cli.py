@@ -7,13 +7,16 @@ import os
 import sys
 from datetime import date, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from rich.console import Console
 
 from local.up import up
 from shared.errors import Conflict, InvalidInput, TipoffError
+
+if TYPE_CHECKING:
+    from local.day import Day
 
 _NO_SUCCESS, _MISTAKE, _INTERRUPTED = 1, 2, 130
 
@@ -134,11 +137,8 @@ def run(
         _fail("--game-date: missing; say which date of your data to predict, such as --game-date 2026-01-30")
     if resume and force:
         _fail("--force: cannot go with --resume; choose whether to finish the live batch or to replace it")
-    # Imported here so that --help and mistakes answer at once.
-    from local.day import Day, run_day  # noqa: PLC0415 - as said above
-    from local.report import print_report, progress_bar, what_to_do  # noqa: PLC0415 - as said above
+    from local.day import Day  # noqa: PLC0415 - so that --help and mistakes answer at once
 
-    console = Console(stderr=as_json, highlight=False)
     wanted = Day(
         game_date=game_date,
         data=data,
@@ -149,6 +149,15 @@ def run(
         allow_retiring=allow_retiring,
         patience=timedelta(minutes=timeout_minutes),
     )
+    return _run(wanted, as_json=as_json)
+
+
+def _run(wanted: Day, *, as_json: bool) -> int:
+    """Carry it out and print what came of it; return the exit status."""
+    from local.day import run_day  # noqa: PLC0415 - as in `run`
+    from local.report import print_report, progress_bar, what_to_do  # noqa: PLC0415 - as in `run`
+
+    console = Console(stderr=as_json, highlight=False)
     try:
         with progress_bar(console) as bar:
             done = run_day(wanted, say=bar.say, shown=bar.show)

@@ -156,10 +156,10 @@ def test_a_name_of_as_many_bytes_as_a_message_attribute_may_have_is_expected() -
 def test_a_plan_tells_when_it_was_frozen_and_one_of_nobody_takes_the_time_given() -> None:
     frozen = PLANNED_AT - timedelta(hours=3)
 
-    assert frozen_at([a_plan_row() | {"planned_at": frozen}], otherwise=PLANNED_AT) == frozen
+    assert frozen_at([{**a_plan_row(), "planned_at": frozen}], otherwise=PLANNED_AT) == frozen
     assert frozen_at([], otherwise=PLANNED_AT) == PLANNED_AT
     with pytest.raises(InvalidInput, match="where a time belongs"):
-        frozen_at([a_plan_row() | {"planned_at": "soon"}], otherwise=PLANNED_AT)
+        frozen_at([{**a_plan_row(), "planned_at": "soon"}], otherwise=PLANNED_AT)
 
 
 def test_nobody_expected_is_a_plan_of_nobody() -> None:
