@@ -122,8 +122,7 @@ def rush(gate: GatedDocuments) -> Iterator[Rush]:
 
 
 def test_updates_that_come_during_a_commit_share_the_next_one(rush: Rush) -> None:
-    other = make(rush.gate, (*SHARD[:-1], "1"))
-    rush.gate.begun.clear()
+    other = make(rush.gate._inner, (*SHARD[:-1], "1"))
     first = rush.first(an_entry("a"))
     others = rush.then(
         *(an_entry(f"b{n}", n) for n in range(10)), *(an_entry(f"c{n}", n, path=other) for n in range(5))
@@ -200,6 +199,20 @@ def test_trouble_that_may_pass_is_everybodys_and_is_not_tried_again_here(rush: R
             future.result(PATIENCE_SECONDS)
     assert len(rush.gate.begun) == 2
     assert fields_of(rush.gate, SHARD)["predicted"] == {}
+
+
+def test_trouble_with_one_commit_of_a_group_is_not_that_of_another(rush: Rush) -> None:
+    first = rush.first(an_entry("a"))
+    done, troubled = rush.then(Update(SHARD, {("result",): {}}), Update(SHARD, {("result", "at"): 1}))
+    rush.gate.let_pass()
+    rush.gate.let_pass()
+    until(lambda: len(rush.gate.begun) == 3)
+    rush.gate.is_down = True
+
+    rush.open()
+
+    assert [future.result(PATIENCE_SECONDS) for future in (first, done)] == [None, None]
+    assert isinstance(troubled.exception(PATIENCE_SECONDS), Unavailable)
 
 
 def test_an_update_that_no_store_could_hold_never_reaches_one(rush: Rush) -> None:
@@ -300,14 +313,10 @@ def test_one_commit_holds_500_documents_and_no_more() -> None:
 
 
 def test_one_commit_stays_far_below_the_size_that_is_refused() -> None:
-    updates = [an_entry(f"a{number}", "é" * (450 << 10)) for number in range(5)]
-
-    assert [len(joint.members) for joint in _join(updates)] == [2, 2, 1]
-
-
-def test_an_update_that_is_large_by_itself_goes_alone() -> None:
+    large = [an_entry(f"a{number}", "é" * (450 << 10)) for number in range(5)]
     huge = an_entry("a", "x" * (3 << 20))
 
+    assert [joint.members for joint in _join(large)] == [[0, 1], [2, 3], [4]]
     assert [joint.members for joint in _join([huge, an_entry("b"), huge])] == [[0], [1], [2]]
 
 
