@@ -62,7 +62,7 @@ class Part:
     name: str
     address: str
     pid: int | None = None
-    """None: it is not one of the services, which may be killed to see what happens."""
+    """None: it is not one of the services, which are started again when they end."""
     log: Path | None = None
     """None: it writes nothing worth keeping."""
 
@@ -168,10 +168,6 @@ class CloudStack:
     def load(self, folder: Path, game_date: date) -> InputSummary:
         """Replace the input tables by a folder's CSV files; see `load_inputs`."""
         return load_inputs(self._bigquery_client, DATASET, folder=folder, game_date=game_date)
-
-    def kill(self, service: str) -> None:
-        """End a service at once, as a crash would; what is pushed to it meanwhile comes again."""
-        self._services[service].kill()
 
     def _take_folder(self) -> None:
         lock = self._exit.enter_context((self._folder / "lock").open("w"))
