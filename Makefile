@@ -45,7 +45,7 @@ $(BUILT): pyproject.toml constraints-dev.txt
 # it that the services and the command need. Run it on the oldest Python that pyproject.toml allows.
 LOCK := build/lock
 PIN := $(LOCK)/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
-	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+	--no-emit-options
 lock:
 	$(PYTHON) -m venv --clear $(LOCK)
 	$(LOCK)/bin/pip install --quiet pip-tools
