@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -46,8 +46,9 @@ PROJECT = "tipoff-local"
 LOCATION = "US"
 DATASET = "nba"
 TOPICS = Topics(PROJECT)
-QUICK = Delivery(minimum_backoff=timedelta(milliseconds=200), maximum_backoff=timedelta(seconds=5), maximum_attempts=50)
-"""What fails here is a service that is being started again: the cloud's back-off would only keep a person waiting."""
+RETRYING = Delivery(backoff=None, maximum_attempts=100)
+"""The emulator never again delivers what was refused three times under a retry policy of whatever length; without one it
+tries every second."""
 
 _ROOT = Path(__file__).parents[1]
 _LISTENING = "Listening at: http://127.0.0.1:"
@@ -62,7 +63,7 @@ class Part:
     name: str
     address: str
     pid: int | None = None
-    """None: it is not one of the services, which are started again when they end."""
+    """None: it is not one of the services, which may be killed to see what happens."""
     log: Path | None = None
     """None: it writes nothing worth keeping."""
 
@@ -89,7 +90,7 @@ class CloudStack:
         *,
         environ: Mapping[str, str],
         settings: Mapping[str, str] | None = None,
-        delivery: Delivery = QUICK,
+        delivery: Delivery = RETRYING,
     ) -> None:
         self._folder = folder.absolute()
         self._environ = {name: value for name, value in environ.items() if not name.startswith("TIPOFF_")}
@@ -168,6 +169,10 @@ class CloudStack:
     def load(self, folder: Path, game_date: date) -> InputSummary:
         """Replace the input tables by a folder's CSV files; see `load_inputs`."""
         return load_inputs(self._bigquery_client, DATASET, folder=folder, game_date=game_date)
+
+    def kill(self, service: str) -> None:
+        """End a service at once, as a crash would; what is pushed to it meanwhile comes again."""
+        self._services[service].kill()
 
     def _take_folder(self) -> None:
         lock = self._exit.enter_context((self._folder / "lock").open("w"))

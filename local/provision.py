@@ -39,13 +39,21 @@ class Topics:
 
 
 @dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long a message waits after a refusal: at first, and at most. Pub/Sub takes 0 to 600 s."""
+
+    minimum: timedelta = timedelta(seconds=10)
+    maximum: timedelta = timedelta(seconds=600)
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
-    """How a push subscription delivers; the bounds are Pub/Sub's own (10 to 600 s, up to 600 s, 5 to 100)."""
+    """How a subscription delivers; an ack deadline may have 10 to 600 s, and 5 to 100 attempts may be allowed."""
 
     ack_deadline: timedelta = timedelta(seconds=600)
     """A consolidation runs inside its push, so it is as long as it can be."""
-    minimum_backoff: timedelta = timedelta(seconds=10)
-    maximum_backoff: timedelta = timedelta(seconds=600)
+    backoff: Backoff | None = Backoff()
+    """None: what is refused comes again at once."""
     maximum_attempts: int = 20
     """Then a request becomes a dead letter."""
 
@@ -101,10 +109,12 @@ def subscribe(
         Unavailable: Pub/Sub did not do it.
     """
     name: str = subscriber.subscription_path(project, topic)
-    wanted: dict[str, Any] = {
-        "ack_deadline_seconds": int(delivery.ack_deadline.total_seconds()),
-        "retry_policy": {"minimum_backoff": delivery.minimum_backoff, "maximum_backoff": delivery.maximum_backoff},
-    }
+    wanted: dict[str, Any] = {"ack_deadline_seconds": int(delivery.ack_deadline.total_seconds())}
+    if delivery.backoff is not None:
+        wanted["retry_policy"] = {
+            "minimum_backoff": delivery.backoff.minimum,
+            "maximum_backoff": delivery.backoff.maximum,
+        }
     if push_to is not None:
         wanted["push_config"] = {"push_endpoint": push_to}
     if dead_letters is not None:

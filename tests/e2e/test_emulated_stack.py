@@ -1,12 +1,12 @@
-"""A whole day over the wire protocols of the cloud: curl starts it, and the predictions are those of the one-machine
-run, cell for cell."""
+"""A whole day over the wire protocols of the cloud: curl starts it, a worker is killed amid it, and the predictions are
+those of the one-machine run, cell for cell."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -17,7 +17,7 @@ import pytest
 from google.api_core import exceptions as api
 from google.pubsub_v1.types import PubsubMessage
 
-from local.cloud_stack import COMMANDS, PROJECT, QUICK, TOPICS, CloudStack
+from local.cloud_stack import COMMANDS, PROJECT, RETRYING, TOPICS, CloudStack
 from local.inputs import load_folder
 from local.provision import Delivery, subscribe
 from local.run import follow, look
@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 240
 KEY = "the-same-day"
 STAMPS = ("created_at", "updated_at")
 """When the batch was planned: the only cells in which two runs of the same day may differ."""
-PULLED = replace(QUICK, ack_deadline=timedelta(seconds=10))
+PULLED = replace(RETRYING, ack_deadline=timedelta(seconds=10))
 """A pull that the client gave up may still be answered, and that message comes again only after the ack deadline."""
 
 
@@ -48,11 +48,12 @@ class Day:
     folder: Path
     event: BatchFinished
     view: dict[str, Any]
+    silent_after_the_kill: int
 
 
 @pytest.fixture(scope="module", params=["sample", "real"])
 def day(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
-    """Run 2026-01-30 on a stack of its own."""
+    """Run 2026-01-30 on a stack of its own, and kill the worker when it has answered for some of the players."""
     folder = tmp_path_factory.mktemp("season")
     if request.param == "real":
         folder = request.getfixturevalue("real_data")
@@ -64,8 +65,12 @@ def day(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         events = subscribe(stack.subscriber, PROJECT, TOPICS.finished, push_to=None, delivery=PULLED)
         batch = curl(stack, "/start", "-H", f"Idempotency-Key: {KEY}", body={"game_date": SAMPLE_GAME_DATE.isoformat()})
         batch_path = f"/batches/{batch['batch_id']}"
+        wait_until(stack, lambda: curl(stack, batch_path)["players"]["predicted"] >= 5)
+        stack.kill("worker")
+        silent = curl(stack, batch_path)["players"]["silent"]
+        stack.start("worker")
         event = BatchFinished.model_validate_json(pull(stack, events).data)
-        yield Day(stack, folder, event, curl(stack, batch_path))
+        yield Day(stack, folder, event, curl(stack, batch_path), silent)
 
 
 def curl(stack: CloudStack, path: str, *options: str, body: object = None) -> Any:
@@ -75,6 +80,15 @@ def curl(stack: CloudStack, path: str, *options: str, body: object = None) -> An
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout} {done.stderr}"
     return json.loads(done.stdout)
+
+
+def wait_until(stack: CloudStack, is_so: Callable[[], bool]) -> None:
+    """Ask again and again, as long as the worker lives."""
+    for _ in range(PATIENCE_SECONDS * 5):
+        if is_so():
+            return
+        assert not stack.has_ended("worker", within=0.2)
+    pytest.fail("it did not come about in time")
 
 
 def pull(stack: CloudStack, subscription: str) -> Any:
@@ -116,12 +130,13 @@ def test_the_commands_are_those_of_the_dockerfiles(service: str) -> None:
     assert list(COMMANDS[service]) == command_of(f"Dockerfile.{service}")
 
 
-def test_a_day_completes(day: Day) -> None:
+def test_a_day_completes_though_its_worker_is_killed_amid_it(day: Day) -> None:
     players, rows = day.event.players, day.event.rows
 
+    assert day.silent_after_the_kill > 0
     assert (day.event.state, day.view["state"]) == ("COMPLETE", "COMPLETE")
     assert players.expected == players.predicted + players.skipped > 100
-    assert rows.staged == rows.inserted > 3 * players.predicted
+    assert rows.staged == rows.inserted >= 3 * players.predicted
 
 
 def test_nothing_is_doubled(day: Day) -> None:
@@ -161,7 +176,7 @@ def test_a_request_that_nobody_takes_is_kept_as_a_dead_letter(day: Day) -> None:
         PROJECT,
         topic,
         push_to=f"{stack.worker_url}/nowhere",
-        delivery=Delivery(minimum_backoff=timedelta(), maximum_backoff=timedelta(seconds=1), maximum_attempts=5),
+        delivery=replace(RETRYING, maximum_attempts=5),
         dead_letters=dead_name,
     )
 
@@ -180,8 +195,18 @@ def test_requests_have_the_dead_letter_policy_and_outcomes_are_tried_for_as_long
     )
 
     assert requests.dead_letter_policy.dead_letter_topic == f"projects/{PROJECT}/topics/{TOPICS.dead_requests}"
-    assert requests.dead_letter_policy.max_delivery_attempts == QUICK.maximum_attempts
+    assert requests.dead_letter_policy.max_delivery_attempts == RETRYING.maximum_attempts
     assert requests.push_config.push_endpoint == f"{day.stack.worker_url}/predict"
     assert not outcomes.dead_letter_policy.dead_letter_topic
     assert outcomes.ack_deadline_seconds == requests.ack_deadline_seconds == 600
-    assert outcomes.retry_policy.minimum_backoff == QUICK.minimum_backoff
+
+
+def test_in_the_cloud_what_is_refused_comes_again_further_and_further_apart(day: Day) -> None:
+    stack, topic = day.stack, f"retried-{uuid.uuid4().hex}"
+    stack.publisher.create_topic(name=stack.publisher.topic_path(PROJECT, topic))
+
+    for _ in range(2):
+        name = subscribe(stack.subscriber, PROJECT, topic, push_to=f"{stack.worker_url}/predict", delivery=Delivery())
+
+    policy = stack.subscriber.get_subscription(subscription=name).retry_policy
+    assert (policy.minimum_backoff, policy.maximum_backoff) == (timedelta(seconds=10), timedelta(seconds=600))
