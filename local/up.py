@@ -90,7 +90,7 @@ def _introduce(console: Console, stack: CloudStack, home: Path, *, game_date: da
     """Say what runs where, and what to try."""
     table = Table("part", "address", "pid", "log", box=None, pad_edge=False)
     for part in stack.parts():
-        table.add_row(part.name, part.address, str(part.pid or ""), str(part.log or ""))
+        table.add_row(part.name, part.address, str(part.pid or ""), part.log.name if part.log else "")
     console.print(table)
     console.print(f"""
 Try, in another terminal:
