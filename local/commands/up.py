@@ -13,13 +13,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from local.commands.exits import INTERRUPTED
 from local.sample_season import SAMPLE_GAME_DATE, write
-from shared.errors import InvalidInput, TipoffError
+from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
     from local.cloud_stack import CloudStack
 
-_NO_SUCCESS, _MISTAKE, _INTERRUPTED = 1, 2, 130
 _LOOK_SECONDS = 1.0
 _KEPT = (
     "Kept in {folder}: all tables; the ledger, if this command ends by Ctrl-C; the logs. "
@@ -67,14 +67,8 @@ def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None,
             _load(console, stack, home, data=data, game_date=day)
             _introduce(console, stack, home, game_date=day)
             _keep_running(console, stack)
-    except InvalidInput as mistake:
-        click.echo(f"tipoff: {mistake}", err=True)
-        return _MISTAKE
-    except TipoffError as trouble:
-        click.echo(f"tipoff: {trouble}", err=True)
-        return _NO_SUCCESS
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
     return 0
 
 
