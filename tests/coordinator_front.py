@@ -10,9 +10,10 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from coordinator.app import Caller, create_app
+from coordinator.app import create_app
 from coordinator.assembly import Coordinator
 from coordinator.ledger import AnyOutcome
+from coordinator.routes.exchange import Caller
 from schemas.messages import Failed, FailureCode, Skipped, SkipReason
 from shared.errors import TipoffError, Unavailable
 from tests.batch_stand import Stand

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.app import Caller
+from coordinator.routes.exchange import Caller
 from schemas import names
 from schemas.messages import FailureCode
 from shared.errors import CallerRefused, NotAuthorised, TipoffError, Unavailable

@@ -22,6 +22,11 @@ IO_LIBRARIES = {
 }
 KNOWS_IO = {
     "coordinator.app",
+    "coordinator.routes.batches",
+    "coordinator.routes.exchange",
+    "coordinator.routes.health",
+    "coordinator.routes.pushes",
+    "coordinator.routes.schedule",
     "coordinator.main",
     "local.cloud_inputs",
     "local.cloud_stack",
@@ -58,7 +63,7 @@ CLOCKS_AND_CHANCE = {
     *("uuid.uuid1", "uuid.uuid4", "os.urandom", "secrets.token_hex", "secrets.token_bytes", "secrets.token_urlsafe"),
     *("random.random", "random.choice", "random.randint", "random.uniform", "random.shuffle"),
 }
-EDGE = re.compile(r"(coordinator|worker)\.(app|main)|local\..+|shared\.(adapters\..+|auth|logs)")
+EDGE = re.compile(r"(coordinator|worker)\.(app|main)|coordinator\.routes\..+|local\..+|shared\.(adapters\..+|auth|logs)")
 
 LINES_OF_A_FILE = 400
 LINES_OF_A_FUNCTION = 50

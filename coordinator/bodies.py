@@ -1,0 +1,61 @@
+"""What callers send in a body or a query, as models: the one place where their types and bounds stand."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import date
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from coordinator.batch import Policy
+
+
+def _only_iso(value: object) -> object:
+    """Refuse what pydantic would take for a date as well: numbers, as seconds since 1970."""
+    if value is not None and not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+        raise ValueError("a date has the form 2026-01-30")
+    return value
+
+
+GameDate = Annotated[date | None, BeforeValidator(_only_iso)]
+
+
+class PolicyChanges(BaseModel):
+    """What a start may set differently from the settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    deadline_minutes: int | None = None
+    republish_after_minutes: int | None = None
+    max_republishes: int | None = None
+    tolerated_failed_share: float | None = None
+    tolerated_silent_share: float | None = None
+    max_retired_share: float | None = None
+    max_merge_attempts: int | None = None
+
+    def applied_to(self, policy: Policy) -> Policy:
+        """Return the policy with the given changes. Raises `InvalidInput`."""
+        return dataclasses.replace(policy, **self.model_dump(exclude_none=True))
+
+
+class StartBody(BaseModel):
+    """Body of `POST /start`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    game_date: GameDate = None
+    """US Eastern; today there when absent."""
+    force: str | None = None
+    """Id of the live batch to cancel."""
+    policy: PolicyChanges = PolicyChanges()
+
+
+class ConsolidateBody(BaseModel):
+    """Body of `POST /batches/{id}/consolidate`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    force: bool = False
+    """Consolidate in spite of silent or failed players, a former refusal, or the share of rows to retire."""

@@ -1,0 +1,70 @@
+"""What people ask of batches, and tell them to do."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import assert_never
+
+from flask import Flask, Response, jsonify
+from pydantic import TypeAdapter
+
+from coordinator.assembly import Coordinator
+from coordinator.bodies import ConsolidateBody, GameDate
+from coordinator.consolidation import Report
+from coordinator.routes.exchange import Caller, Check, batch_id_of, query_value, read_body
+from coordinator.views import BatchView
+from shared.errors import Conflict, InvalidInput
+
+_GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
+
+
+def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
+    """Serve `/batches` and what is below it."""
+
+    @app.get("/batches")
+    def batches() -> Response:
+        check(Caller.ADMIN)
+        game_date = query_value("game_date", _GAME_DATE, None)
+        limit = query_value("limit", TypeAdapter(int), 50)
+        if not 1 <= limit <= 500:
+            raise InvalidInput("limit", f"{limit} is out of range; give a number from 1 to 500")
+        found = coordinator.views.batches(game_date=game_date, limit=limit)
+        return jsonify(batches=[one.model_dump(mode="json") for one in found])
+
+    @app.get("/batches/<batch_id>")
+    def batch(batch_id: str) -> Response:
+        check(Caller.ADMIN)
+        return jsonify(coordinator.views.batch(batch_id_of(batch_id)).model_dump(mode="json"))
+
+    @app.post("/batches/<batch_id>/consolidate")
+    def consolidate(batch_id: str) -> Response:
+        check(Caller.ADMIN)
+        return _consolidate(coordinator, batch_id_of(batch_id), read_body(ConsolidateBody))
+
+
+def _consolidate(coordinator: Coordinator, batch_id: str, body: ConsolidateBody) -> Response:
+    """Consolidate; a conflict that says why when the rows are not in the predictions table."""
+    report = coordinator.consolidator.consolidate(batch_id, forced=body.force)
+    view = coordinator.views.batch(batch_id)
+    # Nothing is to be done with a FAILED batch that nobody forces, and that is no success.
+    is_merged = report in (Report.MERGED, Report.NOTHING_TO_DO) and view.state in ("COMPLETE", "PARTIAL", "EMPTY")
+    if is_merged:
+        return jsonify(report=report.value, batch=view.model_dump(mode="json"))
+    raise Conflict(_why_not(report, view), batch_id=batch_id)
+
+
+def _why_not(report: Report, view: BatchView) -> str:
+    match report:
+        case Report.BUSY:
+            return "another instance is consolidating this date; ask again when it has finished"
+        case Report.WAITING:
+            named = ", ".join(view.silent[:5]) + (", ..." if len(view.silent) > 5 else "")
+            return f'{len(view.silent)} players are silent ({named}); to go on without them, send {{"force": true}}'
+        case Report.SUPERSEDED:
+            return "a newer batch of the date has merged; this one never will"
+        case Report.NOTHING_TO_DO:
+            return f'the batch is {view.state}: {view.reason}; to consolidate it all the same, send {{"force": true}}'
+        case Report.REFUSED | Report.MERGED:
+            return view.late_refusal or view.reason
+        case _:
+            assert_never(report)

@@ -1,0 +1,72 @@
+"""Read requests and make answers: what every group of routes does alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+from flask import Response, jsonify, request
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from schemas import names
+from shared.errors import InvalidInput, UnknownBatch
+from shared.problems import headers_for
+
+Body = TypeVar("Body", bound=BaseModel)
+Kind = TypeVar("Kind")
+
+
+class Caller(StrEnum):
+    """Who may call a route; the guard knows the accounts."""
+
+    PUSH = "push"
+    SCHEDULER = "scheduler"
+    ADMIN = "admin"
+
+
+Check = Callable[..., None]
+"""The guard for the request at hand: takes the callers that may make it."""
+
+
+def read_body(kind: type[Body]) -> Body:
+    """Read the request's JSON body; an absent one has every default. Raises `InvalidInput`, naming the field."""
+    raw = request.get_data()
+    try:
+        return kind.model_validate_json(raw) if raw.strip() else kind()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidInput(where, f"{first['msg']}; got {first['input']!r:.80}") from error
+
+
+def query_value(name: str, adapter: TypeAdapter[Kind], default: Kind) -> Kind:
+    """Read one parameter of the query. Raises `InvalidInput`, naming it."""
+    given = request.args.get(name)
+    if given is None:
+        return default
+    try:
+        return adapter.validate_python(given)
+    except ValidationError as error:
+        raise InvalidInput(name, f"{error.errors()[0]['msg']}; got {given[:80]!r}") from error
+
+
+def batch_id_of(text: str) -> str:
+    """Return the batch id that a path holds. Raises `UnknownBatch` for what cannot be one."""
+    try:
+        return names.check_batch_id(text)
+    except ValueError as error:
+        raise UnknownBatch(str(error)) from error
+
+
+def no_content() -> Response:
+    """Tell Pub/Sub that it may forget the message."""
+    return Response(status=204)
+
+
+def problem(status: int, document: dict[str, object]) -> Response:
+    """Answer with a problem document."""
+    response = jsonify(document)
+    response.status_code = status
+    response.headers.update(headers_for(status))
+    return response

@@ -1,0 +1,84 @@
+"""What Cloud Scheduler calls, and people by hand: start and sweep."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import uuid
+from zoneinfo import ZoneInfo
+
+from flask import Flask, Request, Response, jsonify, request
+
+from coordinator.assembly import Coordinator
+from coordinator.bodies import StartBody
+from coordinator.routes.exchange import Caller, Check, problem, read_body
+from coordinator.sweep import Verdict
+from shared.errors import Conflict, InvalidInput
+from shared.problems import problem_of_status
+
+_log = logging.getLogger(__name__)
+
+US_EASTERN = ZoneInfo("America/New_York")
+"""Game dates are US Eastern, whatever the clock of the machine says (D6)."""
+
+
+def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
+    """Serve `/start` and `/sweep`."""
+
+    @app.post("/start")
+    def start() -> Response:
+        check(Caller.SCHEDULER, Caller.ADMIN)
+        try:
+            return _start(coordinator)
+        except Conflict as conflict:
+            if not _is_scheduler(request):
+                raise
+            # To Cloud Scheduler everything but 2xx is a failure to be tried again (D5).
+            _log.warning("start not needed", extra={"json_fields": {"reason": str(conflict)}})
+            return jsonify(batch_id=conflict.batch_id, started=False, reason=str(conflict))
+
+    @app.post("/sweep")
+    def sweep() -> Response:
+        check(Caller.SCHEDULER, Caller.ADMIN)
+        return _sweep(coordinator)
+
+
+def _start(coordinator: Coordinator) -> Response:
+    """Start what the request asks for: 202 when that made the batch, 200 when an earlier call with its key did."""
+    body, parts = read_body(StartBody), coordinator.parts
+    started = coordinator.starter.start(
+        body.game_date or parts.clock().astimezone(US_EASTERN).date(),
+        key=_idempotency_key(request),
+        policy=body.policy.applied_to(parts.policy),
+        force=body.force,
+    )
+    batch = started.batch
+    answer = jsonify(batch_id=batch.batch_id, state=batch.state, expected=batch.expected_count, started=started.is_new)
+    answer.status_code = 202 if started.is_new else 200
+    return answer
+
+
+def _sweep(coordinator: Coordinator) -> Response:
+    """Sweep; 503 when a batch met trouble that may pass, so that Cloud Scheduler asks again."""
+    swept = [dataclasses.asdict(one) for one in coordinator.sweeper.sweep()]
+    again = [str(one["batch_id"]) for one in swept if one["verdict"] is Verdict.TRY_AGAIN]
+    if not again:
+        return jsonify(batches=swept)
+    detail = f"not finished with {', '.join(again)}; call again"
+    status, document = problem_of_status(503, detail=detail, instance=request.path)
+    return problem(status, document | {"batches": swept})
+
+
+def _idempotency_key(asked: Request) -> str:
+    """The caller's key; else Scheduler's job name, the same on its retries; else one that never comes again."""
+    given = asked.headers.get("Idempotency-Key", "").strip()
+    if len(given) > 200:
+        raise InvalidInput("Idempotency-Key", "is over 200 characters; send a shorter one")
+    if given:
+        return f"key:{given}"
+    job = asked.headers.get("X-CloudScheduler-JobName", "").strip()
+    return f"job:{job}" if job else f"once:{uuid.uuid4()}"
+
+
+def _is_scheduler(asked: Request) -> bool:
+    return asked.headers.get("X-CloudScheduler", "").lower() == "true"
