@@ -26,6 +26,7 @@ class Parts:
     Args:
         holder: what this instance calls itself in a lease; unique among all instances.
         policy: what a batch tolerates unless its start says otherwise.
+        auto_migrate: whether a consolidation adds the columns that its predictions table lacks.
     """
 
     documents: DocumentStore
@@ -41,6 +42,7 @@ class Parts:
     lease: timedelta
     max_bytes: int
     renew_every: timedelta = timedelta(seconds=20)
+    auto_migrate: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ def assemble(parts: Parts) -> Coordinator:
         revision=parts.revision,
         max_bytes=parts.max_bytes,
         renew_every=parts.renew_every,
+        auto_migrate=parts.auto_migrate,
     )
     publishing = RequestPublishing(
         documents=parts.documents,

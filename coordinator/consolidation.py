@@ -57,7 +57,8 @@ class Report(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consolidator:
-    """The use case, over its ports. `max_bytes` bounds what one MERGE may read by a dry run (B8)."""
+    """The use case, over its ports. `max_bytes` bounds what one MERGE may read by a dry run (B8); `auto_migrate` lets it
+    add the columns of a newer version to the predictions table."""
 
     documents: DocumentStore
     warehouse: Warehouse
@@ -69,6 +70,7 @@ class Consolidator:
     patience: timedelta = timedelta(seconds=540)
     """How long one call waits for a MERGE job: below the push's ack deadline of 600 s."""
     renew_every: timedelta = timedelta(seconds=20)
+    auto_migrate: bool = True
 
     def consolidate(self, batch_id: str, *, forced: bool = False) -> Report:
         """Consolidate a batch as far as its ledger allows, then again while late news is found.
@@ -195,6 +197,7 @@ class _Round:
             patience=self._tools.patience,
             renew_every=self._tools.renew_every,
             max_bytes=self._tools.max_bytes,
+            auto_migrate=self._tools.auto_migrate,
         )
         try:
             merger.run(self._batch, snapshot, confirmed=self._forced)

@@ -71,6 +71,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         lease=timedelta(seconds=settings.lease_seconds),
         renew_every=timedelta(seconds=settings.lease_seconds / 4),
         max_bytes=settings.max_bytes_per_query,
+        auto_migrate=settings.auto_migrate,
     )
     log.info(
         "service started", extra={"json_fields": {"commit": settings.commit, "schema_version": settings.schema_version}}

@@ -14,9 +14,10 @@ from itertools import takewhile
 
 from coordinator import merge
 from coordinator.batch import Batch, Merge
+from coordinator.fitting import fit, lacks
 from coordinator.ledger import Snapshot
-from schemas import names, tables
-from shared.errors import ConfirmationNeeded, QueryRefused, SchemaClash, TableMissing, Unavailable, VerificationRefused
+from schemas import names
+from shared.errors import ConfirmationNeeded, QueryRefused, Unavailable, VerificationRefused
 from shared.ports import Job, JobState, Warehouse
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Merger:
         record: writes a numbered MERGE to the ledger, conditional on the lease.
         renew: renews the lease; called while a job is pending.
         patience: how long to wait for one job before giving up for now.
+        auto_migrate: whether columns that the batch needs are added to the predictions table.
     """
 
     warehouse: Warehouse
@@ -41,6 +43,7 @@ class Merger:
     patience: timedelta
     renew_every: timedelta
     max_bytes: int
+    auto_migrate: bool = True
 
     def run(self, batch: Batch, snapshot: Snapshot, *, confirmed: bool) -> None:
         """Bring the snapshot's rows into the predictions table and verify that they are there.
@@ -164,54 +167,25 @@ class Merger:
     # --- columns ---
 
     def _describe(self, batch: Batch, snapshot: Snapshot) -> merge.Consolidation:
-        versions = {delivery.schema_version for delivery in snapshot.predicted.values()} | {batch.schema_version}
-        target = tables.load(names.PREDICTIONS_TABLE).columns
-        self._mend_target(target)
-        return merge.Consolidation(
-            game_date=batch.game_date,
-            planned_at=batch.planned_at,
-            batch_id=batch.batch_id,
-            kind=batch.kind,
-            columns=target,
-            staging=tuple(self._staging(batch.batch_id, version) for version in sorted(versions)),
-            snapshot=snapshot,
-        )
-
-    def _mend_target(self, declared: tuple[tables.Column, ...]) -> None:
-        """Compare the predictions table with its declaration and add what it lacks (B1, E4)."""
-        drift = tables.compare(declared, self._live(names.PREDICTIONS_TABLE))
-        if drift.missing_in_live and not drift.clashes:
-            self.warehouse.add_columns(names.PREDICTIONS_TABLE, drift.missing_in_live)
-            drift = tables.compare(declared, self._live(names.PREDICTIONS_TABLE))
-        if drift.clashes or drift.missing_in_live:
-            lacking = tuple(f"{column.name} is missing" for column in drift.missing_in_live)
-            raise SchemaClash(_differs(names.PREDICTIONS_TABLE, (*drift.clashes, *lacking)))
-        if drift.undeclared:
+        """Compare the columns, and add to the predictions table those that the batch needs and it lacks."""
+        found = fit(self.warehouse, batch, snapshot)
+        if found.lacking and not self.auto_migrate:
+            raise lacks(
+                found.lacking,
+                "TIPOFF_AUTO_MIGRATE is false: add them with `tipoff schema apply`, then consolidate again",
+            )
+        if found.lacking:
+            self.warehouse.add_columns(names.PREDICTIONS_TABLE, found.lacking)
+            log.info(
+                "columns added to the predictions table",
+                extra={"json_fields": {"batch_id": batch.batch_id, "columns": [c.name for c in found.lacking]}},
+            )
+            found = fit(self.warehouse, batch, snapshot)
+        if found.lacking:
+            raise lacks(found.lacking, "adding them has not brought them about: consolidate again")
+        if found.undeclared:
             log.warning(
                 "predictions table has undeclared columns; they are left alone",
-                extra={"json_fields": {"columns": [column.name for column in drift.undeclared]}},
+                extra={"json_fields": {"columns": [column.name for column in found.undeclared]}},
             )
-
-    def _staging(self, batch_id: str, version: int) -> merge.StagingTable:
-        if version not in tables.versions(names.PREDICTIONS_TABLE):
-            known = max(tables.versions(names.PREDICTIONS_TABLE))
-            raise SchemaClash(
-                f"rows were staged in schema version {version}; this coordinator knows versions up to {known}: "
-                "deploy a coordinator of the workers' revision, then consolidate again"
-            )
-        name = names.staging_table(batch_id, version)
-        declared, live = tables.staging_columns(version), self._live(name)
-        drift = tables.compare(declared, live)
-        if drift.refusals:
-            raise SchemaClash(_differs(name, drift.refusals))
-        return merge.StagingTable(name, frozenset(column.name for column in live))
-
-    def _live(self, table: str) -> tuple[tables.Column, ...]:
-        live = self.warehouse.columns(table)
-        if live is None:
-            raise TableMissing(f"there is no table `{table}`")
-        return live
-
-
-def _differs(table: str, refusals: tuple[str, ...]) -> str:
-    return f"`{table}` differs from its declaration: {'; '.join(refusals)}"
+        return found.job

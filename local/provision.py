@@ -16,11 +16,10 @@ from google.api_core import exceptions as api
 from google.cloud import bigquery
 from google.pubsub_v1 import PublisherClient, SubscriberClient
 
-from schemas import names, tables
+from schemas import tables
+from shared.declared import table_spec
 from shared.errors import Unavailable
-from shared.ports import TableSpec, Warehouse
-
-INPUT_TABLES = tuple(table for table in tables.TABLES if table != tables.PREDICTIONS)
+from shared.ports import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +168,5 @@ def provision_tables(warehouse: Warehouse) -> None:
     Raises:
         Unavailable: the warehouse did not do it.
     """
-    predictions = tables.load(tables.PREDICTIONS)
-    warehouse.create(
-        TableSpec(
-            names.PREDICTIONS_TABLE,
-            predictions.columns,
-            partition_by="game_date",
-            cluster_by=("player_lookup", "system_id"),
-        )
-    )
-    for table in INPUT_TABLES:
-        warehouse.create(TableSpec(table, tables.load(table).columns, partition_by="game_date"))
+    for table in tables.TABLES:
+        warehouse.create(table_spec(table))

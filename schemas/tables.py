@@ -7,6 +7,7 @@ table: whoever has one brings its columns.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -94,6 +95,11 @@ class TableSchema:
         """The columns' names, in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the columns; see `fingerprint`."""
+        return fingerprint(self.columns)
+
     def column(self, name: str) -> Column:
         """The column of that name. Raises `KeyError` when there is none."""
         for column in self.columns:
@@ -145,6 +151,12 @@ class TableSchema:
         raise RowRefused(
             name, row[name], f"{here} has no such column; leave {_shown(row[name])} out or declare the column"
         )
+
+
+def fingerprint(columns: Iterable[Column]) -> str:
+    """A short hash of names, types and modes, in order; descriptions are for people and leave it as it is."""
+    shapes = json.dumps([[column.name, column.sql_type, column.mode] for column in columns])
+    return hashlib.sha256(shapes.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,10 @@ class CoordinatorSettings(_Common):
     )
     recent_games: _Count = Field(default=25, description="past games that a request carries")
     preferred_sportsbook: str = Field(default="draftkings", description="sportsbook whose lines come first")
+    auto_migrate: bool = Field(
+        default=True,
+        description="let a consolidation add the columns of a newer schema version to the predictions table",
+    )
     max_bytes_per_query: _Count = Field(default=10_000_000_000, description="bytes that one statement may process")
 
     @field_validator("late_hours")

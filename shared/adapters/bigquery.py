@@ -26,6 +26,7 @@ from requests.exceptions import RequestException
 from schemas.tables import Column, Row, columns_from_json
 from shared.adapters.cells import fitted_columns
 from shared.adapters.proto_rows import chunked, row_descriptor, serialized_rows
+from shared.declared import addition_statement
 from shared.errors import QueryRefused, TableMissing, TipoffError, Unavailable
 from shared.ports import Job, JobState, Parameters, Scalar, Table, TableSpec
 
@@ -241,7 +242,7 @@ class BigqueryWarehouse:
     def add_columns(self, table: str, columns: Sequence[Column]) -> None:
         """Add columns by one ALTER TABLE; see `Tables.add_columns`."""
         if columns:
-            self.query(f"ALTER TABLE `{table}` {', '.join(map(_addition, columns))}")
+            self.query(addition_statement(table, columns))
 
     def list_tables(self, prefix: str) -> list[Table]:
         """List tables by prefix; see `Tables.list_tables`."""
@@ -259,12 +260,6 @@ class BigqueryWarehouse:
 
 
 # --- texts, parameters, cells ---------------------------------------------------------------------------------
-
-
-def _addition(column: Column) -> str:
-    # A JSON string is a GoogleSQL string literal too: the same quotes and escapes.
-    options = f" OPTIONS (description = {json.dumps(column.description)})" if column.description else ""
-    return f"ADD COLUMN IF NOT EXISTS `{column.name}` {column.sql_type}{options}"
 
 
 def _parameter(

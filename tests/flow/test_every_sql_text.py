@@ -26,6 +26,7 @@ from schemas import names, tables
 from schemas.tables import Column, Row
 from shared.adapters.bigquery import BigqueryWarehouse
 from shared.adapters.duckdb import DuckdbWarehouse
+from shared.declared import create_statement, table_spec
 from shared.ports import Parameters
 from tests import zetasql_check
 from tests.warehouse_kit import WatchedWarehouse
@@ -102,7 +103,10 @@ def written_by() -> Mapping[str, Sequence[Text]]:
             Text("export", export.active_predictions_sql(), {"game_date": GAME_DATE})
         ],
         "local.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],
-        "shared.adapters.bigquery.BigqueryWarehouse.add_columns": [an_alteration()],
+        "shared.declared.addition_statement": [an_alteration()],
+        "shared.declared.create_statement": [
+            Text(f"create {table}", create_statement(table_spec(table))) for table in tables.TABLES
+        ],
     }
 
 

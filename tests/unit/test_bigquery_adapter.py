@@ -20,8 +20,9 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto  # type: ignore[i
 from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from schemas.tables import Column, Row, load, staging_columns
-from shared.adapters.bigquery import BigqueryWarehouse, _addition, _cell, _check_answer, _parameter, _translated
+from shared.adapters.bigquery import BigqueryWarehouse, _cell, _check_answer, _parameter, _translated
 from shared.adapters.proto_rows import chunked, row_descriptor, serialized_rows
+from shared.declared import addition_statement
 from shared.errors import QueryRefused, TableMissing, Unavailable
 from shared.ports import JobState, TableSpec
 
@@ -141,11 +142,16 @@ def test_a_parameter_without_a_bigquery_type_is_refused_by_name(value: Any) -> N
 
 
 def test_an_added_column_is_written_with_its_type_and_quoted_description() -> None:
-    assert (
-        _addition(Column("score", "NUMERIC", precision=5, scale=2, description='a "score"'))
-        == 'ADD COLUMN IF NOT EXISTS `score` NUMERIC(5, 2) OPTIONS (description = "a \\"score\\"")'
-    )
-    assert _addition(Column("tags", "STRING", "REPEATED")) == "ADD COLUMN IF NOT EXISTS `tags` ARRAY<STRING>"
+    added = [
+        Column("score", "NUMERIC", precision=5, scale=2, description='a "score"'),
+        Column("tags", "STRING", "REPEATED"),
+    ]
+
+    assert addition_statement("t", added).splitlines() == [
+        "ALTER TABLE `t`",
+        '  ADD COLUMN IF NOT EXISTS `score` NUMERIC(5, 2) OPTIONS (description = "a \\"score\\""),',
+        "  ADD COLUMN IF NOT EXISTS `tags` ARRAY<STRING>",
+    ]
 
 
 def test_json_comes_back_as_text_however_deep() -> None:
