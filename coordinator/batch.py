@@ -112,6 +112,8 @@ class Batch:
     late_refusal: str | None = None
     """Why a later round of an ended batch was refused."""
     revision: str = ""
+    schema_fingerprint: str = ""
+    """Of the schema version's columns, as the coordinator that planned the batch knew them."""
     version: str = field(default="", compare=False)
 
     @property
@@ -166,6 +168,7 @@ class Batch:
             "late_until": self.late_until,
             "expires_at": self.planned_at + KEEP_DOCUMENTS,
             "schema_version": self.schema_version,
+            "schema_fingerprint": self.schema_fingerprint,
             "shard_starts": list(self.shard_starts),
             "shard_count": len(self.shard_starts),
             "expected_count": self.expected_count,
@@ -206,6 +209,7 @@ def read_batch(document: Document) -> Batch:
         overtaken_by=raw["overtaken_by"],
         late_refusal=raw["late_refusal"],
         revision=raw["revision"],
+        schema_fingerprint=raw.get("schema_fingerprint") or "",
         version=document.version,
     )
 

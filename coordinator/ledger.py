@@ -31,6 +31,8 @@ class Delivery:
     table: str
     rows: int
     digest: str
+    fingerprint: str = ""
+    """Of the columns that the worker wrote; empty where it did not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def read_shard(document: Document) -> Shard:
 
 
 def _read_delivery(name: str, raw: Mapping[str, Any]) -> Delivery:
-    return Delivery(raw["schema_version"], name, raw["table"], raw["rows"], raw["digest"])
+    fingerprint = raw.get("schema_fingerprint") or ""
+    return Delivery(raw["schema_version"], name, raw["table"], raw["rows"], raw["digest"], fingerprint)
 
 
 def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
@@ -113,7 +116,7 @@ def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
     player, worker = outcome.player_lookup, outcome.worker_revision
     match outcome:
         case Predicted():
-            entry = outcome.model_dump(include={"table", "schema_version", "rows", "digest"})
+            entry = outcome.model_dump(include={"table", "schema_version", "schema_fingerprint", "rows", "digest"})
             return ("predicted", player, outcome.delivery), {**entry, "at": at, "worker": worker}
         case Skipped():
             return ("skipped", player, outcome.reason.value), {"at": at, "worker": worker}

@@ -30,7 +30,7 @@ from coordinator.ledger import new_shard
 from coordinator.lifecycle import Status
 from coordinator.publishing import RequestPublishing
 from coordinator.service import Ledger
-from schemas import names
+from schemas import names, tables
 from shared.errors import Conflict, DocumentExists, Unavailable, VersionChanged
 from shared.ports import Create, Document, DocumentStore, Update, Warehouse, Write
 from shared.staging import OUTLIVES_LATE
@@ -177,6 +177,7 @@ class Starter:
             deadline_at=planned_at + timedelta(minutes=policy.deadline_minutes),
             late_until=planned_at + self.rules.late,
             schema_version=self.rules.schema_version,
+            schema_fingerprint=tables.load(tables.PREDICTIONS, self.rules.schema_version).fingerprint,
             shard_starts=tuple(shard[0] for shard in shards),
             expected_count=sum(len(shard) for shard in shards),
             policy=policy,

@@ -28,6 +28,7 @@ class BatchSummary(BaseModel):
     deadline_at: datetime
     late_until: datetime
     schema_version: int
+    schema_fingerprint: str
     expected: int
     reason: str
     rows: RowCounts
@@ -130,6 +131,7 @@ def _summary(batch: Batch) -> dict[str, object]:
         "deadline_at": batch.deadline_at,
         "late_until": batch.late_until,
         "schema_version": batch.schema_version,
+        "schema_fingerprint": batch.schema_fingerprint,
         "expected": batch.expected_count,
         "reason": str((batch.result or {}).get("reason") or ""),
         "rows": batch.merged_rows,

@@ -139,6 +139,8 @@ class Predicted(_Outcome):
     delivery: str
     table: str
     schema_version: int
+    schema_fingerprint: str | None = None
+    """Of the columns of that version as the worker knows them."""
     rows: int = Field(ge=1)
     """Distinct prediction ids in the delivery."""
     digest: str

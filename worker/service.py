@@ -47,7 +47,8 @@ class Worker:
         schema_version: int,
         clock: Callable[[], datetime],
     ) -> None:
-        load(PREDICTIONS, schema_version)  # a version that is not released is refused at the start, not per request
+        # A version that is not released is refused at the start, not per request.
+        self._schema_fingerprint = load(PREDICTIONS, schema_version).fingerprint
         self._warehouse = warehouse
         self._outcomes = outcomes
         self.revision = revision
@@ -145,6 +146,7 @@ class Worker:
             delivery=delivery,
             table=table,
             schema_version=self._schema_version,
+            schema_fingerprint=self._schema_fingerprint,
             rows=len(prediction_ids),
             digest=names.digest(prediction_ids),
         )

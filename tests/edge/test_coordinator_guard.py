@@ -23,6 +23,7 @@ CALLERS = {
     ("POST", "/start"): {Caller.SCHEDULER, Caller.ADMIN},
     ("POST", "/sweep"): {Caller.SCHEDULER, Caller.ADMIN},
     ("POST", "/complete"): {Caller.PUSH},
+    ("GET", "/schema"): {Caller.ADMIN},
     ("GET", "/batches"): {Caller.ADMIN},
     ("GET", "/batches/<batch_id>"): {Caller.ADMIN},
     ("POST", "/batches/<batch_id>/consolidate"): {Caller.ADMIN},

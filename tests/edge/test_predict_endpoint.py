@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from schemas import names
+from schemas import names, tables
 from schemas.messages import Failed, FailureCode, Predicted, SeasonToDate, Skipped, SkipReason
 from shared.errors import NotAuthorised
 from tests.requests_factory import BATCH_ID, a_line, a_past_game, a_request, an_injury, some_games
@@ -55,6 +55,7 @@ def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Sta
         delivery=names.delivery_id(BATCH_ID, "nikola-jokić", "worker-00001"),
         table=names.staging_table(BATCH_ID, 2),
         schema_version=2,
+        schema_fingerprint=tables.load(tables.PREDICTIONS, 2).fingerprint,
         rows=6,
         digest=names.digest(str(row["prediction_id"]) for row in rows),
     )

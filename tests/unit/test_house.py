@@ -27,6 +27,7 @@ KNOWS_IO = {
     "coordinator.routes.health",
     "coordinator.routes.pushes",
     "coordinator.routes.schedule",
+    "coordinator.routes.schema",
     "coordinator.main",
     "local.cloud_inputs",
     "local.cloud_stack",

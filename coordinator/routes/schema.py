@@ -1,0 +1,18 @@
+"""What people ask of the tables' columns."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, jsonify
+
+from coordinator.assembly import Coordinator
+from coordinator.routes.exchange import Caller, Check
+from coordinator.schema_view import view_schema
+
+
+def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
+    """Serve `/schema`."""
+
+    @app.get("/schema")
+    def schema() -> Response:
+        check(Caller.ADMIN)
+        return jsonify(view_schema(coordinator.parts.warehouse, coordinator.parts.documents).model_dump(mode="json"))
