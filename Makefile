@@ -41,8 +41,8 @@ $(BUILT): pyproject.toml constraints-dev.txt
 	$(BIN)/python -m pip check
 	touch $@
 
-# Pin the newest releases that pyproject.toml allows: constraints-dev.txt is everything, constraints.txt the part of
-# it that the services and the command need. Run it on the oldest Python that pyproject.toml allows.
+# Pin the newest releases that pyproject.toml allows: constraints-dev.txt is everything; the images take their own parts
+# of it. Run it on the oldest Python that pyproject.toml allows.
 LOCK := build/lock
 PIN := $(LOCK)/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
 	--no-emit-options
@@ -50,7 +50,8 @@ lock:
 	$(PYTHON) -m venv --clear $(LOCK)
 	$(LOCK)/bin/pip install --quiet pip-tools
 	$(PIN) --all-extras --output-file constraints-dev.txt pyproject.toml
-	$(PIN) --constraint constraints-dev.txt --output-file constraints.txt pyproject.toml
+	$(PIN) --constraint constraints-dev.txt --extra coordinator --output-file constraints-coordinator.txt pyproject.toml
+	$(PIN) --constraint constraints-dev.txt --output-file constraints-worker.txt pyproject.toml
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

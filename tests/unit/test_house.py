@@ -64,7 +64,9 @@ CLOCKS_AND_CHANCE = {
     *("uuid.uuid1", "uuid.uuid4", "os.urandom", "secrets.token_hex", "secrets.token_bytes", "secrets.token_urlsafe"),
     *("random.random", "random.choice", "random.randint", "random.uniform", "random.shuffle"),
 }
-EDGE = re.compile(r"(coordinator|worker)\.(app|main)|coordinator\.routes\..+|local\..+|shared\.(adapters\..+|auth|logs)")
+EDGE = re.compile(
+    r"(coordinator|worker)\.(app|main)|coordinator\.routes\..+|local\..+|shared\.(adapters\..+|auth|logs)"
+)
 
 LINES_OF_A_FILE = 400
 LINES_OF_A_FUNCTION = 50
@@ -217,19 +219,35 @@ def declared(requirements: list[str]) -> set[str]:
     return {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", text)[0]).lower() for text in requirements}
 
 
+IMAGES = {"constraints-coordinator.txt": ["coordinator"], "constraints-worker.txt": []}
+"""What each image installs, and the extras that it is made of."""
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_every_declared_dependency_of_an_image_is_pinned_and_of_nothing_else(name: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {extra: declared(texts) for extra, texts in project["optional-dependencies"].items()}
+    wanted = declared(project["dependencies"]).union(*(extras[extra] for extra in IMAGES[name]))
+    of_others = set().union(*(extras[extra] for extra in extras.keys() - set(IMAGES[name])))
+
+    assert wanted <= pins(name).keys()
+    # Flask brings click.
+    assert pins(name).keys() & of_others - {"click"} == set()
+
+
 def test_every_declared_dependency_is_pinned() -> None:
-    text = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted, for_tests = declared(text["dependencies"]), declared(text["optional-dependencies"]["dev"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = declared(project["dependencies"]).union(*map(declared, project["optional-dependencies"].values()))
 
-    assert wanted <= pins("constraints.txt").keys()
-    assert wanted | for_tests <= pins("constraints-dev.txt").keys()
-
-
-def test_the_services_run_on_the_versions_that_were_tested() -> None:
-    assert pins("constraints.txt").items() <= pins("constraints-dev.txt").items()
+    assert wanted <= pins("constraints-dev.txt").keys()
 
 
-@pytest.mark.parametrize("name", ["constraints.txt", "constraints-dev.txt"])
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_services_run_on_the_versions_that_were_tested(name: str) -> None:
+    assert pins(name).items() <= pins("constraints-dev.txt").items()
+
+
+@pytest.mark.parametrize("name", [*IMAGES, "constraints-dev.txt"])
 def test_every_pin_has_hashes_and_no_place(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
 
