@@ -27,6 +27,7 @@ class Parts:
         holder: what this instance calls itself in a lease; unique among all instances.
         policy: what a batch tolerates unless its start says otherwise.
         auto_migrate: whether a consolidation adds the columns that its predictions table lacks.
+        commit: the source commit of the code that runs, shown by `/health` and `/ready` (D2).
     """
 
     documents: DocumentStore
@@ -43,6 +44,7 @@ class Parts:
     max_bytes: int
     renew_every: timedelta = timedelta(seconds=20)
     auto_migrate: bool = True
+    commit: str = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

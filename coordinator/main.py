@@ -60,6 +60,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         traceparent=logs.traceparent,
         holder=f"{settings.revision}/{uuid.uuid4()}",
         revision=settings.revision,
+        commit=settings.commit,
         policy=_policy(settings),
         rules=PlanningRules(
             roster_games=settings.roster_games,

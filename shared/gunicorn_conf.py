@@ -6,6 +6,7 @@ configures the same logs again with its own name and level.
 
 from __future__ import annotations
 
+import logging
 import os
 
 from shared import logs
@@ -14,6 +15,10 @@ logs.configure(
     service=os.environ.get("K_SERVICE", "gunicorn"),
     revision=os.environ.get("K_REVISION", "local"),
     project=os.environ.get("TIPOFF_PROJECT"),
+)
+# The first line of all, so that an image that cannot even import its service tells what it is (D1, D2).
+logging.getLogger(__name__).info(
+    "image starting", extra={"json_fields": {"commit": os.environ.get("TIPOFF_COMMIT", "unknown")}}
 )
 
 bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"

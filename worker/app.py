@@ -28,9 +28,14 @@ Guard = Callable[[str | None], object]
 """Takes the Authorization header of a push; raises an error of the tree for anybody who may not push."""
 
 
-def create_app(worker: Worker, *, guard: Guard) -> Flask:
-    """Serve a worker: `POST /predict`, `GET /health`, `GET /ready`."""
+def create_app(worker: Worker, *, guard: Guard, commit: str = "unknown") -> Flask:
+    """Serve a worker: `POST /predict`, `GET /health`, `GET /ready`.
+
+    Args:
+        commit: the source commit of the code that runs, shown by `/health` and `/ready` (D2).
+    """
     app = Flask("worker")
+    running = {"revision": worker.revision, "commit": commit}
 
     @app.post("/predict")
     def predict() -> Response:
@@ -47,11 +52,11 @@ def create_app(worker: Worker, *, guard: Guard) -> Flask:
 
     @app.get("/health")
     def health() -> Response:
-        return jsonify(service="worker", status="alive", revision=worker.revision)
+        return jsonify(service="worker", status="alive", **running)
 
     @app.get("/ready")
     def ready() -> Response:
-        return _readiness(worker)
+        return _readiness(worker, running)
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
@@ -109,9 +114,9 @@ def _log_trouble(error: Exception, *, seconds: float) -> None:
         _log.error(text, exc_info=error, extra={"json_fields": fields})
 
 
-def _readiness(worker: Worker) -> Response:
+def _readiness(worker: Worker, running: Mapping[str, str]) -> Response:
     failing = worker.failing_dependencies()
-    about = {"revision": worker.revision, "logs": dataclasses.asdict(logs.stream_check())}
+    about = {**running, "logs": dataclasses.asdict(logs.stream_check())}
     if not failing:
         return jsonify(service="worker", status="ready", **about)
     _log.warning("not ready", extra={"json_fields": {"failing": failing}})

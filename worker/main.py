@@ -47,7 +47,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         schema_version=settings.schema_version,
         clock=lambda: datetime.now(UTC),
     )
-    app = serve(worker, guard=_guard(settings))
+    app = serve(worker, guard=_guard(settings), commit=settings.commit)
     _log.info("service started", extra={"json_fields": {"commit": settings.commit, "schema": settings.schema_version}})
     return app
 

@@ -20,7 +20,8 @@ def serve(app: Flask, coordinator: Coordinator) -> None:
 
     @app.get("/health")
     def health() -> Response:
-        return jsonify(service="coordinator", status="alive", revision=coordinator.parts.revision)
+        parts = coordinator.parts
+        return jsonify(service="coordinator", status="alive", revision=parts.revision, commit=parts.commit)
 
     @app.get("/ready")
     def ready() -> Response:
@@ -29,7 +30,8 @@ def serve(app: Flask, coordinator: Coordinator) -> None:
 
 def _readiness(coordinator: Coordinator) -> Response:
     failing = dict(coordinator.failing_dependencies())
-    about = {"revision": coordinator.parts.revision, "logs": dataclasses.asdict(logs.stream_check())}
+    parts = coordinator.parts
+    about = {"revision": parts.revision, "commit": parts.commit, "logs": dataclasses.asdict(logs.stream_check())}
     if not failing:
         return jsonify(service="coordinator", status="ready", **about)
     _log.warning("not ready", extra={"json_fields": {"failing": failing}})

@@ -155,7 +155,8 @@ def test_health_tells_the_revision_and_asks_nothing(stand: Stand) -> None:
     answer = front.get("/health")
 
     assert answer.status_code == 200
-    assert answer.get_json() == {"service": "coordinator", "status": "alive", "revision": "coordinator-1"}
+    told = {"service": "coordinator", "status": "alive", "revision": "coordinator-1", "commit": "unknown"}
+    assert answer.get_json() == told
 
 
 def test_ready_when_every_dependency_answers(front: Front) -> None:

@@ -256,7 +256,8 @@ def test_health_says_which_revision_is_alive(stand: Stand) -> None:
     answer = stand.client.get("/health")
 
     assert answer.status_code == 200
-    assert answer.get_json() == {"service": "worker", "status": "alive", "revision": "worker-00001"}
+    told = {"service": "worker", "status": "alive", "revision": "worker-00001", "commit": "unknown"}
+    assert answer.get_json() == told
 
 
 def test_ready_when_every_dependency_answers(stand: Stand) -> None:

@@ -53,7 +53,7 @@ def access(past: Served, path: str) -> dict[str, Any]:
 def test_c1_every_line_is_one_json_object_from_the_first_to_the_last(past: Served) -> None:
     assert past.code == 0
     assert past.stderr == ""
-    assert past.lines[0]["message"].startswith("Starting gunicorn")
+    assert past.lines[0]["message"] == "image starting"
     assert past.lines[-1]["message"] == "Shutting down: Master"
     assert all(line["severity"] and line["message"] and line["time"] for line in past.lines)
 
