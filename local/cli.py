@@ -9,7 +9,9 @@ from typing import NoReturn
 import click
 
 from local.commands.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
+from local.commands.quota import quota
 from local.commands.run import run
+from local.commands.schema import schema
 from local.commands.up import up
 from shared.errors import Conflict, InvalidInput, TipoffError
 
@@ -44,5 +46,5 @@ def commands() -> None:
     """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one."""
 
 
-for command in (run, up):
+for command in (quota, run, schema, up):
     commands.add_command(command)

@@ -41,6 +41,7 @@ KNOWS_IO = {
     "local.push_http",
     "local.push_log",
     "local.stack",
+    "local.targets",
     "shared.adapters.bigquery",
     "shared.adapters.bigquery_clients",
     "shared.adapters.duckdb",

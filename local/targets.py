@@ -1,0 +1,173 @@
+"""Where a command's tables and ledger are: in a state folder on this machine, or in a project of Google Cloud.
+
+The cloud is an emulator where BIGQUERY_EMULATOR_HOST (with BIGQUERY_STORAGE_EMULATOR_HOST) and FIRESTORE_EMULATOR_HOST say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shared.errors import InvalidInput, Unavailable
+from shared.ports import DocumentStore, Warehouse
+
+_WAREHOUSE, _LEDGER = "warehouse.duckdb", "ledger.sqlite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the options say; a project makes it the cloud."""
+
+    environ: Mapping[str, str]
+    state: Path | None
+    project: str | None
+    dataset: str | None
+    location: str | None
+    firestore_database: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.project is None:
+            for name in ("dataset", "location", "firestore_database"):
+                if getattr(self, name) is not None:
+                    problem = "given without --project; name the project too, or leave it out for the state folder"
+                    raise InvalidInput(_option(name), problem)
+            return
+        if self.state is not None:
+            raise InvalidInput("--state", "cannot go with --project; choose the state folder or the cloud")
+        for name in ("dataset", "location"):
+            if getattr(self, name) is None:
+                raise InvalidInput(_option(name), "missing; --project needs the dataset and its location")
+
+    @property
+    def home(self) -> Path:
+        """The state folder that holds a warehouse; the sample season's where only that was run."""
+        state = self.state or Path(".tipoff")
+        simulated = state / "simulated"
+        return simulated if not (state / _WAREHOUSE).exists() and (simulated / _WAREHOUSE).exists() else state
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return str(self.home) if self.project is None else f"{self.project}.{self.dataset}"
+
+    @contextmanager
+    def warehouse(self, *, is_made: bool = False) -> Iterator[Warehouse]:
+        """Open the warehouse for the length of the block.
+
+        Args:
+            is_made: make the state folder's file where there is none; else an empty one stands in, and nothing is kept.
+
+        Raises:
+            InvalidInput: another process uses the state folder.
+        """
+        if self.project is not None:
+            yield self._bigquery()
+            return
+        from shared.adapters.duckdb import DuckdbWarehouse  # noqa: PLC0415 - so that --help answers at once
+
+        file = self.home / _WAREHOUSE
+        if is_made:
+            self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            embedded = DuckdbWarehouse(file if is_made or file.exists() else ":memory:")
+        except Unavailable as error:
+            problem = f"{self.home} is in use by another process, or damaged; wait for it, or name another ({error})"
+            raise InvalidInput("--state", problem) from error
+        try:
+            yield embedded
+        finally:
+            embedded.close()
+
+    @contextmanager
+    def documents(self) -> Iterator[DocumentStore]:
+        """Open the ledger for the length of the block.
+
+        Raises:
+            InvalidInput: the options name none, or the state folder has none.
+        """
+        if self.project is not None:
+            yield self._firestore()
+            return
+        from shared.adapters.sqlite import SqliteDocuments  # noqa: PLC0415 - as above
+
+        file = self.home / _LEDGER
+        if not file.exists():
+            raise InvalidInput("--state", f"{self.home} has no ledger; name the folder of a run")
+        opened = SqliteDocuments(file)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    def _bigquery(self) -> Warehouse:
+        from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
+
+        # `__post_init__` has seen to it that none is missing.
+        project, dataset, location = self.project or "", self.dataset or "", self.location or ""
+        return bigquery_clients.connect(self.environ, project=project, dataset=dataset, location=location)
+
+    def _firestore(self) -> DocumentStore:
+        from google.cloud import firestore  # noqa: PLC0415 - as above
+
+        from shared.adapters.firestore import FirestoreDocuments  # noqa: PLC0415 - as above
+
+        if self.firestore_database is None:
+            raise InvalidInput("--firestore-database", "missing; name the database of the ledger, such as (default)")
+        return FirestoreDocuments(firestore.Client(project=self.project, database=self.firestore_database))
+
+
+def target_options(*, has_ledger: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of a target, which it takes as the one argument `target`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.pass_obj
+        def with_target(
+            environ: Mapping[str, str],
+            /,
+            *,
+            state: Path | None,
+            project: str | None,
+            dataset: str | None,
+            location: str | None,
+            firestore_database: str | None = None,
+            **options: Any,
+        ) -> Any:
+            target = Target(
+                environ=environ,
+                state=state,
+                project=project,
+                dataset=dataset,
+                location=location,
+                firestore_database=firestore_database,
+            )
+            return command(target=target, **options)
+
+        with_target.__name__, with_target.__doc__ = command.__name__, command.__doc__
+        wrapped: Callable[..., Any] = with_target
+        for option in reversed(_OPTIONS if has_ledger else _OPTIONS[:-1]):
+            wrapped = option(wrapped)
+        return wrapped
+
+    return decorate
+
+
+_OPTIONS = (
+    click.option(
+        "--state",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="State folder of `tipoff run` on this machine; .tipoff unless --project is given.",
+    ),
+    click.option("--project", help="Google Cloud project of the dataset, in the place of a state folder."),
+    click.option("--dataset", help="BigQuery dataset; needed with --project."),
+    click.option("--location", help="The dataset's location, such as US; needed with --project."),
+    click.option("--firestore-database", help="Firestore database of the ledger; needed with --project."),
+)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
