@@ -13,6 +13,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from coordinator import planning
 from coordinator.batch import Batch, BatchMark, Policy, date_path, shard_path, shards_path
 from coordinator.consolidation import Consolidator, Report
@@ -48,8 +50,9 @@ class Crash(BaseException):
 class Bench:
     """The ledger, a warehouse, and the consolidator between them, at a time that a test sets."""
 
-    def __init__(self, peer: Peer, documents: SqliteDocuments) -> None:
+    def __init__(self, peer: Peer, documents: SqliteDocuments, *, name: str) -> None:
         self.now = NOON
+        self._name = name
         self.peer, self.documents = peer, documents
         self.warehouse = WatchedWarehouse(peer.warehouse)
         self.finished = MemoryPublisher()
@@ -91,7 +94,7 @@ class Bench:
         self.now = max(self.now, planned_at)
         shards = planning.cut_shards(sorted(players))
         batch = Batch(
-            batch_id=names.batch_id(GAME_DATE, f"key-{self._batches}"),
+            batch_id=names.batch_id(GAME_DATE, f"{self._name}-{self._batches}"),
             game_date=GAME_DATE,
             planned_at=planned_at,
             deadline_at=planned_at + timedelta(hours=3),
@@ -238,15 +241,15 @@ class Bench:
         found: dict[str, set[object]] = {}
         for row in self.table():
             if row["is_active"]:
-                found.setdefault(row["player_lookup"], set()).add(str(row["current_points_line"]))
+                found.setdefault(row["player_lookup"], set()).add(f"{row['current_points_line']:.1f}")
         return found
 
 
 @contextmanager
-def open_bench(warehouse: str, folder: Path) -> Iterator[Bench]:
-    """A bench over one of `WAREHOUSES`, with nothing in it."""
-    with open_warehouse(warehouse, folder) as peer, closing(SqliteDocuments(folder / "ledger.sqlite")) as documents:
-        yield Bench(peer, documents)
+def open_bench(request: pytest.FixtureRequest, folder: Path) -> Iterator[Bench]:
+    """A bench over the one of `PEERS` that a fixture's request is for, with nothing in it."""
+    with open_warehouse(request, folder) as peer, closing(SqliteDocuments(folder / "ledger.sqlite")) as documents:
+        yield Bench(peer, documents, name=request.node.nodeid)
 
 
 def predicted(

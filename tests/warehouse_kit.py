@@ -1,6 +1,6 @@
 """The warehouses that contract tests run over, and one that is watched: a test may stop it before or after any statement.
 
-Another warehouse joins by one more name in `WAREHOUSES` and its way to open in `open_warehouse`.
+Another warehouse joins by one more name in `WAREHOUSES` or `PEERS` and its way to open in `open_warehouse`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from schemas.tables import Column, Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.ports import Job, Parameters, Table, TableSpec, Warehouse
+from tests.local_bigquery_peer import BIGQUERY, cannot_hold
 
 WAREHOUSES = ("duckdb",)
+PEERS = (*WAREHOUSES, BIGQUERY)
+
+on_every_warehouse = pytest.mark.parametrize("bench", PEERS, indirect=True)
+"""For one test of each kind only: local-bigquery takes up to ten seconds for a consolidation."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +35,12 @@ class Peer:
 
 
 @contextmanager
-def open_warehouse(name: str, folder: Path) -> Iterator[Peer]:
-    """Open one of `WAREHOUSES`."""
-    assert name == "duckdb"
+def open_warehouse(request: pytest.FixtureRequest, folder: Path) -> Iterator[Peer]:
+    """Open the one of `PEERS` that a fixture's request is for."""
+    if request.param == "bigquery":
+        with request.getfixturevalue("bigquery_peer").new_warehouse() as warehouse:
+            yield Peer(warehouse, cannot_hold)
+        return
     gate = threading.Event()
     gate.set()
 
@@ -45,8 +55,8 @@ def open_warehouse(name: str, folder: Path) -> Iterator[Peer]:
     def before_commit(_job_id: str) -> None:
         assert gate.wait(60)
 
-    with closing(DuckdbWarehouse(folder / "warehouse.duckdb", before_commit=before_commit)) as warehouse:
-        yield Peer(warehouse, holding_jobs)
+    with closing(DuckdbWarehouse(folder / "warehouse.duckdb", before_commit=before_commit)) as embedded:
+        yield Peer(embedded, holding_jobs)
 
 
 class WatchedWarehouse:

@@ -40,6 +40,8 @@ class Bench:
     """A warehouse with the means to move its server's clock and to keep its jobs from ending."""
 
     warehouse: Warehouse
+    now: datetime
+    """The server's time when the test began."""
     clock: Callable[[timedelta], None]
     holding_jobs: Callable[[], AbstractContextManager[threading.Event]]
 

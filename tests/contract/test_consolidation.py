@@ -15,12 +15,12 @@ from schemas import names
 from schemas.messages import RowCounts
 from schemas.tables import DELIVERY_COLUMN
 from tests.consolidation_bench import GAME_DATE, NOON, BatchRow, Bench, an_id, open_bench
-from tests.warehouse_kit import WAREHOUSES
+from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 
 
 @pytest.fixture(params=WAREHOUSES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    with open_bench(request.param, tmp_path) as bench:
+    with open_bench(request, tmp_path) as bench:
         yield bench
 
 
@@ -181,6 +181,7 @@ def test_a_root_retires_the_rows_of_who_is_absent_or_skipped_and_nothing_else_of
     assert bench.batch(newer).merged_rows == counts(staged=2, updated=2, superseded=2)
 
 
+@on_every_warehouse
 def test_a_root_retires_a_players_lines_that_are_offered_no_more(bench: Bench) -> None:
     bench.merged("ann", lines=("20.5", "21.0"))
 

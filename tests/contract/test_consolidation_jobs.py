@@ -19,7 +19,7 @@ from schemas.tables import DELIVERY_COLUMN
 from shared.errors import Unavailable
 from shared.ports import JobState
 from tests.consolidation_bench import GAME_DATE, LEASE, Bench, Crash, an_id, open_bench
-from tests.warehouse_kit import WAREHOUSES
+from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 
 A_WHILE = timedelta(seconds=30)
 A_MOMENT = timedelta(milliseconds=20)
@@ -29,7 +29,7 @@ FAILS = "SELECT COUNT(*) AS n FROM `no_such_table`"
 
 @pytest.fixture(params=WAREHOUSES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    with open_bench(request.param, tmp_path) as bench:
+    with open_bench(request, tmp_path) as bench:
         yield bench
 
 
@@ -78,6 +78,7 @@ def take_over(bench: Bench, batch_id: str, *, patience: timedelta = A_WHILE) -> 
 # --- a takeover -----------------------------------------------------------------------------------------------
 
 
+@on_every_warehouse
 def test_a_takeover_that_finds_the_job_absent_submits_the_same_id(bench: Bench) -> None:
     batch_id = a_settled_batch(bench)
     with dying(bench, after_submission=False):

@@ -14,12 +14,12 @@ from schemas import names
 from schemas.messages import RowCounts
 from schemas.tables import DELIVERY_COLUMN, Cell
 from tests.consolidation_bench import NOON, Bench, an_id, open_bench, predicted
-from tests.warehouse_kit import WAREHOUSES
+from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 
 
 @pytest.fixture(params=WAREHOUSES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    with open_bench(request.param, tmp_path) as bench:
+    with open_bench(request, tmp_path) as bench:
         yield bench
 
 
@@ -70,6 +70,7 @@ def test_a_staging_table_that_is_not_there_is_refused(bench: Bench) -> None:
     assert is_refused(bench, batch_id, saying=f"there is no table `_staging_{batch_id}_v1`")
 
 
+@on_every_warehouse
 def test_an_incomplete_delivery_is_refused(bench: Bench) -> None:
     batch_id = bench.plan("ann")
     rows = bench.rows(batch_id, "ann")

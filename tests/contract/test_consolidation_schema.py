@@ -14,7 +14,7 @@ from schemas import names, tables
 from schemas.tables import DELIVERY_COLUMN, Column
 from shared.ports import TableSpec
 from tests.consolidation_bench import COLUMNS, PREDICTIONS, BatchRow, Bench, open_bench, predicted
-from tests.warehouse_kit import WAREHOUSES
+from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 
 V1 = tables.load(PREDICTIONS, 1).columns
 V2_ONLY = COLUMNS[len(V1) :]
@@ -23,7 +23,7 @@ ALIEN = Column("shoe_size", "INT64")
 
 @pytest.fixture(params=WAREHOUSES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    with open_bench(request.param, tmp_path) as bench:
+    with open_bench(request, tmp_path) as bench:
         yield bench
 
 
@@ -48,6 +48,7 @@ def without(columns: tuple[Column, ...], *left_out: str) -> tuple[Column, ...]:
 # --- two schema versions in one batch -------------------------------------------------------------------------
 
 
+@on_every_warehouse
 def test_rows_of_two_schema_versions_merge_in_one_batch(bench: Bench) -> None:
     batch_id = bench.plan("old", "new")
     bench.predict(batch_id, "old", version=1, revision="worker-1")

@@ -111,7 +111,7 @@ def test_a_table_of_a_dropped_ones_name_starts_empty(warehouse: Warehouse) -> No
 
 
 def test_an_expired_table_is_gone(bench: Bench) -> None:
-    bench.warehouse.create(spec("brief", expires_at=NOW + timedelta(hours=1)))
+    bench.warehouse.create(spec("brief", expires_at=bench.now + timedelta(hours=1)))
     bench.warehouse.create(spec("lasting"))
 
     bench.clock(timedelta(hours=1))
@@ -131,9 +131,9 @@ def test_a_table_made_by_a_statement_keeps_its_expiry(bench: Bench) -> None:
     OPTIONS (expiration_timestamp = @expires_at, labels = [('app', 'tipoff'), ('kind', 'plan')])
     AS SELECT id, COUNT(*) AS games FROM `readings` GROUP BY id"""
 
-    bench.warehouse.query(statement, {"expires_at": NOW + timedelta(hours=1)})
+    bench.warehouse.query(statement, {"expires_at": bench.now + timedelta(hours=1)})
     bench.warehouse.append("readings", [row("c")])
-    bench.warehouse.query(statement, {"expires_at": NOW + timedelta(hours=9)})
+    bench.warehouse.query(statement, {"expires_at": bench.now + timedelta(hours=9)})
 
     assert count(bench.warehouse, "_plan_x") == 2
     assert [table.name for table in bench.warehouse.list_tables("_plan_")] == ["_plan_x"]
