@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, cast
 
 from pydantic import BaseModel
 
 from coordinator.batch import Batch, read_batch, shards_path
 from coordinator.leases import get_batch
 from coordinator.ledger import Shard, read_shard, take_snapshot
+from coordinator.timing import AnswerTimes, answer_times, outcome_times
 from schemas.messages import PlayerCounts, RowCounts
-from shared.ports import Document, DocumentStore, Where
+from shared.ports import DocumentStore, Where
 
 
 class BatchSummary(BaseModel):
@@ -30,7 +29,10 @@ class BatchSummary(BaseModel):
     schema_version: int
     schema_fingerprint: str
     expected: int
+    players: PlayerCounts | None
+    """How they stood when the batch last ended; None while it has not."""
     reason: str
+    late_refusal: str | None
     rows: RowCounts
     revision: str
 
@@ -62,6 +64,7 @@ class BatchView(BatchSummary):
     """The whole of `/batches/{id}`: counts from the named sets, and the names of everybody who is not predicted."""
 
     players: PlayerCounts
+    """How they stand now."""
     silent: list[str]
     failed: dict[str, str]
     skipped: dict[str, str]
@@ -69,10 +72,10 @@ class BatchView(BatchSummary):
     """Predicted players whose rows are not in the predictions table (yet)."""
     answered_twice: list[str]
     overtaken_by: str | None
-    late_refusal: str | None
     shards: list[ShardView]
     merges: list[MergeView]
     last_outcome_at: datetime | None
+    answer_times: AnswerTimes
     finished_at: datetime | None
 
 
@@ -108,10 +111,10 @@ class Views:
                 "late": sorted(snapshot.late),
                 "answered_twice": sorted(snapshot.answered_twice),
                 "overtaken_by": batch.overtaken_by,
-                "late_refusal": batch.late_refusal,
                 "shards": [_shard(shard) for shard in shards],
                 "merges": [_merge(batch, number) for number in range(len(batch.merges))],
-                "last_outcome_at": max((at for document in documents for at in _outcome_times(document)), default=None),
+                "last_outcome_at": max((at for document in documents for at in outcome_times(document)), default=None),
+                "answer_times": answer_times(documents, planned_at=batch.planned_at),
                 "finished_at": (batch.result or {}).get("at"),
             }
         )
@@ -133,7 +136,9 @@ def _summary(batch: Batch) -> dict[str, object]:
         "schema_version": batch.schema_version,
         "schema_fingerprint": batch.schema_fingerprint,
         "expected": batch.expected_count,
+        "players": (batch.result or {}).get("players"),
         "reason": str((batch.result or {}).get("reason") or ""),
+        "late_refusal": batch.late_refusal,
         "rows": batch.merged_rows,
         "revision": batch.revision,
     }
@@ -157,9 +162,3 @@ def _shard(shard: Shard) -> dict[str, object]:
         "published_at": shard.published_at,
         "publishes": shard.publishes,
     }
-
-
-def _outcome_times(document: Document) -> list[datetime]:
-    raw = cast("Mapping[str, Any]", document.fields)
-    kinds = (raw["predicted"], raw["skipped"], raw["failed"])
-    return [answer["at"] for kind in kinds for answers in kind.values() for answer in answers.values()]
