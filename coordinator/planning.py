@@ -243,9 +243,14 @@ def request_bytes(request: PredictionRequest) -> bytes:
 # --- shards ---------------------------------------------------------------------------------------------------
 
 
+def cut_size(players: int) -> int:
+    """How many players a shard of a batch holds at most."""
+    return max(MIN_SHARD_PLAYERS, math.isqrt(max(players - 1, 0)) + 1)
+
+
 def cut_shards(players: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Cut the sorted names into shards of max(25, √N) players; none is empty, and nobody gives none."""
-    size = max(MIN_SHARD_PLAYERS, math.isqrt(max(len(players) - 1, 0)) + 1)
+    size = cut_size(len(players))
     return tuple(tuple(players[start : start + size]) for start in range(0, len(players), size))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from coordinator import planning
+from coordinator import planning, quotas
 from coordinator.batch import (
     KEEP_DOCUMENTS,
     Batch,
@@ -82,7 +82,8 @@ class Starter:
 
         Raises:
             Conflict: another batch of the date lives (and is named), or the MERGE of the one to cancel may still run.
-            InvalidInput: the inputs of the date are unusable; names the column and the fix.
+            InvalidInput: the inputs of the date are unusable, or its players are too many for the quotas; names the
+                column or quota and the fix.
             Unavailable: try again with the same key; an outage is never taken for an empty day (A11).
         """
         batch_id = names.batch_id(game_date, key)
@@ -158,6 +159,7 @@ class Starter:
         )
         rows = self.warehouse.query(planning.names_statement(batch_id))
         players = planning.read_names(rows)
+        quotas.check_fits(len(players), deadline_minutes=policy.deadline_minutes)
         planned_at = planning.frozen_at(rows, otherwise=stamp)
         if newest and planned_at <= newest.planned_at:
             raise Conflict(

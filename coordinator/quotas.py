@@ -1,0 +1,178 @@
+"""Decides whether a batch of so many players fits Google Cloud's quotas and our own settings, before it exists (B18).
+
+A forecast is arithmetic over documented limits and the sizes and rates named below; it must never learn what is
+deployed or in use. A hard limit refuses; what passes a soft one is throttled and comes again, so it only takes longer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coordinator.planning import cut_size
+from shared.errors import InvalidInput
+
+MB = 1_000_000
+BIGQUERY = "BigQuery, Quotas and limits (cloud.google.com/bigquery/quotas)"
+FIRESTORE = "Firestore, Quotas and limits (cloud.google.com/firestore/quotas)"
+FIRESTORE_PRACTICE = "Firestore, Best practices (cloud.google.com/firestore/docs/best-practices)"
+PUBSUB = "Pub/Sub, Quotas and limits (cloud.google.com/pubsub/quotas)"
+OURS = "deploy/provision.sh and the settings"
+
+ROWS_PER_PLAYER = 60
+"""Rows of a player: 5 systems times 12 lines, more than any day has shown."""
+REQUEST_BYTES = 6_000
+"""Bytes of a request with 25 games, the larger end of what was seen."""
+ROW_BYTES = 1_500
+"""Bytes of a staged row of 73 columns, as the Write API counts them."""
+ENTRY_BYTES = 800
+"""Bytes of a player in his shard: expected, predicted by one delivery, carried and merged."""
+PARAMETER_BYTES = 80
+"""Bytes of a player in the MERGE's array parameters, as JSON writes them: his delivery and, in a redrive, his name."""
+PLAYERS_PER_READ = 2_000
+"""Players whose requests are read from the plan by one query."""
+SHARD_MARK_BYTES = 60
+"""Bytes of a shard in the batch document: its first player, and its mark when it is settled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What deploy/provision.sh sets up, as far as rates depend on it."""
+
+    worker_instances: int = 6
+    worker_concurrency: int = 8
+    prediction_seconds: float = 0.5
+    """From a request's arrival to its answer, with the append and the publishing: an assumption to be measured."""
+    deadline_minutes: int = 180
+
+    @property
+    def predictions_per_second(self) -> float:
+        """The most that the workers do together."""
+        return self.worker_instances * self.worker_concurrency / self.prediction_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """One limit and what a batch is forecast to use of it, in the same unit."""
+
+    name: str
+    unit: str
+    forecast: float
+    limit: float
+    is_hard: bool
+    source: str
+
+    @property
+    def share(self) -> float:
+        """The part of the limit that is used."""
+        return self.forecast / self.limit
+
+    @property
+    def fits(self) -> bool:
+        """Whether the batch stays within the limit."""
+        return self.forecast <= self.limit
+
+
+def forecast(
+    players: int, *, rows_per_player: int = ROWS_PER_PLAYER, deployment: Deployment | None = None
+) -> tuple[Quota, ...]:
+    """Forecast what a batch uses of every limit that it touches, the most used first.
+
+    Args:
+        players: expected players.
+        rows_per_player: prediction rows of one player, of all systems and lines.
+
+    Raises:
+        InvalidInput: a number is negative, or there is less than one row.
+    """
+    if players < 0:
+        raise InvalidInput("players", f"{players} is negative; give 0 or more")
+    if rows_per_player < 1:
+        raise InvalidInput("rows_per_player", f"{rows_per_player} is too small; give 1 or more")
+    deployment = deployment or Deployment()
+    found = [
+        *_sizes(players, rows_per_player),
+        *_counts(players),
+        *_rates(players, rows_per_player, deployment),
+    ]
+    return tuple(sorted(found, key=lambda quota: (-quota.share, quota.name)))
+
+
+def check_fits(players: int, *, deadline_minutes: int) -> None:
+    """Let a plan pass whose batch can be finished.
+
+    Raises:
+        InvalidInput: it meets a hard limit; names each, with forecast, limit and source.
+    """
+    deployment = Deployment(deadline_minutes=deadline_minutes)
+    over = [quota for quota in forecast(players, deployment=deployment) if quota.is_hard and not quota.fits]
+    if over:
+        raise InvalidInput(
+            "players",
+            f"a batch of {players:,} players cannot be finished: {'; '.join(map(_told, over))}. Plan fewer players",
+        )
+
+
+def first_met(quotas: Sequence[Quota], *, is_hard: bool) -> Quota:
+    """The limit of a kind that a growing batch meets first."""
+    return max((quota for quota in quotas if quota.is_hard == is_hard), key=lambda quota: quota.share)
+
+
+def _told(quota: Quota) -> str:
+    return f"{quota.name}: {quota.forecast:,.0f} of {quota.limit:,.0f} {quota.unit} ({quota.source})"
+
+
+def _sizes(players: int, rows_per_player: int) -> list[Quota]:
+    shard = min(players, cut_size(players))
+    shards = math.ceil(players / cut_size(players))
+    return [
+        _hard("BigQuery request of the MERGE", "bytes", players * PARAMETER_BYTES, 10 * MB, BIGQUERY),
+        _hard("Firestore shard document", "bytes", shard * ENTRY_BYTES, 1_048_576, FIRESTORE),
+        _hard("Firestore batch document", "bytes", shards * SHARD_MARK_BYTES, 1_048_576, FIRESTORE),
+        # Twenty shards are marked as merged in one commit.
+        _hard("Firestore commit of merged marks", "bytes", 20 * shard * ENTRY_BYTES, 10 * 1_048_576, FIRESTORE),
+        _hard("Pub/Sub message", "bytes", REQUEST_BYTES if players else 0, 10 * MB, PUBSUB),
+        _hard("Write API request", "bytes", rows_per_player * ROW_BYTES if players else 0, 20 * MB, BIGQUERY),
+    ]
+
+
+def _counts(players: int) -> list[Quota]:
+    """What does not grow with the players, so that it is seen not to, and the queries, which hardly do."""
+    queries = 8 + math.ceil(players / PLAYERS_PER_READ)
+    return [
+        _hard("tables per query", "tables", 3, 1_000, BIGQUERY),
+        _hard("partitions changed by a MERGE", "partitions", 1, 4_000, BIGQUERY),
+        _hard("columns of staging", "columns", 73, 10_000, BIGQUERY),
+        _soft("load jobs on a table and day", "jobs", 0, 1_500, BIGQUERY),
+        _soft("queued DML statements on the predictions table", "statements", 1, 20, BIGQUERY),
+        _soft("queries of the batch, if all came in one second", "queries", queries, 100, BIGQUERY),
+    ]
+
+
+def _rates(players: int, rows_per_player: int, deployment: Deployment) -> list[Quota]:
+    per_second = min(players, deployment.predictions_per_second)
+    shards = max(1, math.ceil(players / cut_size(players)))
+    lasting = players / deployment.predictions_per_second
+    written = per_second * rows_per_player * ROW_BYTES
+    connections = min(players, deployment.worker_instances * deployment.worker_concurrency)
+    return [
+        _hard("workers' time before the deadline", "seconds", lasting, deployment.deadline_minutes * 60, OURS),
+        # Each append looks at the table's columns first; the limit is of one account, and all workers are one.
+        _soft("tables.get by the workers", "calls/s", per_second, 100, BIGQUERY),
+        _soft("Write API connections at once, in a region", "connections", connections, 5_000, BIGQUERY),
+        _soft("Write API throughput, in a region", "bytes/s", written, 300 * MB, BIGQUERY),
+        # Bursts pass; joined commits of one instance make it fewer.
+        _soft("writes of one shard document", "writes/s", per_second / shards, 1, FIRESTORE_PRACTICE),
+        _soft("writes of new documents at first", "writes/s", per_second, 500, FIRESTORE_PRACTICE),
+        _soft("Pub/Sub publishing, in a small region", "bytes/s", per_second * REQUEST_BYTES, 50 * MB, PUBSUB),
+        _soft("Pub/Sub pushing, in a large region", "bytes/s", per_second * REQUEST_BYTES, 20 * MB, PUBSUB),
+    ]
+
+
+def _hard(name: str, unit: str, amount: float, limit: float, source: str) -> Quota:
+    return Quota(name=name, unit=unit, forecast=amount, limit=limit, is_hard=True, source=source)
+
+
+def _soft(name: str, unit: str, amount: float, limit: float, source: str) -> Quota:
+    return Quota(name=name, unit=unit, forecast=amount, limit=limit, is_hard=False, source=source)
