@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from coordinator.batch import Policy
 from coordinator.consolidation import Consolidator
+from coordinator.diagnosis import Diagnosis
 from coordinator.leases import Leases
 from coordinator.publishing import RequestPublishing
 from coordinator.service import Ledger
@@ -57,6 +58,7 @@ class Coordinator:
     consolidator: Consolidator
     sweeper: Sweeper
     views: Views
+    diagnosis: Diagnosis
 
     def failing_dependencies(self) -> Mapping[str, str]:
         """Really ask every dependency; name those that do not answer, with what they said (C3)."""
@@ -120,4 +122,5 @@ def assemble(parts: Parts) -> Coordinator:
         consolidator=consolidator,
         sweeper=sweeper,
         views=Views(parts.documents),
+        diagnosis=Diagnosis(documents=parts.documents, warehouse=parts.warehouse, clock=parts.clock),
     )

@@ -114,23 +114,32 @@ def judge_staging(found: Sequence[Row], expected: Mapping[str, Delivery]) -> Non
         VerificationRefused: a delivery is absent or incomplete, holds other ids, or rows of another date or batch;
             names players and figures.
     """
-    staged = {(row["_delivery"], row["_table"]): row for row in found}
-    problems = []
-    for player, delivery in sorted(expected.items()):
-        row = staged.get((delivery.delivery, delivery.table))
-        if row is None:
-            problems.append(f"{player}: no rows of delivery {delivery.delivery} in {delivery.table}")
-        elif row["of_another_date"]:
-            problems.append(f"{player}: {row['of_another_date']} rows of another game date")
-        elif row["of_another_batch"]:
-            problems.append(f"{player}: {row['of_another_batch']} rows not stamped with this batch's planned_at")
-        elif row["distinct_rows"] != delivery.rows:
-            problems.append(f"{player}: {row['distinct_rows']} distinct rows staged, {delivery.rows} in the ledger")
-        elif row["digest"] != delivery.digest:
-            problems.append(f"{player}: the staged prediction ids are not the ledger's")
+    problems = [f"{player}: {problem}" for player, problem in staging_problems(found, expected).items()]
     if problems:
         more = f" (and {len(problems) - 5} more players)" if len(problems) > 5 else ""
         raise VerificationRefused("staging does not hold what the ledger says: " + "; ".join(problems[:5]) + more)
+
+
+def staging_problems(found: Sequence[Row], expected: Mapping[str, Delivery]) -> Mapping[str, str]:
+    """Tell what is wrong with the staged rows of each player for whom they are not what the ledger says."""
+    staged = {(row["_delivery"], row["_table"]): row for row in found}
+    judged = {
+        player: _staging_problem(staged.get((delivery.delivery, delivery.table)), delivery)
+        for player, delivery in sorted(expected.items())
+    }
+    return {player: problem for player, problem in judged.items() if problem is not None}
+
+
+def _staging_problem(row: Row | None, delivery: Delivery) -> str | None:
+    if row is None:
+        return f"no rows of delivery {delivery.delivery} in {delivery.table}"
+    if row["of_another_date"]:
+        return f"{row['of_another_date']} rows of another game date"
+    if row["of_another_batch"]:
+        return f"{row['of_another_batch']} rows not stamped with this batch's planned_at"
+    if row["distinct_rows"] != delivery.rows:
+        return f"{row['distinct_rows']} distinct rows staged, {delivery.rows} in the ledger"
+    return "the staged prediction ids are not the ledger's" if row["digest"] != delivery.digest else None
 
 
 def count(job: Consolidation) -> str:

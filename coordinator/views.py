@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from coordinator.batch import Batch, read_batch, shards_path
 from coordinator.leases import get_batch
 from coordinator.ledger import Shard, read_shard, take_snapshot
+from coordinator.timeline import Moment, timeline
 from coordinator.timing import AnswerTimes, answer_times, outcome_times
 from schemas.messages import PlayerCounts, RowCounts
 from shared.ports import DocumentStore, Where
@@ -77,6 +78,7 @@ class BatchView(BatchSummary):
     last_outcome_at: datetime | None
     answer_times: AnswerTimes
     finished_at: datetime | None
+    timeline: list[Moment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Views:
         documents = self.documents.query(shards_path(batch_id))
         shards = sorted((read_shard(document) for document in documents), key=lambda shard: shard.number)
         snapshot = take_snapshot(shards)
+        answered = [at for document in documents for at in outcome_times(document)]
         return BatchView.model_validate(
             _summary(batch)
             | {
@@ -113,9 +116,10 @@ class Views:
                 "overtaken_by": batch.overtaken_by,
                 "shards": [_shard(shard) for shard in shards],
                 "merges": [_merge(batch, number) for number in range(len(batch.merges))],
-                "last_outcome_at": max((at for document in documents for at in outcome_times(document)), default=None),
+                "last_outcome_at": max(answered, default=None),
                 "answer_times": answer_times(documents, planned_at=batch.planned_at),
                 "finished_at": (batch.result or {}).get("at"),
+                "timeline": timeline(batch, shards, answered),
             }
         )
 

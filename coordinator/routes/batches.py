@@ -36,6 +36,16 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
         check(Caller.ADMIN)
         return jsonify(coordinator.views.batch(batch_id_of(batch_id)).model_dump(mode="json"))
 
+    @app.get("/batches/<batch_id>/explain")
+    def explain(batch_id: str) -> Response:
+        check(Caller.ADMIN)
+        return jsonify(coordinator.diagnosis.explain(batch_id_of(batch_id)).model_dump(mode="json"))
+
+    @app.get("/batches/<batch_id>/gaps")
+    def gaps(batch_id: str) -> Response:
+        check(Caller.ADMIN)
+        return jsonify(coordinator.diagnosis.find_gaps(batch_id_of(batch_id)).model_dump(mode="json"))
+
     @app.post("/batches/<batch_id>/consolidate")
     def consolidate(batch_id: str) -> Response:
         check(Caller.ADMIN)

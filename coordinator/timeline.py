@@ -1,0 +1,45 @@
+"""What happened to a batch and when, as far as its ledger has times for it, in their order.
+
+Must never learn how the ledger is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from coordinator.batch import Batch
+from coordinator.ledger import Shard
+
+
+class Moment(BaseModel):
+    """Something that happened, or will at the latest."""
+
+    at: datetime
+    text: str
+
+
+def timeline(batch: Batch, shards: Sequence[Shard], outcome_times: Sequence[datetime]) -> list[Moment]:
+    """List a batch's moments, earliest first; its deadline while that decides something, and its last day."""
+    published = [shard.published_at for shard in shards if shard.published_at is not None]
+    ended_at = (batch.result or {}).get("at")
+    moments = [Moment(at=batch.planned_at, text=f"planned for {batch.expected_count:,} players; shards: {len(shards)}")]
+    if published:
+        often = max(shard.publishes for shard in shards)
+        moments.append(Moment(at=min(published), text=f"requests last published, oldest shard ({often}× at most)"))
+    if len(set(published)) > 1:
+        moments.append(Moment(at=max(published), text="requests last published, newest shard"))
+    if outcome_times:
+        moments.append(Moment(at=min(outcome_times), text="first outcome"))
+        moments.append(Moment(at=max(outcome_times), text="last outcome"))
+    if isinstance(ended_at, datetime):
+        merges = sum(merge.state == "done" for merge in batch.merges)
+        moments.append(
+            Moment(at=ended_at, text=f"ended as {batch.state} after {merges} MERGE{'' if merges == 1 else 's'}")
+        )
+    if batch.is_live:
+        moments.append(Moment(at=batch.deadline_at, text="deadline: decided without whoever is silent"))
+    moments.append(Moment(at=batch.late_until, text="late outcomes count until here"))
+    return sorted(moments, key=lambda moment: moment.at)
