@@ -23,6 +23,7 @@ lint: $(BUILT)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/hadolint Dockerfile.coordinator Dockerfile.worker
 
 # A day beside its floor, e.g. `make bench DATA=DIR DATE=2026-01-30`.
 bench: $(BUILT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ from typing import Any
 
 import requests
 
-ROOT = Path(__file__).resolve().parent.parent
+PROGRAMS = Path(sys.executable).parent
 PATIENCE_SECONDS = 60
 
 CLOSED_PORT = 9
@@ -64,27 +63,16 @@ class Served:
         return requests.post(f"{self.url}{path}", data=body, timeout=PATIENCE_SECONDS)
 
 
-def command_of(dockerfile: str) -> list[str]:
-    """Return the CMD of a Dockerfile, which must be in exec form."""
-    found = re.findall(r"^CMD (\[.*\])$", (ROOT / dockerfile).read_text(), flags=re.MULTILINE)
-    assert len(found) == 1, f"{dockerfile} must have one CMD in exec form"
-    command: list[str] = json.loads(found[0])
-    return command
-
-
-def copied_by(dockerfile: str, to: Path) -> Path:
-    """Copy the folders that a Dockerfile copies, and nothing else, to where the command can run from."""
-    for source, target in re.findall(r"^COPY (\S+)/ (\S+)$", (ROOT / dockerfile).read_text(), flags=re.MULTILINE):
-        shutil.copytree(ROOT / source, to / target, ignore=shutil.ignore_patterns("__pycache__"))
-    return to
-
-
 @contextmanager
-def served(command: list[str], *, at: Path, environ: Mapping[str, str]) -> Iterator[Served]:
-    """Run a gunicorn command in a folder on a free port; give it up once it listens, stop it after the block."""
+def served(command: list[str], *, at: Path, environ: Mapping[str, str], programs: Path = PROGRAMS) -> Iterator[Served]:
+    """Run a gunicorn command in a folder on a free port; give it up once it listens, stop it after the block.
+
+    Args:
+        programs: folder of the environment's programs; by default that of the tests.
+    """
     with (at / "stderr").open("w+") as stderr:
         process = subprocess.Popen(
-            _on_path(command),
+            [str(programs / command[0]), *command[1:]],
             cwd=at,
             env=_environment(environ),
             stdout=subprocess.PIPE,
@@ -106,10 +94,10 @@ def served(command: list[str], *, at: Path, environ: Mapping[str, str]) -> Itera
             running.stderr = stderr.read()
 
 
-def run_to_its_end(command: list[str], *, at: Path, environ: Mapping[str, str]) -> Served:
+def run_to_its_end(command: list[str], *, at: Path, environ: Mapping[str, str], programs: Path = PROGRAMS) -> Served:
     """Run a command that must fail to start, until it ends by itself; return what it left."""
     ended = subprocess.run(
-        _on_path(command),
+        [str(programs / command[0]), *command[1:]],
         cwd=at,
         env=_environment(environ),
         capture_output=True,
@@ -118,10 +106,6 @@ def run_to_its_end(command: list[str], *, at: Path, environ: Mapping[str, str]) 
         check=False,
     )
     return Served(stdout=ended.stdout.split("\n")[:-1], stderr=ended.stderr, code=ended.returncode)
-
-
-def _on_path(command: list[str]) -> list[str]:
-    return [str(Path(sys.executable).parent / command[0]), *command[1:]]
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -27,8 +27,8 @@ from schemas import names, tables
 from schemas.messages import BatchFinished
 from schemas.tables import Row
 from shared.ports import Jobs
+from tests.dockerfile import command_of
 from tests.e2e.conftest import started
-from tests.gunicorn_process import command_of
 
 pytestmark = pytest.mark.xdist_group("emulated_stack")  # its tests share one stack
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.gunicorn_process import SETTINGS, Served, command_of, copied_by, run_to_its_end, served
+from tests.dockerfile import command_of, copied_by
+from tests.gunicorn_process import SETTINGS, Served, run_to_its_end, served
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
