@@ -24,8 +24,16 @@ CALLERS = {
     ("POST", "/sweep"): {Caller.SCHEDULER, Caller.ADMIN},
     ("POST", "/complete"): {Caller.PUSH},
     ("GET", "/schema"): {Caller.ADMIN},
+    ("GET", "/"): {Caller.ADMIN},
+    ("GET", "/dashboard/batches/<batch_id>"): {Caller.ADMIN},
+    ("GET", "/dashboard/batches/<batch_id>/gaps"): {Caller.ADMIN},
+    ("GET", "/dashboard/schema"): {Caller.ADMIN},
+    ("POST", "/dashboard/sweep"): {Caller.ADMIN},
+    ("POST", "/dashboard/batches/<batch_id>/<action>"): {Caller.ADMIN},
     ("GET", "/batches"): {Caller.ADMIN},
     ("GET", "/batches/<batch_id>"): {Caller.ADMIN},
+    ("GET", "/batches/<batch_id>/explain"): {Caller.ADMIN},
+    ("GET", "/batches/<batch_id>/gaps"): {Caller.ADMIN},
     ("POST", "/batches/<batch_id>/consolidate"): {Caller.ADMIN},
 }
 OPEN_TO_ALL = {("GET", "/health"), ("GET", "/ready")}

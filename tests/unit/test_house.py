@@ -23,7 +23,9 @@ IO_LIBRARIES = {
 KNOWS_IO = {
     "coordinator.app",
     "coordinator.routes.batches",
+    "coordinator.routes.dashboard",
     "coordinator.routes.exchange",
+    "coordinator.routes.forms",
     "coordinator.routes.health",
     "coordinator.routes.pushes",
     "coordinator.routes.schedule",

@@ -1,0 +1,209 @@
+"""The dashboard: pages for people, and their buttons, which do exactly what the routes that they stand for do."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import date
+from importlib import resources
+from typing import Any
+
+from flask import Flask, Response, make_response, render_template, request
+from markupsafe import Markup
+from pydantic import TypeAdapter
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from coordinator import pages
+from coordinator.assembly import Coordinator
+from coordinator.bodies import GameDate
+from coordinator.routes import forms
+from coordinator.routes.exchange import Caller, Check, batch_id_of, query_value
+from coordinator.schema_view import view_schema
+from coordinator.views import BatchSummary, BatchView
+from shared.errors import InvalidInput, TipoffError
+from shared.problems import problem_of
+
+BATCHES_LISTED = 60
+LIVE_COUNTED = 5
+"""So many live batches are read whole for the list; there is one per game date, and its redrives."""
+
+_GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
+_templates = resources.files("coordinator") / "templates"
+STYLE = (_templates / "dashboard.css").read_text(encoding="utf-8")
+SCRIPT = (_templates / "dashboard.js").read_text(encoding="utf-8")
+_HEADERS = forms.page_headers(style=STYLE, script=SCRIPT)
+
+_PASSED_ON = frozenset(
+    {
+        *("SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SCRIPT_NAME", "REMOTE_ADDR", "HTTP_HOST"),
+        *("HTTP_AUTHORIZATION", "HTTP_X_SERVERLESS_AUTHORIZATION", "HTTP_TRACEPARENT", "HTTP_X_CLOUD_TRACE_CONTEXT"),
+    }
+)
+"""Of a button's request, what the request that it makes has too: who asks, and within which trace."""
+
+log = logging.getLogger(__name__)
+
+
+def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
+    """Serve `/` and what is below `/dashboard`."""
+
+    @app.get("/")
+    def dashboard() -> Response:
+        check(Caller.ADMIN)
+        return _shown(lambda: _list(coordinator))
+
+    @app.get("/dashboard/batches/<batch_id>")
+    def dashboard_batch(batch_id: str) -> Response:
+        check(Caller.ADMIN)
+        return _shown(lambda: _batch(coordinator, batch_id_of(batch_id)))
+
+    @app.get("/dashboard/batches/<batch_id>/gaps")
+    def dashboard_gaps(batch_id: str) -> Response:
+        check(Caller.ADMIN)
+        return _shown(lambda: _gaps(coordinator, batch_id_of(batch_id)))
+
+    @app.get("/dashboard/schema")
+    def dashboard_schema() -> Response:
+        check(Caller.ADMIN)
+        return _shown(lambda: _schema(coordinator))
+
+    @app.post("/dashboard/sweep")
+    def dashboard_sweep() -> Response:
+        check(Caller.ADMIN)
+        return _shown(lambda: _swept(app))
+
+    @app.post("/dashboard/batches/<batch_id>/<action>")
+    def dashboard_action(batch_id: str, action: str) -> Response:
+        check(Caller.ADMIN)
+        return _shown(lambda: _act(app, batch_id_of(batch_id), action))
+
+
+# --- pages ----------------------------------------------------------------------------------------------------
+
+
+def _shown(build: Callable[[], Response]) -> Response:
+    """Build an answer; trouble becomes a page that says so in words."""
+    try:
+        answer = build()
+    except TipoffError as error:
+        status, told = problem_of(error, instance=request.path)
+        log.warning(
+            "page not shown", extra={"json_fields": {"path": request.path, "status": status, "why": str(error)}}
+        )
+        answer = _page("trouble.html", status=status, title=str(told["title"]), detail=str(told["detail"]))
+    answer.headers.update(_HEADERS)
+    return answer
+
+
+def _page(template: str, *, status: int = 200, **shown: object) -> Response:
+    token = forms.token_for(request)
+    said = forms.words_for(request)
+    html = render_template(
+        template,
+        style=Markup(STYLE),  # noqa: S704 - our own file, none of it from a request
+        script=Markup(SCRIPT),  # noqa: S704 - as above
+        form_field=forms.FORM_FIELD,
+        form_token=token,
+        once=str(uuid.uuid4()),
+        said=said,
+        **shown,
+    )
+    answer = make_response(html, status)
+    forms.keep_token(answer, request, token)
+    forms.take_words(answer, request)
+    return answer
+
+
+def _list(coordinator: Coordinator) -> Response:
+    # An empty field of the filter's form means all dates.
+    chosen = query_value("game_date", _GAME_DATE, None) if request.args.get("game_date") else None
+    views = coordinator.views
+    found: list[BatchView | BatchSummary] = list(views.batches(game_date=chosen, limit=BATCHES_LISTED))
+    live = [number for number, batch in enumerate(found) if batch.state in pages.LIVE]
+    for number in live[:LIVE_COUNTED]:
+        found[number] = views.batch(found[number].batch_id)
+    page = pages.list_page(found, chosen=chosen, now=coordinator.parts.clock())
+    return _page("batches.html", page=page, is_cut=len(found) == BATCHES_LISTED)
+
+
+def _batch(coordinator: Coordinator, batch_id: str) -> Response:
+    view = coordinator.views.batch(batch_id)
+    explanation = coordinator.diagnosis.explain(batch_id)
+    return _page("batch.html", page=pages.batch_page(view, explanation, now=coordinator.parts.clock()))
+
+
+def _gaps(coordinator: Coordinator, batch_id: str) -> Response:
+    found = coordinator.diagnosis.find_gaps(batch_id)
+    return _page("gaps.html", batch_id=batch_id, groups=pages.gap_groups(found))
+
+
+def _schema(coordinator: Coordinator) -> Response:
+    parts = coordinator.parts
+    return _page("schema.html", schema=view_schema(parts.warehouse, parts.documents))
+
+
+# --- buttons --------------------------------------------------------------------------------------------------
+
+
+def _act(app: Flask, batch_id: str, action: str) -> Response:
+    """Carry out a button of a batch's page, then show the batch that it made or changed, with what came of it."""
+    forms.check_form(request)
+    method, path, body = _request_of(batch_id, action)
+    status, answer = _ask(app, method, path, body)
+    shown = str(answer.get("batch_id") or batch_id) if action == "redrive" else batch_id
+    return _told(f"/dashboard/batches/{shown}", pages.outcome_words(action, status, answer))
+
+
+def _swept(app: Flask) -> Response:
+    forms.check_form(request)
+    return _told("/", pages.outcome_words("sweep", *_ask(app, "POST", "/sweep", {})))
+
+
+def _request_of(batch_id: str, action: str) -> tuple[str, str, Mapping[str, object]]:
+    match action:
+        case "sweep":
+            return "POST", "/sweep", {}
+        case "consolidate" | "force":
+            return "POST", f"/batches/{batch_id}/consolidate", {"force": action == "force"}
+        case "redrive" | "cancel":
+            return "POST", f"/batches/{batch_id}/{action}", {}
+        case "policy":
+            return "PATCH", f"/batches/{batch_id}/policy", {"deadline_minutes": _minutes()}
+        case _:
+            raise InvalidInput("action", f"{action!r} is none; use the buttons of the batch's page")
+
+
+def _minutes() -> int:
+    given = request.form.get("minutes", "")
+    if not re.fullmatch(r"[0-9]{1,6}", given):
+        raise InvalidInput("minutes", f"{given[:20]!r} is no number of minutes; give one such as 240")
+    return int(given)
+
+
+def _told(where: str, words: str) -> Response:
+    answer = make_response("", 303, {"Location": where})
+    forms.say_next(answer, request, words)
+    return answer
+
+
+def _ask(app: Flask, method: str, path: str, body: Mapping[str, object]) -> tuple[int, Mapping[str, Any]]:
+    """Send a request to one of our own routes as the same caller: it is guarded, carried out and logged as ever."""
+    sent = json.dumps(body).encode()
+    environ = {name: value for name, value in request.environ.items() if name in _PASSED_ON or name.startswith("wsgi.")}
+    environ |= {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(sent)),
+        "wsgi.input": io.BytesIO(sent),
+        # Made with the page, so that a second click means the same.
+        "HTTP_IDEMPOTENCY_KEY": request.form.get("once", "")[:100] or str(uuid.uuid4()),
+    }
+    answer = WerkzeugResponse.from_app(app.wsgi_app, environ, buffered=True)
+    said = answer.get_json(silent=True) if answer.is_json else None
+    return answer.status_code, said if isinstance(said, dict) else {}
