@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Literal
 
-from coordinator.batch import Batch, BatchMark, Lease, Merge, shard_path, shards_path
+from coordinator.batch import Batch, BatchMark, Lease, Merge, read_batch, shard_path, shards_path
 from coordinator.events import finished_event
 from coordinator.leases import Leases, get_batch
 from coordinator.ledger import Snapshot, TooManyMissing, Waiting, decide, read_shard, take_snapshot
@@ -31,7 +31,7 @@ from shared.errors import (
     Transient,
     VerificationRefused,
 )
-from shared.ports import DocumentStore, FieldPath, Publisher, Update, Value, Warehouse, Write
+from shared.ports import DocumentStore, FieldPath, Publisher, Update, Value, Warehouse, Where, Write
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +105,15 @@ class Consolidator:
         """Read the whole ledger once."""
         return take_snapshot(read_shard(document) for document in self.documents.query(shards_path(batch_id)))
 
+    def overtaken(self, batch: Batch) -> frozenset[str]:
+        """Name the players whom a newer redrive of the date, once merged, skipped: it may have left no newer row to tell.
+
+        Its predicted players need no naming here, their newer rows do.
+        """
+        of_date = self.documents.query(("batches",), [Where("game_date", "==", batch.game_date.isoformat())])
+        newer = (one for one in map(read_batch, of_date) if one.planned_at > batch.planned_at and one.status in MERGED)
+        return frozenset(player for one in newer for player in self.snapshot(one.batch_id).skipped)
+
     def _has_late_news(self, batch_id: str) -> bool:
         batch = get_batch(self.documents, batch_id)
         return self.snapshot(batch_id).has_news(missing_at_end=batch.missing_at_end)
@@ -156,7 +165,8 @@ class _Round:
         self._forced = forced
 
     def run(self) -> Report:
-        newer = self._tools.leases.read(self._batch.game_date).overtakes(self._batch)
+        day = self._tools.leases.read(self._batch.game_date)
+        newer = day.overtakes(self._batch)
         if newer is not None:
             return self._give_way_to(newer)
         self._batch = get_batch(self._tools.documents, self._batch.batch_id)
@@ -181,6 +191,8 @@ class _Round:
             return self._release(Report.NOTHING_TO_DO)
         if isinstance(end, TooManyMissing):
             return self._refuse(snapshot, "too_many_missing", end.reason)
+        if day.newest.batch_id != self._batch.batch_id:
+            snapshot = replace(snapshot, overtaken=self._tools.overtaken(self._batch))
         return self._merge_and_mark(snapshot, end)
 
     def _may_improve(self, end: Event | TooManyMissing) -> bool:
@@ -253,7 +265,7 @@ class _Round:
         rows = self._batch.merged_rows
         result = self._result(snapshot, rows, code="merged", reason=_ending(snapshot))
         mark = BatchMark(self._batch.batch_id, self._batch.planned_at) if self._batch.kind == "root" else None
-        update = Update(self._batch.path, {("status",): status.value, ("result",): result})
+        update = Update(self._batch.path, {("status",): status.value, ("result",): result, ("late_refusal",): None})
         self._lease = self._tools.leases.commit(self._batch, self._lease, [update], merged=mark, release=True)
         self._log("batch consolidated", status=status.value, **rows.model_dump())
         return Report.MERGED

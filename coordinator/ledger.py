@@ -142,6 +142,8 @@ class Snapshot:
     """Players predicted by more than one delivery, of which one counts."""
     shard_of: Mapping[str, int]
     """The shard of each late player."""
+    overtaken: frozenset[str] = frozenset()
+    """Players for whom a newer batch of the date has spoken: rows of theirs stay out of the predictions table."""
 
     @property
     def players(self) -> PlayerCounts:

@@ -66,7 +66,13 @@ class Consolidation:
     def parameters(self) -> Parameters:
         """A root speaks for the whole date except its missing players, a redrive only for its own."""
         named = self.snapshot.missing if self.kind == "root" else self.snapshot.spoken_for
-        return {**self.deliveries, "planned_at": self.planned_at, "batch_id": self.batch_id, "players": named}
+        return {
+            **self.deliveries,
+            "planned_at": self.planned_at,
+            "batch_id": self.batch_id,
+            "players": named,
+            "overtaken": sorted(self.snapshot.overtaken),
+        }
 
     @property
     def deliveries(self) -> Mapping[str, Sequence[str]]:
@@ -90,8 +96,8 @@ SELECT
   COUNTIF(`updated_at` IS NULL OR `updated_at` != @planned_at) AS `of_another_batch`
 FROM (
 {
-        _indent(
-            _union(
+        indent(
+            union(
                 f"SELECT `_delivery`, '{table.name}' AS `_table`, `prediction_id`, `game_date`, `updated_at` "
                 f"{table.counting}"
                 for table in job.staging
@@ -144,20 +150,25 @@ def _staging_problem(row: Row | None, delivery: Delivery) -> str | None:
 
 def count(job: Consolidation) -> str:
     """What the MERGE would do, from the MERGE's own source: one row of counts."""
+    return count_statement(source(job), date_literal=job.date_literal)
+
+
+def count_statement(source_text: str, *, date_literal: str) -> str:
+    """Count what `merge_statement` would do with the same source."""
     return f"""\
 SELECT
   COUNTIF(NOT S.`retire`) AS `staged`,
   COUNT(DISTINCT IF(S.`retire`, NULL, S.`prediction_id`)) AS `distinct_ids`,
-  COUNTIF(NOT S.`retire` AND T.`prediction_id` IS NULL) AS `inserted`,
-  COUNTIF(NOT S.`retire` AND T.`prediction_id` IS NOT NULL AND {_NEWER}) AS `updated`,
-  COUNTIF(NOT S.`retire` AND T.`prediction_id` IS NOT NULL AND NOT {_NEWER}) AS `unchanged`,
+  COUNTIF(NOT S.`retire` AND NOT S.`overtaken` AND T.`prediction_id` IS NULL) AS `inserted`,
+  COUNTIF(NOT S.`retire` AND NOT S.`overtaken` AND T.`prediction_id` IS NOT NULL AND {_NEWER}) AS `updated`,
+  COUNTIF(NOT S.`retire` AND (S.`overtaken` OR T.`prediction_id` IS NOT NULL AND NOT {_NEWER})) AS `unchanged`,
   COUNTIF(S.`retire`) AS `superseded`,
-  (SELECT COUNT(*) FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` = {job.date_literal} AND `is_active`) AS `active`
+  (SELECT COUNT(*) FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` = {date_literal} AND `is_active`) AS `active`
 FROM (
-{_indent(source(job))}
+{indent(source_text)}
 ) AS S
 LEFT JOIN (
-  SELECT `prediction_id`, `updated_at` FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` = {job.date_literal}
+  SELECT `prediction_id`, `updated_at` FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` = {date_literal}
 ) AS T ON T.`prediction_id` = S.`prediction_id`"""
 
 
@@ -228,31 +239,36 @@ def judge_result(counted: Counted, snapshot: Snapshot) -> None:
 
 def merge(job: Consolidation) -> str:
     """The one atomic statement, every column named on both sides (B1, B2, B6, B7). A second run changes nothing."""
+    return merge_statement(source(job), columns=job.columns, date_literal=job.date_literal)
+
+
+def merge_statement(source_text: str, *, columns: Sequence[Column], date_literal: str) -> str:
+    """Merge a source of these columns, `retire` and `overtaken` into the predictions table; what it retires takes @batch_id."""
     replaced = [
         f"    `{column.name}` = S.`{column.name}`"
-        for column in job.columns
+        for column in columns
         if column.name not in (*KEY, KEPT_ON_UPDATE, COUNTED_ON_UPDATE)
     ]
     replaced.append(f"    `{COUNTED_ON_UPDATE}` = T.`{COUNTED_ON_UPDATE}` + 1")
     updates = ",\n".join(replaced)
-    listed = ",\n    ".join(f"`{column.name}`" for column in job.columns)
-    values = ",\n    ".join(f"S.`{column.name}`" for column in job.columns)
+    inserted = ",\n    ".join(f"`{column.name}`" for column in columns)
+    values = ",\n    ".join(f"S.`{column.name}`" for column in columns)
     return f"""\
 MERGE INTO `{names.PREDICTIONS_TABLE}` AS T
 USING (
-{_indent(source(job))}
+{indent(source_text)}
 ) AS S
-ON T.`game_date` = {job.date_literal} AND T.`prediction_id` = S.`prediction_id`
+ON T.`game_date` = {date_literal} AND T.`prediction_id` = S.`prediction_id`
 WHEN MATCHED AND S.`retire` THEN
   UPDATE SET
     `is_active` = FALSE,
     `superseded_by` = @batch_id
-WHEN MATCHED AND NOT S.`retire` AND {_NEWER} THEN
+WHEN MATCHED AND NOT S.`retire` AND NOT S.`overtaken` AND {_NEWER} THEN
   UPDATE SET
 {updates}
-WHEN NOT MATCHED AND NOT S.`retire` THEN
+WHEN NOT MATCHED AND NOT S.`retire` AND NOT S.`overtaken` THEN
   INSERT (
-    {listed}
+    {inserted}
   )
   VALUES (
     {values}
@@ -263,21 +279,30 @@ _NEWER = f"S.`updated_at` > COALESCE(T.`updated_at`, {NEVER})"
 
 
 def source(job: Consolidation) -> str:
-    """The rows that count, copies removed, and the older active rows that the batch retires."""
-    columns = _listed(f"`{column.name}`" for column in job.columns)
+    """The rows that count, copies removed, and the older active rows that the batch retires.
+
+    A player's rows are `overtaken` where a newer batch has spoken for him: it left newer rows, or says so in the ledger
+    (it skipped him and left none). Such rows are neither inserted nor updated, whatever their ids.
+    """
+    columns = listed(f"`{column.name}`" for column in job.columns)
     spoken_for = "NOT IN" if job.kind == "root" else "IN"
     return f"""\
 SELECT
   FALSE AS `retire`,
+  `player_lookup` IN UNNEST(@overtaken) OR `player_lookup` IN (
+    SELECT `player_lookup` FROM `{names.PREDICTIONS_TABLE}`
+    WHERE `game_date` = {job.date_literal} AND COALESCE(`updated_at`, {NEVER}) > @planned_at
+  ) AS `overtaken`,
 {columns}
 FROM (
-{_indent(_union(_staged(job, table) for table in job.staging))}
+{indent(union(_staged(job, table) for table in job.staging))}
 )
 WHERE TRUE
 QUALIFY ROW_NUMBER() OVER (PARTITION BY `prediction_id`, `_delivery` ORDER BY `updated_at`) = 1
 UNION ALL
 SELECT
   TRUE AS `retire`,
+  FALSE AS `overtaken`,
 {columns}
 FROM `{names.PREDICTIONS_TABLE}`
 WHERE `game_date` = {job.date_literal}
@@ -285,37 +310,39 @@ WHERE `game_date` = {job.date_literal}
   AND COALESCE(`updated_at`, {NEVER}) < @planned_at
   AND `player_lookup` {spoken_for} UNNEST(@players)
   AND `prediction_id` NOT IN (
-{_indent(_union(f"SELECT `prediction_id` {table.counting}" for table in job.staging), 4)}
+{indent(union(f"SELECT `prediction_id` {table.counting}" for table in job.staging), 4)}
   )"""
 
 
 def _staged(job: Consolidation, table: StagingTable) -> str:
     cells = [
-        f"`{column.name}`" if column.name in table.live else f"{_absent(column)} AS `{column.name}`"
+        f"`{column.name}`" if column.name in table.live else f"{absent(column)} AS `{column.name}`"
         for column in job.columns
     ]
     return f"""\
 SELECT
-{_listed([*cells, "`_delivery`"])}
+{listed([*cells, "`_delivery`"])}
 {table.counting}"""
 
 
-def _absent(column: Column) -> str:
+def absent(column: Column) -> str:
     """What stands for a column that a version lacks: a typed NULL; a REPEATED column is empty, never null."""
     # The bare type: BigQuery refuses a precision in a CAST, and the column written to has it anyway.
     return f"CAST([] AS ARRAY<{column.type}>)" if column.mode == "REPEATED" else f"CAST(NULL AS {column.type})"
 
 
-def _listed(cells: Iterable[str]) -> str:
+def listed(cells: Iterable[str]) -> str:
     """The cells over several lines, for whoever reads the text; none is broken in two."""
     unbroken = ", ".join(cell.replace(" ", "\0") for cell in cells)
     lines = textwrap.fill(unbroken, 110, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     return lines.replace("\0", " ")
 
 
-def _union(selects: Iterable[str]) -> str:
+def union(selects: Iterable[str]) -> str:
+    """All rows of all of them."""
     return "\nUNION ALL\n".join(selects)
 
 
-def _indent(text: str, by: int = 2) -> str:
+def indent(text: str, by: int = 2) -> str:
+    """The text, further to the right."""
     return "\n".join(" " * by + line for line in text.splitlines())

@@ -88,8 +88,8 @@ def written_by() -> Mapping[str, Sequence[Text]]:
     findings = Text("plan check", planning.check_query(), {"game_date": GAME_DATE})
     requests = Text("requests", planning.requests_statement(BATCH_ID), {"players": ["ann"]})
     return {
-        "coordinator.merge.merge": merges,
-        "coordinator.merge.count": counts,
+        "coordinator.merge.merge_statement": merges,
+        "coordinator.merge.count_statement": counts,
         "coordinator.merge.staging_check": checks,
         "coordinator.merge.source": [*merges, *counts],
         "coordinator.merge._staged": [*merges, *counts],

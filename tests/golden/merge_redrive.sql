@@ -2,6 +2,10 @@ MERGE INTO `predictions` AS T
 USING (
   SELECT
     FALSE AS `retire`,
+    `player_lookup` IN UNNEST(@overtaken) OR `player_lookup` IN (
+      SELECT `player_lookup` FROM `predictions`
+      WHERE `game_date` = DATE '2026-01-30' AND COALESCE(`updated_at`, TIMESTAMP '1970-01-01 00:00:00+00') > @planned_at
+    ) AS `overtaken`,
     `prediction_id`, `system_id`, `player_lookup`, `universal_player_id`, `game_date`, `game_id`,
     `prediction_version`, `predicted_points`, `confidence_score`, `recommendation`, `has_prop_line`,
     `current_points_line`, `line_margin`, `line_source`, `estimated_line_value`, `estimation_method`,
@@ -67,6 +71,7 @@ USING (
   UNION ALL
   SELECT
     TRUE AS `retire`,
+    FALSE AS `overtaken`,
     `prediction_id`, `system_id`, `player_lookup`, `universal_player_id`, `game_date`, `game_id`,
     `prediction_version`, `predicted_points`, `confidence_score`, `recommendation`, `has_prop_line`,
     `current_points_line`, `line_margin`, `line_source`, `estimated_line_value`, `estimation_method`,
@@ -100,7 +105,7 @@ WHEN MATCHED AND S.`retire` THEN
   UPDATE SET
     `is_active` = FALSE,
     `superseded_by` = @batch_id
-WHEN MATCHED AND NOT S.`retire` AND S.`updated_at` > COALESCE(T.`updated_at`, TIMESTAMP '1970-01-01 00:00:00+00') THEN
+WHEN MATCHED AND NOT S.`retire` AND NOT S.`overtaken` AND S.`updated_at` > COALESCE(T.`updated_at`, TIMESTAMP '1970-01-01 00:00:00+00') THEN
   UPDATE SET
     `system_id` = S.`system_id`,
     `player_lookup` = S.`player_lookup`,
@@ -171,7 +176,7 @@ WHEN MATCHED AND NOT S.`retire` AND S.`updated_at` > COALESCE(T.`updated_at`, TI
     `feature_data_source` = S.`feature_data_source`,
     `early_season_flag` = S.`early_season_flag`,
     `prediction_version` = T.`prediction_version` + 1
-WHEN NOT MATCHED AND NOT S.`retire` THEN
+WHEN NOT MATCHED AND NOT S.`retire` AND NOT S.`overtaken` THEN
   INSERT (
     `prediction_id`,
     `system_id`,

@@ -162,9 +162,10 @@ def test_only_newer_rows_replace(sql: str) -> None:
     insert = branches(sql)[-1]
 
     assert update.args["condition"].sql(dialect="bigquery") == (
-        "NOT S.`retire` AND S.`updated_at` > COALESCE(T.`updated_at`, CAST('1970-01-01 00:00:00+00' AS TIMESTAMP))"
+        "NOT S.`retire` AND NOT S.`overtaken` AND "
+        "S.`updated_at` > COALESCE(T.`updated_at`, CAST('1970-01-01 00:00:00+00' AS TIMESTAMP))"
     )
-    assert insert.args["condition"].sql(dialect="bigquery") == "NOT S.`retire`"
+    assert insert.args["condition"].sql(dialect="bigquery") == "NOT S.`retire` AND NOT S.`overtaken`"
 
 
 @every_text
@@ -183,7 +184,7 @@ def test_every_select_of_the_source_gives_the_columns_in_one_order(sql: str) -> 
     assert len(selects) >= 3
     for select in selects:
         given = [column.alias_or_name for column in select.expressions]
-        assert given in (["retire", *NAMES], [*NAMES, "_delivery"])
+        assert given in (["retire", "overtaken", *NAMES], [*NAMES, "_delivery"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
