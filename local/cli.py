@@ -8,10 +8,18 @@ from typing import NoReturn
 
 import click
 
+from local.commands.cancel import cancel
+from local.commands.consolidate import consolidate
 from local.commands.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
+from local.commands.explain import explain
+from local.commands.gaps import gaps
+from local.commands.policy import policy
 from local.commands.quota import quota
+from local.commands.redrive import redrive
 from local.commands.run import run
 from local.commands.schema import schema
+from local.commands.status import status
+from local.commands.sweep import sweep
 from local.commands.up import up
 from shared.errors import Conflict, InvalidInput, TipoffError
 
@@ -46,5 +54,5 @@ def commands() -> None:
     """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one."""
 
 
-for command in (quota, run, schema, up):
+for command in (cancel, consolidate, explain, gaps, policy, quota, redrive, run, schema, status, sweep, up):
     commands.add_command(command)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import requests
 from flask import Flask
@@ -25,6 +25,7 @@ from coordinator.app import create_app as serve_coordinator
 from coordinator.assembly import Coordinator, Parts, assemble
 from coordinator.batch import Policy
 from coordinator.starting import PlanningRules
+from local.coordinator_client import Answer
 from local.push import PushPolicy, PushTopic
 from schemas import tables
 from shared import logs
@@ -56,17 +57,82 @@ class _Http11(WSGIRequestHandler):
         """Write no access line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a service answered: status and JSON body."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalParts:
+    """What a state folder holds, opened: nobody is served yet, and no message delivered."""
 
-    status: int
-    body: dict[str, Any]
+    warehouse: DuckdbWarehouse
+    coordinator: Coordinator
+    requests: PushTopic
+    outcomes: PushTopic
+    finished: PushTopic
+    revision: str
 
-    @property
-    def detail(self) -> str:
-        """What a problem document says happened."""
-        return str(self.body.get("detail", self.body))
+
+def open_parts(
+    state: Path, opened: ExitStack, *, policy: Policy | None = None, rules: PlanningRules | None = None
+) -> LocalParts:
+    """Open a state folder, made when absent, until `opened` is closed; the log goes to its file there.
+
+    Args:
+        policy, rules: as the coordinator's settings would say.
+
+    Raises:
+        OSError: the folder cannot be used.
+        Unavailable: another process uses it.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    revision = f"local-{version('tipoff')}"
+    _log_to(state / "tipoff.log", opened, revision=revision)
+    warehouse = DuckdbWarehouse(state / "warehouse.duckdb")
+    opened.callback(warehouse.close)
+    documents = SqliteDocuments(state / "ledger.sqlite")
+    opened.callback(documents.close)
+    finished, requests_topic = _topic(state, "finished", opened), _topic(state, "requests", opened, policy=_REQUESTS)
+    outcomes = _topic(state, "outcomes", opened)
+    coordinator = assemble(
+        Parts(
+            documents=CoalescingDocuments(documents),
+            warehouse=warehouse,
+            requests=requests_topic,
+            finished=finished,
+            clock=_now,
+            traceparent=logs.traceparent,
+            # The state folder has one process at a time, so its start is enough to tell holders apart.
+            holder=f"{revision}/{_now().isoformat()}",
+            revision=revision,
+            policy=policy or Policy(),
+            rules=rules or _newest_rules(),
+            lease=LEASE,
+            renew_every=LEASE / 4,
+            max_bytes=_ANY_SIZE,
+        )
+    )
+    return LocalParts(
+        warehouse=warehouse,
+        coordinator=coordinator,
+        requests=requests_topic,
+        outcomes=outcomes,
+        finished=finished,
+        revision=revision,
+    )
+
+
+def _newest_rules() -> PlanningRules:
+    return PlanningRules(schema_version=max(tables.versions(tables.PREDICTIONS)))
+
+
+def _topic(state: Path, name: str, opened: ExitStack, *, policy: PushPolicy = _OUTCOMES) -> PushTopic:
+    topic = PushTopic(state / f"{name}.sqlite", name=name, clock=_now, policy=policy)
+    opened.callback(topic.stop)
+    return topic
+
+
+def _log_to(path: Path, opened: ExitStack, *, revision: str) -> None:
+    stream = path.open("a", encoding="utf-8")
+    logs.configure(service="local", revision=revision, project=None, stream=stream)
+    opened.callback(stream.close)
+    opened.callback(logging.getLogger().handlers.clear)
 
 
 class LocalStack:
@@ -87,12 +153,12 @@ class LocalStack:
     def __init__(self, state: Path, *, policy: Policy | None = None, rules: PlanningRules | None = None) -> None:
         self._state = state
         self._policy = policy or Policy()
-        self._rules = rules or PlanningRules(schema_version=max(tables.versions(tables.PREDICTIONS)))
+        self._rules = rules or _newest_rules()
         self._exit = ExitStack()
         self._stopping = threading.Event()
         self._session = requests.Session()
         self._session.trust_env = False
-        self.revision = f"local-{version('tipoff')}"
+        self.revision = ""
         self.coordinator_url = ""
         self.worker_url = ""
 
@@ -135,42 +201,18 @@ class LocalStack:
     # --- wiring -----------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        self._state.mkdir(parents=True, exist_ok=True)
-        self._log_to(self._state / "tipoff.log")
-        self.warehouse = DuckdbWarehouse(self._state / "warehouse.duckdb")
-        self._exit.callback(self.warehouse.close)
-        documents = SqliteDocuments(self._state / "ledger.sqlite")
-        self._exit.callback(documents.close)
-        self.finished = self._topic("finished", _OUTCOMES)
-        requests_topic, outcomes_topic = self._topic("requests", _REQUESTS), self._topic("outcomes", _OUTCOMES)
-        coordinator = assemble(
-            Parts(
-                documents=CoalescingDocuments(documents),
-                warehouse=self.warehouse,
-                requests=requests_topic,
-                finished=self.finished,
-                clock=_now,
-                traceparent=logs.traceparent,
-                # The state folder has one process at a time, so its start is enough to tell holders apart.
-                holder=f"{self.revision}/{_now().isoformat()}",
-                revision=self.revision,
-                policy=self._policy,
-                rules=self._rules,
-                lease=LEASE,
-                renew_every=LEASE / 4,
-                max_bytes=_ANY_SIZE,
-            )
-        )
+        parts = open_parts(self._state, self._exit, policy=self._policy, rules=self._rules)
+        self.warehouse, self.finished, self.revision = parts.warehouse, parts.finished, parts.revision
         worker = Worker(
             warehouse=self.warehouse,
-            outcomes=outcomes_topic,
+            outcomes=parts.outcomes,
             revision=self.revision,
             schema_version=self._rules.schema_version,
             clock=_now,
         )
-        self._serve(coordinator, worker)
-        requests_topic.start(f"{self.worker_url}/predict")
-        outcomes_topic.start(f"{self.coordinator_url}/complete")
+        self._serve(parts.coordinator, worker)
+        parts.requests.start(f"{self.worker_url}/predict")
+        parts.outcomes.start(f"{self.coordinator_url}/complete")
 
     def _serve(self, coordinator: Coordinator, worker: Worker) -> None:
         # Loopback only, and callers are this process's own topics: no tokens to check.
@@ -181,11 +223,6 @@ class LocalStack:
             extra={"json_fields": {"coordinator": self.coordinator_url, "worker": self.worker_url}},
         )
 
-    def _topic(self, name: str, policy: PushPolicy) -> PushTopic:
-        topic = PushTopic(self._state / f"{name}.sqlite", name=name, clock=_now, policy=policy)
-        self._exit.callback(topic.stop)
-        return topic
-
     def _listen(self, app: Flask) -> str:
         server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Http11)
         thread = threading.Thread(
@@ -194,12 +231,6 @@ class LocalStack:
         thread.start()
         self._exit.callback(_stop_serving, server, thread)
         return f"http://127.0.0.1:{server.server_port}"
-
-    def _log_to(self, path: Path) -> None:
-        stream = path.open("a", encoding="utf-8")
-        logs.configure(service="local", revision=self.revision, project=None, stream=stream)
-        self._exit.callback(stream.close)
-        self._exit.callback(logging.getLogger().handlers.clear)
 
 
 _ANY_SIZE = 1 << 62

@@ -1,0 +1,84 @@
+"""The identity token that a deployed coordinator asks of its callers: from gcloud, or from Google Cloud's metadata server.
+
+Knows Google's two sources of tokens; must never learn what a token is used for. Tokens are printed and logged nowhere.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import requests
+
+from shared.errors import InvalidInput, Unavailable
+
+METADATA_URL = "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/identity"
+_GCLOUD_SECONDS = 60
+_METADATA_SECONDS = 3
+_NO_AUDIENCE = "Requires valid service account"
+"""What gcloud says where a person's own account asks for an audience, which only service accounts may choose."""
+
+
+def identity_token(audience: str, *, impersonate: str | None = None, search_path: str | None = None) -> str:
+    """Return a Google-signed identity token for an audience.
+
+    gcloud is asked where it is installed, else the metadata server, which answers on Google Cloud only.
+
+    Args:
+        impersonate: the service account to be, through gcloud.
+        search_path: folders to look for gcloud in; those of PATH without it.
+
+    Raises:
+        InvalidInput: there is no account to be; says how to become one.
+        Unavailable: gcloud or the metadata server did not answer in time.
+    """
+    gcloud = shutil.which("gcloud", path=search_path)
+    if gcloud is not None:
+        return _from_gcloud(gcloud, audience, impersonate)
+    if impersonate is not None:
+        raise InvalidInput("--impersonate", "needs gcloud, which is not on the PATH; install the Google Cloud SDK")
+    return _from_metadata(audience)
+
+
+def _from_gcloud(gcloud: str, audience: str, impersonate: str | None) -> str:
+    command = [gcloud, "auth", "print-identity-token"]
+    for_audience = [f"--audiences={audience}"]
+    if impersonate is not None:
+        # Without its e-mail address in it the coordinator cannot tell whose token it is.
+        for_audience += [f"--impersonate-service-account={impersonate}", "--include-email"]
+    done = _run([*command, *for_audience])
+    if done.returncode and impersonate is None and _NO_AUDIENCE in done.stderr:
+        done = _run(command)
+    if done.returncode or not done.stdout.strip():
+        said = done.stderr.strip().splitlines() or ["nothing"]
+        raise InvalidInput("gcloud", f"gave no identity token; log in with `gcloud auth login` (it said: {said[0]})")
+    return done.stdout.strip()
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603 - gcloud's own path, and arguments that no shell reads
+            command, capture_output=True, text=True, timeout=_GCLOUD_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"gcloud gave no identity token within {_GCLOUD_SECONDS} s") from error
+    except OSError as error:
+        raise Unavailable(f"gcloud does not run: {error}") from error
+
+
+def _from_metadata(audience: str) -> str:
+    # The full format is the one that holds the account's e-mail address on every product.
+    query = {"audience": audience, "format": "full"}
+    session = requests.Session()
+    session.trust_env = False
+    try:
+        answer = session.get(
+            METADATA_URL, params=query, headers={"Metadata-Flavor": "Google"}, timeout=_METADATA_SECONDS
+        )
+    except requests.RequestException as error:
+        raise InvalidInput(
+            "--url", "needs an identity token; install gcloud and log in, or run this on Google Cloud"
+        ) from error
+    if answer.status_code != requests.codes.ok:
+        raise Unavailable(f"the metadata server answered {answer.status_code} when asked for an identity token")
+    return answer.text.strip()
