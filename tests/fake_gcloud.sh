@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# A stand-in for gcloud, bq and tipoff on the PATH of a script: it remembers what was created, and every call.
+#
+# It knows no flags and checks none (gcloud's own parser does, in another test): only whether a resource is there. A look
+# for what is not there, a second create and a delete of nothing fail, as with the real ones.
+# FAKE_CLOUD names its folder; a resource is a file `kind__name` in it.
+set -u
+printf '%q ' "${0##*/}" "$@" >>"$FAKE_CLOUD/calls"
+echo >>"$FAKE_CLOUD/calls"
+
+words=() database='' group='' shown='' policy='' tag=''
+for argument in "$@"; do
+    case $argument in
+        alpha | beta | http) ;;
+        --database=*) database=${argument#*=} ;;
+        --collection-group=*) group=${argument#*=} ;;
+        --display-name=*) shown=${argument#*=} ;;
+        --filter=*) shown=${argument#*displayName=} shown=${shown//\"/} ;;
+        --policy-from-file=*) policy=${argument#*=} ;;
+        --substitutions=*) tag=${argument##*_TAG=} ;;
+        --*) ;;
+        *) words+=("$argument") ;;
+    esac
+done
+
+kind='' verb='' name=''
+for word in "${words[@]}"; do
+    if [[ $verb ]]; then
+        name=${name:-$word}
+    elif [[ $word =~ ^(describe|create|update|delete|list|deploy|submit|enable|show|mk|rm|query|apply|.*-iam-policy-binding|.*-traffic)$ ]]; then
+        verb=$word
+    else
+        kind+="${kind:+_}$word"
+    fi
+done
+[[ $kind == run ]] && kind=run_services
+[[ $policy ]] && shown=$(sed -n '0,/"displayName"/s/.*"displayName": "\(.*\)",/\1/p' "$policy")
+[[ $kind == firestore_databases ]] && name=$database
+[[ $group ]] && name=$group.$name
+[[ $kind == iam_service-accounts ]] && name=${name%@*}
+name=${name:-$shown}
+file() { echo "$FAKE_CLOUD/resources/$1__${2//[^A-Za-z0-9]/_}"; }
+resource=$(file "$kind" "$name")
+
+case $kind:$verb in
+    projects:describe) echo 123456789012 ;;
+    services_identity:create) ;; # making it again is no error
+    builds:submit)
+        for service in tipoff-worker tipoff-coordinator; do
+            : >"$(file artifacts_docker_images "us-east1-docker.pkg.dev/demo-project/tipoff/$service:$tag")"
+        done
+        ;;
+    *:list) [[ ! -f $resource ]] || echo "${name//[^A-Za-z0-9]/_}" ;;
+    *:describe | *:show) [[ -f $resource ]] ;;
+    *:create | *:mk | *:deploy) [[ ! -f $resource ]] && : >"$resource" ;;
+    *:delete | *:rm) rm "$resource" 2>/dev/null ;;
+esac

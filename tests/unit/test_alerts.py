@@ -1,0 +1,185 @@
+"""Every alert watches a metric that exists, and every metric counts a line that the coordinator really writes."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.app import create_app
+from coordinator.batch import Policy
+from shared import logs
+from tests.batch_stand import PLAYERS, Stand
+from tests.provision_stand import DEPLOY, Provisioning
+
+OURS = "logging.googleapis.com/user/"
+SERVICE = "tipoff-coordinator"
+
+
+def contents(folder: str) -> dict[str, dict[str, Any]]:
+    """The JSON files of a folder by name."""
+    return {
+        file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted((DEPLOY / folder).glob("*.json"))
+    }
+
+
+METRICS, ALERTS = contents("metrics"), contents("alerts")
+
+
+def conditions(filter_text: str) -> list[list[tuple[str, set[str]]]]:
+    """A filter as a conjunction of disjunctions of (field, allowed values): all of the language that ours use."""
+    value = r'(?:"[^"]*"|\((?:"[^"]*"(?: OR )?)+\))'
+    one = rf"[\w.]+={value}"
+    clauses = re.findall(rf"\((?:{one}(?: OR )?)+\)|{one}", filter_text)
+    assert " AND ".join(clauses) == filter_text, "write the filter more simply, or widen this reader"
+    return [
+        [(field, set(re.findall(r'"([^"]*)"', values))) for field, values in re.findall(rf"([\w.]+)=({value})", clause)]
+        for clause in clauses
+    ]
+
+
+def matches(filter_text: str, line: dict[str, Any]) -> bool:
+    """Whether Cloud Logging would keep a line of the coordinator for a filter: our JSON fields become `jsonPayload`."""
+    known = {"resource.type": "cloud_run_revision", "resource.labels.service_name": SERVICE}
+    known |= {f"jsonPayload.{name}": value for name, value in line.items()}
+    return all(any(known.get(field) in values for field, values in clause) for clause in conditions(filter_text))
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with closing(Stand(tmp_path)) as stand:
+        yield stand
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What the service writes, by its own formatter."""
+    root = logging.getLogger()
+    handlers, level, stream = root.handlers[:], root.level, io.StringIO()
+    logs.configure(service="coordinator", revision="r1", project="demo-project", stream=stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def counted(stream: io.StringIO) -> dict[str, int]:
+    """How many of the lines so far each metric counts."""
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    return {name: sum(matches(metric["filter"], line) for line in lines) for name, metric in METRICS.items()}
+
+
+def test_a_good_day_counts_its_batch_and_alarms_nobody(stand: Stand, written: io.StringIO) -> None:
+    stand.run()
+    stand.coordinator.sweeper.sweep()
+
+    seen = counted(written)
+    assert (seen["tipoff-batch-planned"], seen["tipoff-batch-stuck"], seen["tipoff-consolidation-refused"]) == (1, 0, 0)
+
+
+def test_a_repeated_start_is_no_second_batch(stand: Stand, written: io.StringIO) -> None:
+    stand.start()
+    stand.start()
+
+    assert counted(written)["tipoff-batch-planned"] == 1
+
+
+def test_a_refused_consolidation_and_the_batch_that_it_leaves_are_counted(stand: Stand, written: io.StringIO) -> None:
+    stand.run(players=PLAYERS[:1], policy=Policy(deadline_minutes=30, tolerated_silent_share=0))
+    stand.pass_time(timedelta(minutes=31))
+    stand.coordinator.sweeper.sweep()
+
+    seen = counted(written)
+    assert seen["tipoff-consolidation-refused"] == 1
+    assert seen["tipoff-batch-stuck"] == 1
+
+
+def test_a_batch_that_meets_trouble_again_and_again_is_counted(stand: Stand, written: io.StringIO) -> None:
+    stand.start()
+    stand.warehouse.drop("_plan_" + stand.coordinator.views.batches()[0].batch_id)
+    stand.pass_time(timedelta(minutes=20))
+    for _ in range(4):
+        stand.coordinator.sweeper.sweep()
+
+    assert counted(written)["tipoff-batch-stuck"] == 4
+
+
+def access_line(path: str, status: int) -> None:
+    """What gunicorn logs of a request, as gunicorn hands it over."""
+    atoms = {
+        "m": "POST",
+        "U": path,
+        "s": str(status),
+        "L": "0.1",
+        "B": 2,
+        "a": "Google-Cloud-Scheduler",
+        "h": "-",
+        "H": "HTTP/1.1",
+    }
+    logging.getLogger("gunicorn.access").info("%(m)s", atoms)
+
+
+def test_a_sweep_counts_when_it_has_answered_and_only_then(stand: Stand, written: io.StringIO) -> None:
+    app = create_app(stand.coordinator, guard=lambda _header, _callers: None)
+    access_line("/sweep", app.test_client().post("/sweep").status_code)
+    access_line("/sweep", 503)
+    access_line("/start", 200)
+
+    assert counted(written)["tipoff-sweep"] == 1
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_watches_a_metric_that_is_provisioned(name: str) -> None:
+    (condition,) = ALERTS[name]["conditions"]
+    watched = re.search(r'metric.type="([^"]+)"', condition["conditionThreshold"]["filter"])
+
+    assert watched is not None
+    metric = watched[1]
+    assert (
+        metric.removeprefix(OURS) in METRICS or metric == "pubsub.googleapis.com/subscription/dead_letter_message_count"
+    )
+
+
+def test_every_metric_has_an_alert() -> None:
+    watched = "".join(alert["conditions"][0]["conditionThreshold"]["filter"] for alert in ALERTS.values())
+
+    assert [name for name in METRICS if f'{OURS}{name}"' not in watched] == []
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_names_a_symptom_of_the_runbook(name: str) -> None:
+    symptom = re.search(r'docs/runbook\.md, "([^"]+)"', ALERTS[name]["documentation"]["content"])
+    runbook = (DEPLOY.parent / "docs" / "runbook.md").read_text(encoding="utf-8")
+
+    assert symptom is not None
+    assert f"## {symptom[1]}\n" in runbook
+
+
+def test_silence_is_an_alarm_too() -> None:
+    """A counter that nothing feeds has no points: without this, silence would never be noticed."""
+    for name in ("no-batch-today", "sweep-silent"):
+        threshold = ALERTS[name]["conditions"][0]["conditionThreshold"]
+        assert threshold["comparison"] == "COMPARISON_LT"
+        assert threshold["evaluationMissingData"] == "EVALUATION_MISSING_DATA_ACTIVE"
+
+
+def test_the_window_of_no_batch_is_longer_than_a_day_and_no_longer_than_is_allowed() -> None:
+    threshold = ALERTS["no-batch-today"]["conditions"][0]["conditionThreshold"]
+
+    period = int(threshold["aggregations"][0]["alignmentPeriod"].removesuffix("s"))
+    assert 24 * 3600 < period <= 90_000  # 25 hours are the most that an alert may look back
+
+
+def test_the_filters_name_the_service_that_is_deployed(tmp_path: Path) -> None:
+    deployed = [command[3] for command in Provisioning(tmp_path).printed() if command[1:3] == ["run", "deploy"]]
+
+    assert SERVICE in deployed
+    for metric in METRICS.values():
+        assert f'resource.labels.service_name="{SERVICE}"' in metric["filter"]

@@ -1,0 +1,155 @@
+"""The deployment's files are what their readers take: gcloud's own parser, Cloud Build's schema, shellcheck, bq's flags."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.emulators import skip_or_fail
+from tests.provision_stand import DEPLOY, ROOT, Provisioning, flags_of
+
+BUILDS = [ROOT / "cloudbuild.yaml", DEPLOY / "images.yaml"]
+OWN_SUBSTITUTIONS = {"PROJECT_ID", "COMMIT_SHA"}
+
+
+def program(name: str) -> str:
+    """A program of the development environment."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    return found or skip_or_fail(f"{name} is not installed")
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
+    """Every command that the script may run."""
+    provisioning = Provisioning(tmp_path_factory.mktemp("dry"))
+    return provisioning.printed() + provisioning.printed("--destroy")
+
+
+def build_commands() -> list[str]:
+    """The gcloud commands of the builds' steps."""
+    texts = "".join(file.read_text(encoding="utf-8") for file in BUILDS)
+    found = re.findall(r"^ +(gcloud .*)$|\$\$\((gcloud [^)]*)\)", texts, re.MULTILINE)
+    return [filled_in(re.sub(r"\$\{?_?(\w+)\}?", r"\1", direct or nested)) for direct, nested in found]
+
+
+def documented_commands() -> list[str]:
+    """The gcloud commands that the documents tell a person to run."""
+    texts = "".join(file.read_text(encoding="utf-8") for file in (*(ROOT / "docs").glob("*.md"), DEPLOY / "README.md"))
+    lines = re.findall(r"^(?:  )?(gcloud .*)$", texts.replace("\\\n", " "), re.MULTILINE)
+    return [filled_in(re.sub(r"\$\([^)]*\)|\$\w+", "a", line)) for line in lines]
+
+
+def filled_in(command: str) -> str:
+    """A command whose placeholders (in capitals) are names that could be."""
+    return re.sub(r"\b[A-Z][A-Z_]+\b(?!=)", lambda found: f"a-{found[0].lower().replace('_', '-')}", command)
+
+
+def of_one_form(commands: list[str]) -> list[str]:
+    """One command of each form, as the parser looks at flags and groups: names and accounts are made alike."""
+    forms = {}
+    for command in commands:
+        words, flags = command.split(" --")[0].split(), re.findall(r"--[\w-]+(?:=[a-z]+\b)?", command)
+        forms[(*words[:4], len(words), *flags)] = command
+    return list(forms.values())
+
+
+def test_gcloud_understands_every_command(printed: list[list[str]], tmp_path: Path) -> None:
+    gcloud = shutil.which("gcloud") or skip_or_fail("gcloud is not installed")
+    scripted = [
+        " ".join(f"'{word}'" if re.search(r"[\s\"*{]", word) else word for word in one)
+        for one in printed
+        if one[0] == "gcloud"
+    ]
+    commands = of_one_form([*scripted, *build_commands(), *documented_commands()])
+    listed = tmp_path / "commands.json"
+    listed.write_text(
+        json.dumps([{"command_string": command} for command in [*commands, "gcloud run deploy x --no-such-flag"]])
+    )
+
+    done = subprocess.run(
+        [gcloud, "meta", "lint-gcloud-commands", f"--commands-file={listed}"],
+        env={"CLOUDSDK_CONFIG": str(tmp_path), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1", "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+
+    judged = json.loads(done.stdout)
+    refused = {one["command_string"]: one["error_message"] for one in judged if not one["success"]}
+    assert len(judged) == len(commands) + 1 > 50
+    assert refused.keys() == {"gcloud run deploy x --no-such-flag"}, refused
+
+
+def test_bq_knows_every_flag(printed: list[list[str]]) -> None:
+    bq = shutil.which("bq") or skip_or_fail("bq is not installed")
+    commands = [one for one in printed if one[0] == "bq"]
+    of_all = told_by([bq, "--help"])
+
+    for verb in ("mk", "query", "rm"):
+        flags = {flag for one in commands if verb in one for flag in flags_of(one)}
+        told = of_all + told_by([bq, "help", verb])
+
+        assert flags != set()
+        assert {flag for flag in flags if not re.search(rf"--(\[no\])?{flag}\b", told)} == set()
+
+
+def told_by(command: list[str]) -> str:
+    """What a command prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def test_the_scripts_pass_shellcheck() -> None:
+    checked = subprocess.run(
+        [program("shellcheck"), "--external-sources", "--source-path", ROOT, DEPLOY / "provision.sh"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_cloud_build_takes_the_builds() -> None:
+    checked = subprocess.run(
+        [program("check-jsonschema"), "--builtin-schema", "vendor.cloudbuild", *BUILDS],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("file", BUILDS, ids=lambda file: file.name)
+def test_every_substitution_is_explained(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
+
+    used = set(re.findall(r"(?<!\$)\$\{?([A-Z_][A-Z0-9_]*)", text)) - OWN_SUBSTITUTIONS
+
+    assert used == set(re.findall(r"\b_[A-Z_]+\b", comment))
+
+
+def test_a_build_goes_from_the_tests_to_the_traffic_and_never_past_a_failure() -> None:
+    text = BUILDS[0].read_text(encoding="utf-8")
+
+    steps = re.findall(r"^  - id: (\S+)$", text, re.MULTILINE)
+
+    assert [step for step in steps if step != "revision"] == [
+        "test", "build-worker", "build-coordinator", "push-worker", "push-coordinator", "schema", "worker", "coordinator",
+        "smoke", "traffic",
+    ]  # fmt: skip
+    assert "waitFor" not in text  # steps run in their order
+    assert "allowFailure" not in text
+    for script in re.findall(r"args: \[-(\w+), ", text) + re.findall(r"args:\n      - -(\w+)\n", text):
+        assert "e" in script
+
+
+def test_a_built_image_carries_its_revision_and_is_the_one_deployed() -> None:
+    text = BUILDS[0].read_text(encoding="utf-8")
+
+    for service in ("worker", "coordinator"):
+        image = f"$_REGION-docker.pkg.dev/$PROJECT_ID/$_REPOSITORY/tipoff-{service}:$COMMIT_SHA"
+        assert f"--file=Dockerfile.{service}, --build-arg=REVISION=$COMMIT_SHA, --tag={image}" in text
+        assert f"args: [push, {image}]" in text
+        assert f"gcloud run deploy tipoff-{service} --image={image} " in text
