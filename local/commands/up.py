@@ -89,9 +89,10 @@ def _introduce(console: Console, stack: CloudStack, home: Path, *, game_date: da
     console.print(f"""
 Try, in another terminal:
   curl -X POST -H 'Content-Type: application/json' -d '{{"game_date": "{game_date}"}}' {stack.coordinator_url}/start
-  curl {stack.coordinator_url}/batches?game_date={game_date}
+  curl '{stack.coordinator_url}/batches?game_date={game_date}'
   curl -X POST {stack.coordinator_url}/sweep
   curl {stack.coordinator_url}/ready
+In a browser: {stack.coordinator_url}/
 """)
     console.print(_KEPT.format(folder=home))
     console.print("Ctrl-C stops everything.")
