@@ -1,7 +1,8 @@
 """Decides whether a batch of so many players fits Google Cloud's quotas and our own settings, before it exists (B18).
 
 A forecast is arithmetic over documented limits and the sizes and rates named below; it must never learn what is
-deployed or in use. A hard limit refuses; what passes a soft one is throttled and comes again, so it only takes longer.
+deployed or in use. A hard limit refuses the start. A soft one warns: what passes it is throttled and comes again, or
+it is a setting of ours to raise.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ ROW_BYTES = 1_500
 """Bytes of a staged row of 73 columns, as the Write API counts them."""
 ENTRY_BYTES = 800
 """Bytes of a player in his shard: expected, predicted by one delivery, carried and merged."""
+MARK_BYTES = 100
+"""Bytes of a player in a commit that marks him as merged: the path of the field, and his delivery."""
 PARAMETER_BYTES = 80
 """Bytes of a player in the MERGE's array parameters, as JSON writes them: his delivery and, in a redrive, his name."""
 PLAYERS_PER_READ = 2_000
@@ -94,6 +97,7 @@ def forecast(
     found = [
         *_sizes(players, rows_per_player),
         *_counts(players),
+        *_bytes(players, rows_per_player),
         *_rates(players, rows_per_player, deployment),
     ]
     return tuple(sorted(found, key=lambda quota: (-quota.share, quota.name)))
@@ -131,7 +135,7 @@ def _sizes(players: int, rows_per_player: int) -> list[Quota]:
         _hard("Firestore shard document", "bytes", shard * ENTRY_BYTES, 1_048_576, FIRESTORE),
         _hard("Firestore batch document", "bytes", shards * SHARD_MARK_BYTES, 1_048_576, FIRESTORE),
         # Twenty shards are marked as merged in one commit.
-        _hard("Firestore commit of merged marks", "bytes", 20 * shard * ENTRY_BYTES, 10 * 1_048_576, FIRESTORE),
+        _hard("Firestore commit of merged marks", "bytes", 20 * shard * MARK_BYTES, 10 * 1_048_576, FIRESTORE),
         _hard("Pub/Sub message", "bytes", REQUEST_BYTES if players else 0, 10 * MB, PUBSUB),
         _hard("Write API request", "bytes", rows_per_player * ROW_BYTES if players else 0, 20 * MB, BIGQUERY),
     ]
@@ -148,6 +152,12 @@ def _counts(players: int) -> list[Quota]:
         _soft("queued DML statements on the predictions table", "statements", 1, 20, BIGQUERY),
         _soft("queries of the batch, if all came in one second", "queries", queries, 100, BIGQUERY),
     ]
+
+
+def _bytes(players: int, rows_per_player: int) -> list[Quota]:
+    # How many rows there will be is not known at the start, so this cannot refuse.
+    merged = 2 * players * rows_per_player * ROW_BYTES
+    return [_soft("MERGE, of TIPOFF_MAX_BYTES_PER_QUERY", "bytes", merged, 10_000 * MB, OURS)]
 
 
 def _rates(players: int, rows_per_player: int, deployment: Deployment) -> list[Quota]:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def quota(*, players: int, rows_per_player: int | None, as_json: bool) -> int:
     """Forecast what a batch of so many players uses of every quota that it touches, the most used first.
 
-    A hard limit refuses: /start does not plan a batch that would meet one. A soft one slows down: what is over it is
-    delivered again later.
+    A hard limit refuses: /start does not plan a batch that would meet one. A soft one warns: what is over it is slowed
+    down and delivered again, or is a setting to raise.
 
     \b
     Examples:
@@ -60,7 +60,7 @@ def _print(players: int, found: tuple[Quota, ...], *, fits: bool) -> None:
     for title in ("forecast", "limit", "unit", "share", "kind"):
         table.add_column(title, justify="left" if title in ("unit", "kind") else "right")
     for one in found:
-        kind = ("refuses" if one.is_hard else "slows down") + ("" if one.fits else ": OVER")
+        kind = ("refuses" if one.is_hard else "warns") + ("" if one.fits else ": OVER")
         table.add_row(one.name, _shown(one.forecast), _shown(one.limit), one.unit, f"{one.share:.1%}", kind)
     console.print(table)
     console.print(f"\nA batch of {players:,} players {'fits' if fits else 'does not fit'}.")

@@ -21,6 +21,7 @@ from coordinator.quotas import Deployment, Quota, check_fits, first_met, forecas
 from local.cli import commands
 from schemas import tables
 from shared.errors import InvalidInput
+from shared.settings import CoordinatorSettings, describe
 from tests.batch_stand import Stand
 from tests.provision_stand import Provisioning, flags_of
 
@@ -90,7 +91,7 @@ def test_the_most_used_comes_first() -> None:
 
     assert shares == sorted(shares, reverse=True)
     assert first_met(forecast(100_000), is_hard=True).name == "BigQuery request of the MERGE"
-    assert first_met(forecast(100_000), is_hard=False).name == "tables.get by the workers"
+    assert first_met(forecast(100_000), is_hard=False).name == "MERGE, of TIPOFF_MAX_BYTES_PER_QUERY"
 
 
 @pytest.mark.parametrize(("players", "rows", "field"), [(-1, 60, "players"), (1, 0, "rows_per_player")])
@@ -136,6 +137,12 @@ def test_staging_has_as_many_columns_as_are_counted() -> None:
     assert named(forecast(1))["columns of staging"].forecast >= len(
         tables.staging_columns(tables.latest_version("predictions"))
     )
+
+
+def test_the_bound_on_a_merge_is_that_of_the_settings() -> None:
+    (default,) = (row.default for row in describe(CoordinatorSettings) if row.name == "TIPOFF_MAX_BYTES_PER_QUERY")
+
+    assert named(forecast(1))["MERGE, of TIPOFF_MAX_BYTES_PER_QUERY"].limit == int(default or 0)
 
 
 def test_the_rates_are_those_of_the_deployment(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""The documents for operating say what is so: their commands exist, and their figures are those of the forecast."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from coordinator.quotas import first_met, forecast
+from local.cli import commands
+from tests.provision_stand import DEPLOY, ROOT
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+COSTS = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "docs" / "runbook.md", ROOT / "docs" / "costs.md", DEPLOY / "README.md"]
+
+
+def sections() -> dict[str, str]:
+    """The runbook's symptoms."""
+    return dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", RUNBOOK, re.DOTALL | re.MULTILINE))
+
+
+@pytest.mark.parametrize("symptom", sections())
+def test_a_symptom_ends_in_one_command(symptom: str) -> None:
+    blocks = re.findall(r"^```\n(.*?)^```$", sections()[symptom], re.DOTALL | re.MULTILINE)
+
+    assert len(blocks) == 1
+    assert re.match(r"(tipoff|gcloud|curl) ", blocks[0])
+    assert blocks[0].count("\n") == 1
+
+
+def told_commands() -> list[list[str]]:
+    """The words of every `tipoff` command that a document shows."""
+    texts = "".join(file.read_text(encoding="utf-8") for file in DOCUMENTS)
+    found = re.findall(r"^ *(tipoff .*)$|`(tipoff [^`]+)`", texts, re.MULTILINE)
+    return [(whole or inline).split()[1:] for whole, inline in found]
+
+
+@pytest.mark.parametrize("words", told_commands(), ids=" ".join)
+def test_a_shown_command_exists_with_its_options(words: list[str]) -> None:
+    command: click.Command = commands
+    while isinstance(command, click.Group):
+        assert words[0] in command.commands
+        command, words = command.commands[words[0]], words[1:]
+    options = {name for parameter in command.params for name in parameter.opts}
+
+    assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options
+
+
+def test_the_costs_name_the_limits_that_are_met_first() -> None:
+    rows = re.findall(r"^\| ([\d,]+) \| ([^|]+) \| (\d+) %[^|]*\| ([^|]+) \|", COSTS, re.MULTILINE)
+
+    assert [row[0] for row in rows] == ["150", "450", "20,000", "100,000", "130,000"]
+    for players, hard, share, soft in rows:
+        found = forecast(int(players.replace(",", "")))
+        most = first_met(found, is_hard=True)
+        assert (hard, int(share)) == (most.name, round(100 * most.share))
+        assert soft.replace("`", "") in (first_met(found, is_hard=False).name, "as above")
+
+
+def test_the_costs_add_up() -> None:
+    rows = re.findall(r"^\| (?:\*\*)?([A-Za-z].*?) \| ([\d.*]+) \| ([\d.*]+) \| ([\d.*]+) \|$", COSTS, re.MULTILINE)
+    figures = {name: [float(cell.strip("*")) for cell in cells] for name, *cells in rows}
+    in_all = figures.pop("in all, dollars**")
+
+    assert len(figures) == 6
+    for column, total in enumerate(in_all):
+        assert sum(cells[column] for cells in figures.values()) == pytest.approx(total, rel=0.07)
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.name)
+def test_every_path_that_is_named_exists(file: Path) -> None:
+    named = re.findall(
+        r"`((?:deploy|docs|schemas|coordinator|worker|local|alerts|metrics)/[\w./-]*)`",
+        file.read_text(encoding="utf-8"),
+    )
+
+    assert [path for path in named if not (ROOT / path).exists() and not (DEPLOY / path).exists()] == []
