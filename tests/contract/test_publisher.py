@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,20 +23,25 @@ from schemas.messages import PushEnvelope
 from shared.adapters.pubsub import PubsubPublisher
 from shared.errors import InvalidInput, Unavailable
 from shared.ports import Outgoing, Publisher
-from tests.push_endpoint import serving
+from tests.push_endpoint import HANG_UP, serving
 
 NOW = datetime(2026, 1, 30, 17, 0, tzinfo=UTC)
 MESSAGE = Outgoing(
     '{"player_lookup": "nikola-jokić"}'.encode(),
     {"batch_id": "20260130_0123456789abcdef", "player_lookup": "nikola-jokić", "traceparent": "00-ab-cd-01"},
 )
+ATTEMPTS = 5
+"""The fewest that Pub/Sub allows before a message is a dead letter."""
 
 
 class Broker(Protocol):
     """What the suite needs of a thing that has topics."""
 
-    def open_topic(self, push_endpoint: str) -> Publisher:
-        """Make a new topic whose only subscription pushes to the URL."""
+    def open_topic(self, push_endpoint: str, *, dead_letters_to: str | None = None) -> Publisher:
+        """Make a new topic whose only subscription pushes to the URL.
+
+        With `dead_letters_to` a message goes there after `ATTEMPTS`, through a dead-letter topic with such a subscription.
+        """
 
     def open_broken_topic(self) -> Publisher:
         """Return a publisher whose topic cannot take messages: it is missing, or closed."""
@@ -53,15 +58,24 @@ class EmulatorBroker:
         undo.callback(self._publisher.stop)
         self._undo = undo
 
-    def open_topic(self, push_endpoint: str) -> Publisher:
+    def open_topic(self, push_endpoint: str, *, dead_letters_to: str | None = None) -> Publisher:
+        policy = {}
+        if dead_letters_to:
+            policy["dead_letter_policy"] = {
+                "dead_letter_topic": self._subscribed(dead_letters_to),
+                "max_delivery_attempts": ATTEMPTS,
+            }
+        return PubsubPublisher(self._publisher, topic=self._subscribed(push_endpoint, policy))
+
+    def _subscribed(self, push_endpoint: str, policy: Mapping[str, object] | None = None) -> str:
         # The emulator has no reset: names of the test's own.
         topic, subscription = new_name("topics"), new_name("subscriptions")
         self._publisher.create_topic(name=topic)
-        push = {"push_endpoint": push_endpoint}
-        self._subscriber.create_subscription(name=subscription, topic=topic, push_config=push)
+        wanted = {"name": subscription, "topic": topic, "push_config": {"push_endpoint": push_endpoint}}
+        self._subscriber.create_subscription(request=wanted | dict(policy or {}))
         # It would go on pushing to an endpoint that is no more.
         self._undo.callback(self._subscriber.delete_subscription, subscription=subscription)
-        return PubsubPublisher(self._publisher, topic=topic)
+        return topic
 
     def open_broken_topic(self) -> Publisher:
         return PubsubPublisher(self._publisher, topic=new_name("topics"))
@@ -74,9 +88,12 @@ class LocalBroker:
         self._folder = folder
         self._undo = undo
 
-    def open_topic(self, push_endpoint: str) -> Publisher:
-        policy = PushPolicy(minimum_backoff=timedelta(milliseconds=1))
-        topic = PushTopic(self._folder / uuid.uuid4().hex, name="requests", clock=lambda: NOW, policy=policy)
+    def open_topic(self, push_endpoint: str, *, dead_letters_to: str | None = None) -> PushTopic:
+        policy = PushPolicy(minimum_backoff=timedelta(milliseconds=1), maximum_attempts=ATTEMPTS)
+        dead_letter = self.open_topic(dead_letters_to) if dead_letters_to else None
+        topic = PushTopic(
+            self._folder / uuid.uuid4().hex, name="requests", clock=lambda: NOW, policy=policy, dead_letter=dead_letter
+        )
         self._undo.callback(topic.stop)
         topic.start(push_endpoint)
         return topic
@@ -123,6 +140,18 @@ def test_a_message_arrives_with_its_data_and_attributes_in_a_push_envelope(broke
     assert "/subscriptions/" in envelope.subscription
 
 
+def test_the_envelope_has_the_form_of_pubsubs(broker: Broker) -> None:
+    with serving() as endpoint:
+        broker.open_topic(endpoint.url).publish([MESSAGE])
+        (body,) = endpoint.wait_for(1)
+
+    message = body["message"]
+    assert body.keys() == {"message", "subscription"}
+    assert message.keys() == {"data", "attributes", "messageId", "message_id", "publishTime", "publish_time"}
+    assert (message["messageId"], message["publishTime"]) == (message["message_id"], message["publish_time"])
+    assert {type(value) for name, value in message.items() if name != "attributes"} == {str}
+
+
 def test_every_message_of_a_call_arrives_under_an_id_of_its_own(broker: Broker) -> None:
     with serving() as endpoint:
         broker.open_topic(endpoint.url).publish([Outgoing(b"%d" % number) for number in range(250)])
@@ -142,6 +171,44 @@ def test_a_message_that_is_answered_503_comes_again_as_the_same_message(broker: 
     assert [data_of(body) for body in bodies] == [MESSAGE.data] * 3
     assert len({envelope_of(body).message.message_id for body in bodies}) == 1
     assert all(envelope_of(body).message.attributes == MESSAGE.attributes for body in bodies)
+
+
+def test_whatever_is_no_success_brings_the_message_again(broker: Broker) -> None:
+    refusals = [302, 400, 404, 429, 500, HANG_UP]
+    answers = iter(refusals)
+
+    with serving(lambda _: next(answers, 204)) as endpoint:
+        broker.open_topic(endpoint.url).publish([MESSAGE])
+        bodies = endpoint.wait_for(len(refusals) + 1)
+
+    assert len({envelope_of(body).message.message_id for body in bodies}) == 1
+
+
+@pytest.mark.parametrize("success", [200, 201, 204])
+def test_a_success_ends_the_message(broker: Broker, success: int) -> None:
+    other = Outgoing(b"refused twice", {})
+    answers = iter([503, 503])
+
+    def answer(body: dict[str, Any]) -> int:
+        return next(answers, success) if data_of(body) == other.data else success
+
+    with serving(answer) as endpoint:
+        broker.open_topic(endpoint.url).publish([MESSAGE, other])
+        bodies = endpoint.wait_for(4)
+
+    # Whatever a refusal brings again came while the other message had ended.
+    assert sorted(map(data_of, bodies)) == sorted([MESSAGE.data, *[other.data] * 3])
+
+
+def test_a_message_that_nobody_takes_becomes_a_dead_letter_with_its_attributes(broker: Broker) -> None:
+    with serving(lambda _: 503) as refusing, serving() as dead_letters:
+        broker.open_topic(refusing.url, dead_letters_to=dead_letters.url).publish([MESSAGE])
+        (dead,) = dead_letters.wait_for(1)
+        attempts = refusing.wait_for(ATTEMPTS)
+
+    assert len(attempts) == ATTEMPTS
+    assert data_of(dead) == MESSAGE.data
+    assert MESSAGE.attributes.items() <= envelope_of(dead).message.attributes.items()
 
 
 def test_publishing_nothing_sends_nothing(broker: Broker) -> None:
