@@ -172,7 +172,7 @@ def _force(look: Look) -> Action | None:
 
 def _redrive(look: Look) -> Action | None:
     batch, missing = look.batch, look.snapshot.missing
-    is_newest = look.day.newest.batch_id == batch.batch_id and batch.kind == "root"
+    is_newest = look.day.newest.batch_id == batch.batch_id
     if not missing or not is_newest or look.overtaken_by or batch.status not in (Status.PARTIAL, Status.FAILED):
         return None
     return _post(

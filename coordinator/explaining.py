@@ -167,7 +167,7 @@ def _settled(look: Look) -> Iterator[str]:
     yield from _failures(look)
     last = look.batch.last_merge
     if last is not None and last.state == "failed":
-        yield f"The last attempt, MERGE {last.number} (job {last.job_id}), failed: {last.error}"
+        yield f"The last attempt, MERGE {last.number} (job {last.job_id}), failed: {_said(last.error)}."
     elif last is not None:
         yield f"MERGE {last.number} (job {last.job_id}) is {last.state}; whoever goes on looks that job up first."
     yield from _lease_of_another(look)
@@ -181,7 +181,7 @@ def _consolidating(look: Look) -> Iterator[str]:
             f"{lease.holder} is consolidating it and holds the lease of {look.batch.game_date} until "
             f"{when(lease.expires_at, look.now)}; it renews the lease while it works."
         )
-    elif lease.expires_at is not None and lease.batch_id == look.batch.batch_id:
+    elif lease.holder is not None and lease.expires_at is not None and lease.batch_id == look.batch.batch_id:
         yield (
             f"{lease.holder} was consolidating it, but its lease ended {when(lease.expires_at, look.now)}: it died, or "
             "cannot reach the ledger. The next sweep takes over from where it stopped."
@@ -193,7 +193,7 @@ def _consolidating(look: Look) -> Iterator[str]:
     if last is None:
         yield "No MERGE is recorded yet: staging is being verified."
     else:
-        yield f"MERGE {last.number} (job {last.job_id}) is {last.state}" + (f": {last.error}" if last.error else ".")
+        yield f"MERGE {last.number} (job {last.job_id}) is {last.state}{f': {_said(last.error)}' if last.error else ''}."
     yield "It cannot be cancelled now, since its MERGE may land."
 
 
@@ -335,6 +335,10 @@ def _unpublished(shards: Iterable[Shard]) -> frozenset[str]:
 
 def _union(sets: Iterable[Collection[str]]) -> frozenset[str]:
     return frozenset(player for some in sets for player in some)
+
+
+def _said(error: str | None) -> str:
+    return (error or "nothing was said").rstrip(".")
 
 
 def _players(count: int) -> str:

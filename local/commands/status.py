@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from local.coordinator_client import CoordinatorClient
 
+_WANTING = ("PARTIAL", "FAILED")
 _LIVE = ("PLANNED", "RUNNING", "CONSOLIDATING")
 _SHARDS_SHOWN = 20
 _NAMES_SHOWN = 10
@@ -93,11 +94,15 @@ def _print_list(batches: Sequence[Mapping[str, Any]]) -> None:
     if not batches:
         click.echo("no batches")
         return
-    table = _table("batch", "game date", "state", "kind", "planned, UTC", "players", "reason")
+    table = _table("batch", "game date", "state", "planned, UTC", "players")
     for one in batches:
-        row = (one["batch_id"], one["game_date"], one["state"], one["kind"], _time(one["planned_at"]))
-        table.add_row(*row, f"{one['expected']:,}", one["reason"])
-    console().print(table)
+        state = one["state"] if one["kind"] == "root" else f"{one['state']}, {one['kind']}"
+        table.add_row(one["batch_id"], one["game_date"], state, _time(one["planned_at"]), f"{one['expected']:,}")
+    out = console()
+    out.print(table)
+    for one in batches:
+        if one["state"] in _WANTING:
+            out.print(f"{one['batch_id']}: {one['reason']}")
 
 
 def _print_batch(view: Mapping[str, Any]) -> None:
@@ -123,7 +128,7 @@ def _print_batch(view: Mapping[str, Any]) -> None:
     out.print("(times are UTC)")
     for moment in view["timeline"]:
         out.print(f"{_time(moment['at'])}  {moment['text']}")
-    if view["state"] in _LIVE or view["state"] in ("PARTIAL", "FAILED"):
+    if view["state"] in (*_LIVE, *_WANTING):
         out.print(f"\nwhy, and what to do: tipoff explain {view['batch_id']}")
 
 
@@ -144,7 +149,7 @@ def _table(*titles: str) -> Table:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in titles:
-        table.add_column(title, no_wrap=title != "reason", overflow="fold")
+        table.add_column(title, no_wrap=True)
     return table
 
 
