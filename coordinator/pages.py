@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
-from typing import Any
 
 from coordinator.actions import Action
 from coordinator.explaining import Explanation
@@ -22,8 +21,6 @@ NAMES_LISTED = 200
 """So many names of a group are on the page; the rest is a number."""
 SHARDS_LISTED = 60
 HISTOGRAM_WIDTH, HISTOGRAM_HEIGHT = 480, 120
-REFUSED = "Not done:"
-"""How words of what a button could not do begin."""
 LIVE = frozenset({"PLANNED", "RUNNING", "CONSOLIDATING"})
 TONES = {"COMPLETE": "good", "EMPTY": "good", "PARTIAL": "warn", "FAILED": "bad", "CANCELLED": "idle"}
 """How a state looks; live ones are busy."""
@@ -238,31 +235,6 @@ def gap_groups(gaps: Gaps) -> tuple[Group, ...]:
     )
 
 
-def outcome_words(action: str, status: int, answer: Mapping[str, Any]) -> str:
-    """Say what came of a button, from what its route answered."""
-    if action == "sweep" and "batches" in answer:
-        return _swept_words(status, answer["batches"])
-    if status >= 400:
-        return f"{REFUSED} {answer.get('detail') or f'the route answered {status}'}"
-    match action:
-        case "redrive":
-            return f"Redrive {answer['batch_id']} has been started for {answer['expected']:,} players."
-        case "cancel":
-            return "The batch is cancelled."
-        case "policy":
-            return "The deadline is changed."
-        case _:
-            return "The batch is consolidated."
-
-
-def _swept_words(status: int, batches: Sequence[Mapping[str, Any]]) -> str:
-    told = [f"{one['batch_id']}: {'; '.join([*one['did'], *filter(None, [one['why']])])}" for one in batches]
-    told = [line for line in told if not line.endswith(": ")]
-    found = f"looked at {len(batches)} batch{'' if len(batches) == 1 else 'es'}"
-    words = f"Swept: {found}" + (". " + ". ".join(told) if told else "; nothing was due.")
-    return words if status < 400 else f"{REFUSED} {words}"
-
-
 def clock_time(at: datetime) -> str:
     """A moment, for people."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
@@ -349,7 +321,7 @@ def _button(action: Action) -> Button:
 def _groups(view: BatchView) -> Iterator[Group]:
     yield group("Silent", "published, and no outcome yet", view.silent)
     yield group("Failed", "could not be predicted", view.failed)
-    yield group("Late", "predicted, and not (yet) in the predictions table", view.late)
+    yield group("Not merged", "predicted, and not (yet) in the predictions table", view.late)
     yield group("Skipped", "rightly not predicted", view.skipped)
 
 

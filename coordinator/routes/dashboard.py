@@ -17,7 +17,7 @@ from markupsafe import Markup
 from pydantic import TypeAdapter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from coordinator import pages
+from coordinator import pages, telling
 from coordinator.assembly import Coordinator
 from coordinator.bodies import GameDate
 from coordinator.routes import forms
@@ -110,6 +110,7 @@ def _page(template: str, *, status: int = 200, **shown: object) -> Response:
         form_token=token,
         once=str(uuid.uuid4()),
         said=said,
+        is_refused=said.startswith(telling.REFUSED),
         **shown,
     )
     answer = make_response(html, status)
@@ -155,12 +156,12 @@ def _act(app: Flask, batch_id: str, action: str) -> Response:
     method, path, body = _request_of(batch_id, action)
     status, answer = _ask(app, method, path, body)
     shown = str(answer.get("batch_id") or batch_id) if action == "redrive" else batch_id
-    return _told(f"/dashboard/batches/{shown}", pages.outcome_words(action, status, answer))
+    return _told(f"/dashboard/batches/{shown}", telling.outcome_words(action, status, answer))
 
 
 def _swept(app: Flask) -> Response:
     forms.check_form(request)
-    return _told("/", pages.outcome_words("sweep", *_ask(app, "POST", "/sweep", {})))
+    return _told("/", telling.outcome_words("sweep", *_ask(app, "POST", "/sweep", {})))
 
 
 def _request_of(batch_id: str, action: str) -> tuple[str, str, Mapping[str, object]]:
