@@ -9,8 +9,11 @@ from datetime import datetime, timedelta
 from coordinator.batch import Policy
 from coordinator.consolidation import Consolidator
 from coordinator.diagnosis import Diagnosis
+from coordinator.dropping import Dropper
 from coordinator.leases import Leases
 from coordinator.publishing import RequestPublishing
+from coordinator.redriving import Redriver
+from coordinator.repairing import StagingRepair
 from coordinator.service import Ledger
 from coordinator.starting import PlanningRules, Starter
 from coordinator.sweep import Sweeper
@@ -54,9 +57,11 @@ class Coordinator:
 
     parts: Parts
     starter: Starter
+    redriver: Redriver
     ledger: Ledger
     consolidator: Consolidator
     sweeper: Sweeper
+    dropper: Dropper
     views: Views
     diagnosis: Diagnosis
 
@@ -113,14 +118,17 @@ def assemble(parts: Parts) -> Coordinator:
         publishing=publishing,
         ledger=ledger,
         consolidator=consolidator,
+        repair=StagingRepair(documents=parts.documents, warehouse=parts.warehouse, clock=parts.clock),
         clock=parts.clock,
     )
     return Coordinator(
         parts=parts,
         starter=starter,
+        redriver=Redriver(documents=parts.documents, starter=starter),
         ledger=ledger,
         consolidator=consolidator,
         sweeper=sweeper,
+        dropper=Dropper(documents=parts.documents, warehouse=parts.warehouse, clock=parts.clock),
         views=Views(parts.documents),
         diagnosis=Diagnosis(documents=parts.documents, warehouse=parts.warehouse, clock=parts.clock),
     )

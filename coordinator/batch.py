@@ -19,6 +19,10 @@ from shared.ports import Document, Path, Value
 KEEP_DOCUMENTS = timedelta(days=180)
 """How long the ledger of a batch is kept; Firestore's TTL policy acts on `expires_at`."""
 
+MAX_MINUTES = 7 * 24 * 60
+"""A batch that takes longer than a week outlives what Pub/Sub keeps of it."""
+MAX_REPEATS = 1_000
+
 Fields = Mapping[str, Value]
 
 
@@ -44,7 +48,7 @@ def date_path(game_date: date) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a batch tolerates; fixed when it is planned. Shares are of the expected players, 0 to 1."""
+    """What a batch tolerates; changeable while it lives. Shares are of the expected players, 0 to 1."""
 
     deadline_minutes: int = 180
     republish_after_minutes: int = 15
@@ -62,6 +66,14 @@ class Policy:
         for name in ("deadline_minutes", "max_merge_attempts"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"policy.{name}", f"{getattr(self, name)} is too small; give 1 or more")
+        for name in ("deadline_minutes", "republish_after_minutes"):
+            if getattr(self, name) > MAX_MINUTES:
+                raise InvalidInput(
+                    f"policy.{name}", f"{getattr(self, name)} is over a week; give at most {MAX_MINUTES}"
+                )
+        for name in ("max_republishes", "max_merge_attempts"):
+            if getattr(self, name) > MAX_REPEATS:
+                raise InvalidInput(f"policy.{name}", f"{getattr(self, name)} is too many; give at most {MAX_REPEATS}")
         for name in ("republish_after_minutes", "max_republishes"):
             if getattr(self, name) < 0:
                 raise InvalidInput(f"policy.{name}", f"{getattr(self, name)} is negative; give 0 or more")
@@ -111,6 +123,10 @@ class Batch:
     """The newer root that merged before this batch's late rows could; they never will."""
     late_refusal: str | None = None
     """Why a later round of an ended batch was refused."""
+    left_out: tuple[str, ...] = ()
+    """Players who were to be redriven, and whom the fresh plan does not expect any more."""
+    staging_looked_at: datetime | None = None
+    """When the sweep last looked in staging for deliveries whose outcomes were lost."""
     revision: str = ""
     schema_fingerprint: str = ""
     """Of the schema version's columns, as the coordinator that planned the batch knew them."""
@@ -154,6 +170,12 @@ class Batch:
         return players.get("failed", 0) + players.get("silent", 0)
 
     @property
+    def predicted_at_end(self) -> int:
+        """Predicted players in the snapshot that the batch last ended with; 0 before its end."""
+        players = cast("Mapping[str, int]", (self.result or {}).get("players") or {})
+        return players.get("predicted", 0)
+
+    @property
     def event_id(self) -> str:
         """The id of the news of the batch's present end state."""
         done = [merge.number for merge in self.merges if merge.state == "done"]
@@ -182,6 +204,8 @@ class Batch:
             "notified": None,
             "overtaken_by": None,
             "late_refusal": None,
+            "left_out": list(self.left_out),
+            "staging_looked_at": None,
             "revision": self.revision,
         }
 
@@ -208,6 +232,8 @@ def read_batch(document: Document) -> Batch:
         notified=raw["notified"],
         overtaken_by=raw["overtaken_by"],
         late_refusal=raw["late_refusal"],
+        left_out=tuple(raw.get("left_out") or ()),
+        staging_looked_at=raw.get("staging_looked_at"),
         revision=raw["revision"],
         schema_fingerprint=raw.get("schema_fingerprint") or "",
         version=document.version,

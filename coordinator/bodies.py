@@ -7,9 +7,9 @@ import re
 from datetime import date
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from coordinator.batch import Policy
+from coordinator.batch import MAX_MINUTES, MAX_REPEATS, Policy
 
 
 def _only_iso(value: object) -> object:
@@ -22,18 +22,21 @@ def _only_iso(value: object) -> object:
 GameDate = Annotated[date | None, BeforeValidator(_only_iso)]
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class PolicyChanges(BaseModel):
-    """What a start may set differently from the settings."""
+    """What a start may set differently from the settings, and a person may change while the batch lives."""
 
     model_config = ConfigDict(extra="forbid")
 
-    deadline_minutes: int | None = None
-    republish_after_minutes: int | None = None
-    max_republishes: int | None = None
-    tolerated_failed_share: float | None = None
-    tolerated_silent_share: float | None = None
-    max_retired_share: float | None = None
-    max_merge_attempts: int | None = None
+    deadline_minutes: Annotated[int, Field(ge=1, le=MAX_MINUTES)] | None = None
+    republish_after_minutes: Annotated[int, Field(ge=0, le=MAX_MINUTES)] | None = None
+    max_republishes: Annotated[int, Field(ge=0, le=MAX_REPEATS)] | None = None
+    tolerated_failed_share: Share | None = None
+    tolerated_silent_share: Share | None = None
+    max_retired_share: Share | None = None
+    max_merge_attempts: Annotated[int, Field(ge=1, le=MAX_REPEATS)] | None = None
 
     def applied_to(self, policy: Policy) -> Policy:
         """Return the policy with the given changes. Raises `InvalidInput`."""
@@ -59,3 +62,18 @@ class ConsolidateBody(BaseModel):
 
     force: bool = False
     """Consolidate in spite of silent or failed players, a former refusal, or the share of rows to retire."""
+
+
+class SweepBody(BaseModel):
+    """Body of `POST /sweep`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dry_run: bool = False
+    """Say what a sweep would do, and change nothing."""
+
+
+class NoBody(BaseModel):
+    """Body of a request that says everything by its path: absent, or an empty object."""
+
+    model_config = ConfigDict(extra="forbid")

@@ -6,7 +6,7 @@ import logging
 
 from coordinator.batch import Batch
 from coordinator.leases import get_batch, put_to_rest
-from coordinator.lifecycle import Event, move
+from coordinator.lifecycle import Event, Status, move
 from shared.errors import Conflict, Unavailable, VersionChanged
 from shared.ports import DocumentStore, Jobs, JobState, Update
 
@@ -18,6 +18,8 @@ _DISTURBANCES = 50
 def cancel(documents: DocumentStore, warehouse: Jobs, batch_id: str) -> Batch:
     """Move a PLANNED or RUNNING batch to CANCELLED; requests and outcomes under way are recorded but never merged.
 
+    A repeat changes nothing.
+
     Raises:
         UnknownBatch: there is none of that id.
         MoveRefused: it is consolidating, or has ended; nothing was changed.
@@ -25,6 +27,8 @@ def cancel(documents: DocumentStore, warehouse: Jobs, batch_id: str) -> Batch:
     """
     for _ in range(_DISTURBANCES):
         batch = get_batch(documents, batch_id)
+        if batch.status is Status.CANCELLED:
+            return batch
         cancelled = move(batch.status, Event.CANCELLED)
         _check_merge_ended(batch, warehouse)
         try:

@@ -63,11 +63,12 @@ class InputFinding:
 # --- the statements -------------------------------------------------------------------------------------------
 
 
-def plan_statement(batch_id: str, *, expires_at: datetime) -> str:
+def plan_statement(batch_id: str, *, expires_at: datetime, of_some: bool = False) -> str:
     """Write the statement that freezes a batch's plan as `_plan_{batch_id}`; run again, it leaves the first plan be.
 
     The table holds `player_lookup`, `universal_player_id`, `planned_at` (the first run's) and `request`, and ends
-    itself at `expires_at`. Needs `plan_parameters`.
+    itself at `expires_at`. Needs `plan_parameters`; `of_some` plans no more players than those of @players, an array of
+    names, and needs it too.
 
     Raises:
         ValueError: `batch_id` has not a batch id's form.
@@ -76,8 +77,12 @@ def plan_statement(batch_id: str, *, expires_at: datetime) -> str:
     return (
         f"CREATE TABLE IF NOT EXISTS `{plan_table(batch_id)}`\n"
         f"OPTIONS (expiration_timestamp = TIMESTAMP '{expiration}', labels = [('batch_id', '{batch_id}')])\n"
-        f"AS\n{_sql('plan.sql')}"
+        f"AS\n{_sql('plan.sql')}{_OF_SOME if of_some else ''}"
     )
+
+
+# plan.sql ends with its last FROM.
+_OF_SOME = "WHERE player_lookup IN UNNEST(@players)\n"
 
 
 def plan_parameters(

@@ -6,6 +6,7 @@ finished by a redelivery or the sweep.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,46 @@ def unreadable(attributes: Mapping[str, str], *, reason: str) -> Failed:
         code=FailureCode.BAD_REQUEST,
         detail=f"unreadable outcome: {reason}",
     )
+
+
+def dead_lettered(data: bytes, attributes: Mapping[str, str]) -> Failed:
+    """The outcome to record for a request that nobody could take (A12): its player failed.
+
+    Whose it was its attributes tell; where they do not, the request itself.
+
+    Raises:
+        MalformedMessage: neither names batch and player.
+    """
+    told = {**_texts_in(data), **{name: text for name, text in attributes.items() if text}}
+    try:
+        batch_id = names.check_batch_id(told.get("batch_id", ""))
+    except ValueError as error:
+        raise MalformedMessage(f"a dead letter of no batch: {error}") from error
+    player = told.get("player_lookup", "")
+    if not player:
+        raise MalformedMessage(f"a dead letter of batch {batch_id} that names no player")
+    attempts = told.get(f"{_DEAD_LETTER}DeliveryCount", "an unknown number of")
+    subscription = told.get(f"{_DEAD_LETTER}Subscription", "an unknown subscription")
+    return Failed(
+        batch_id=batch_id,
+        player_lookup=player,
+        worker_revision="none",
+        code=FailureCode.DEAD_LETTERED,
+        detail=f"{subscription} gave the request up after {attempts} deliveries",
+    )
+
+
+_DEAD_LETTER = "CloudPubSubDeadLetterSource"
+"""How the attributes begin that Pub/Sub adds (https://cloud.google.com/pubsub/docs/handling-failures)."""
+
+
+def _texts_in(data: bytes) -> dict[str, str]:
+    try:
+        parsed = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    found = parsed if isinstance(parsed, dict) else {}
+    return {name: text for name, text in found.items() if isinstance(text, str) and text}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

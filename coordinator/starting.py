@@ -61,6 +61,16 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a new batch is to be: a root of everybody, or a redrive of some players of its parent."""
+
+    policy: Policy
+    parent: str | None = None
+    players: tuple[str, ...] | None = None
+    """None: everybody whom the plan expects."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Starter:
     """The use case, over its ports."""
 
@@ -86,14 +96,26 @@ class Starter:
                 column or quota and the fix.
             Unavailable: try again with the same key; an outage is never taken for an empty day (A11).
         """
-        batch_id = names.batch_id(game_date, key)
+
+        def make_way(day: Document | None) -> Wanted:
+            self._make_way(day, force)
+            return Wanted(policy=policy)
+
+        return self.begin(game_date, names.batch_id(game_date, key), make_way)
+
+    def begin(self, game_date: date, batch_id: str, choose: Callable[[Document | None], Wanted]) -> Started:
+        """Plan, commit and publish the batch of an id, or go on with the one that is there.
+
+        Args:
+            choose: given the date's document, says what the batch is to be, or raises what forbids it; asked again
+                where another start came between.
+        """
         for _ in range(_DISTURBANCES):
             known = self.documents.get(batch_path(batch_id))
             if known is not None:
                 return Started(self._resume(read_batch(known)), is_new=False)
             day = self.documents.get(date_path(game_date))
-            self._make_way(day, force)
-            batch, shards = self._plan(game_date, batch_id, policy, day)
+            batch, shards = self._plan(game_date, batch_id, choose(day), day)
             self._write_shards(batch, shards)
             try:
                 self.documents.commit([Create(batch.path, batch.fields()), _newest(batch, day)])
@@ -136,7 +158,7 @@ class Starter:
         cancel(self.documents, self.warehouse, newest.batch_id)
 
     def _plan(
-        self, game_date: date, batch_id: str, policy: Policy, day: Document | None
+        self, game_date: date, batch_id: str, wanted: Wanted, day: Document | None
     ) -> tuple[Batch, Sequence[Sequence[str]]]:
         """Freeze the plan, if an earlier try has not, and read from it who is expected.
 
@@ -147,19 +169,10 @@ class Starter:
         now = self.clock()
         stamp = max(now, newest.planned_at + _TICK) if newest else now
         self._log_findings(planning.read_check(self.warehouse.query(planning.check_query(), {"game_date": game_date})))
-        self.warehouse.query(
-            planning.plan_statement(batch_id, expires_at=stamp + self.rules.late + OUTLIVES_LATE),
-            planning.plan_parameters(
-                game_date,
-                planned_at=stamp,
-                roster_games=self.rules.roster_games,
-                recent_games=self.rules.recent_games,
-                preferred_sportsbook=self.rules.preferred_sportsbook,
-            ),
-        )
+        self._freeze(game_date, batch_id, wanted, planned_at=stamp)
         rows = self.warehouse.query(planning.names_statement(batch_id))
         players = planning.read_names(rows)
-        quotas.check_fits(len(players), deadline_minutes=policy.deadline_minutes)
+        quotas.check_fits(len(players), deadline_minutes=wanted.policy.deadline_minutes)
         planned_at = planning.frozen_at(rows, otherwise=stamp)
         if newest and planned_at <= newest.planned_at:
             raise Conflict(
@@ -167,22 +180,41 @@ class Starter:
                 batch_id=newest.batch_id,
             )
         shards = planning.cut_shards(players)
-        return self._batch(game_date, batch_id, policy, planned_at, shards), shards
+        return self._batch(game_date, batch_id, wanted, planned_at, shards), shards
+
+    def _freeze(self, game_date: date, batch_id: str, wanted: Wanted, *, planned_at: datetime) -> None:
+        """Write the plan table, unless an earlier try has."""
+        parameters = planning.plan_parameters(
+            game_date,
+            planned_at=planned_at,
+            roster_games=self.rules.roster_games,
+            recent_games=self.rules.recent_games,
+            preferred_sportsbook=self.rules.preferred_sportsbook,
+        )
+        some = {} if wanted.players is None else {"players": wanted.players}
+        expires_at = planned_at + self.rules.late + OUTLIVES_LATE
+        self.warehouse.query(
+            planning.plan_statement(batch_id, expires_at=expires_at, of_some=bool(some)), {**parameters, **some}
+        )
 
     def _batch(
-        self, game_date: date, batch_id: str, policy: Policy, planned_at: datetime, shards: Sequence[Sequence[str]]
+        self, game_date: date, batch_id: str, wanted: Wanted, planned_at: datetime, shards: Sequence[Sequence[str]]
     ) -> Batch:
+        planned = {player for shard in shards for player in shard}
         return Batch(
             batch_id=batch_id,
             game_date=game_date,
             planned_at=planned_at,
-            deadline_at=planned_at + timedelta(minutes=policy.deadline_minutes),
+            deadline_at=planned_at + timedelta(minutes=wanted.policy.deadline_minutes),
             late_until=planned_at + self.rules.late,
             schema_version=self.rules.schema_version,
             schema_fingerprint=tables.load(tables.PREDICTIONS, self.rules.schema_version).fingerprint,
             shard_starts=tuple(shard[0] for shard in shards),
             expected_count=sum(len(shard) for shard in shards),
-            policy=policy,
+            policy=wanted.policy,
+            kind="redrive" if wanted.parent else "root",
+            parent=wanted.parent,
+            left_out=tuple(player for player in wanted.players or () if player not in planned),
             revision=self.revision,
         )
 

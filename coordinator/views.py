@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
 from pydantic import BaseModel
@@ -61,6 +61,31 @@ class ShardView(BaseModel):
     publishes: int
 
 
+class PolicyView(BaseModel):
+    """What a batch tolerates; shares are of the expected players, 0 to 1."""
+
+    deadline_minutes: int
+    republish_after_minutes: int
+    max_republishes: int
+    tolerated_failed_share: float
+    tolerated_silent_share: float
+    max_retired_share: float
+    max_merge_attempts: int
+
+
+class RedriveAnswer(BaseModel):
+    """The answer of `POST /batches/{id}/redrive`."""
+
+    batch_id: str
+    parent: str
+    state: str
+    expected: int
+    started: bool
+    """False where an earlier call with the same key did."""
+    not_expected: list[str]
+    """Players of the parent who were to be redriven, and whom the fresh plan does not expect any more."""
+
+
 class BatchView(BatchSummary):
     """The whole of `/batches/{id}`: counts from the named sets, and the names of everybody who is not predicted."""
 
@@ -73,6 +98,9 @@ class BatchView(BatchSummary):
     """Predicted players whose rows are not in the predictions table (yet)."""
     answered_twice: list[str]
     overtaken_by: str | None
+    not_expected: list[str]
+    """Of a redrive: players who were to be redriven, and whom the fresh plan does not expect any more."""
+    policy: PolicyView
     shards: list[ShardView]
     merges: list[MergeView]
     last_outcome_at: datetime | None
@@ -114,6 +142,8 @@ class Views:
                 "late": sorted(snapshot.late),
                 "answered_twice": sorted(snapshot.answered_twice),
                 "overtaken_by": batch.overtaken_by,
+                "not_expected": batch.left_out,
+                "policy": asdict(batch.policy),
                 "shards": [_shard(shard) for shard in shards],
                 "merges": [_merge(batch, number) for number in range(len(batch.merges))],
                 "last_outcome_at": max(answered, default=None),

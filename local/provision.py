@@ -66,9 +66,10 @@ def provision_topics(
     coordinator_url: str,
     delivery: Delivery,
 ) -> None:
-    """Create the topics and their subscriptions: requests are pushed to the worker, outcomes to the coordinator.
+    """Create the topics and their subscriptions: requests are pushed to the worker, outcomes and requests that nobody
+    could take to the coordinator.
 
-    Dead letters are kept by a subscription without a push. A subscription that is there gets the given endpoint and
+    A subscription that is there gets the given endpoint and
     delivery; what it holds stays.
 
     Raises:
@@ -86,7 +87,8 @@ def provision_topics(
         dead_letters=dead_letters,
     )
     subscribe(subscriber, topics.project, topics.outcomes, push_to=f"{coordinator_url}/complete", delivery=delivery)
-    subscribe(subscriber, topics.project, topics.dead_requests, push_to=None, delivery=delivery)
+    dead_letter = f"{coordinator_url}/dead-letter"
+    subscribe(subscriber, topics.project, topics.dead_requests, push_to=dead_letter, delivery=delivery)
 
 
 def subscribe(

@@ -41,8 +41,9 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=10)
 """Short, since a run that was killed leaves its lease to expire before the next can consolidate."""
 _OUTCOMES = PushPolicy(concurrency=4, minimum_backoff=timedelta(milliseconds=200), maximum_backoff=timedelta(seconds=5))
-_REQUESTS = replace(_OUTCOMES, concurrency=16)
-"""Workers that wait for one another's commit share the next one, so more of them at once cost less."""
+_REQUESTS = replace(_OUTCOMES, concurrency=16, maximum_attempts=20)
+"""Workers that wait for one another's commit share the next one, so more of them at once cost less. A request that is
+refused for more than a minute is a dead letter."""
 _REQUEST_SECONDS = 600
 _STOP_SECONDS = 0.02
 """How often a server looks whether it is to stop."""
@@ -65,6 +66,7 @@ class LocalParts:
     coordinator: Coordinator
     requests: PushTopic
     outcomes: PushTopic
+    dead_letters: PushTopic
     finished: PushTopic
     revision: str
 
@@ -88,7 +90,8 @@ def open_parts(
     opened.callback(warehouse.close)
     documents = SqliteDocuments(state / "ledger.sqlite")
     opened.callback(documents.close)
-    finished, requests_topic = _topic(state, "finished", opened), _topic(state, "requests", opened, policy=_REQUESTS)
+    finished, dead_letters = _topic(state, "finished", opened), _topic(state, "dead-letters", opened)
+    requests_topic = _topic(state, "requests", opened, policy=_REQUESTS, dead_letter=dead_letters)
     outcomes = _topic(state, "outcomes", opened)
     coordinator = assemble(
         Parts(
@@ -113,6 +116,7 @@ def open_parts(
         coordinator=coordinator,
         requests=requests_topic,
         outcomes=outcomes,
+        dead_letters=dead_letters,
         finished=finished,
         revision=revision,
     )
@@ -122,8 +126,15 @@ def _newest_rules() -> PlanningRules:
     return PlanningRules(schema_version=max(tables.versions(tables.PREDICTIONS)))
 
 
-def _topic(state: Path, name: str, opened: ExitStack, *, policy: PushPolicy = _OUTCOMES) -> PushTopic:
-    topic = PushTopic(state / f"{name}.sqlite", name=name, clock=_now, policy=policy)
+def _topic(
+    state: Path,
+    name: str,
+    opened: ExitStack,
+    *,
+    policy: PushPolicy = _OUTCOMES,
+    dead_letter: PushTopic | None = None,
+) -> PushTopic:
+    topic = PushTopic(state / f"{name}.sqlite", name=name, clock=_now, policy=policy, dead_letter=dead_letter)
     opened.callback(topic.stop)
     return topic
 
@@ -213,6 +224,7 @@ class LocalStack:
         self._serve(parts.coordinator, worker)
         parts.requests.start(f"{self.worker_url}/predict")
         parts.outcomes.start(f"{self.coordinator_url}/complete")
+        parts.dead_letters.start(f"{self.coordinator_url}/dead-letter")
 
     def _serve(self, coordinator: Coordinator, worker: Worker) -> None:
         # Loopback only, and callers are this process's own topics: no tokens to check.

@@ -9,10 +9,12 @@ from flask import Flask, Response, jsonify
 from pydantic import TypeAdapter
 
 from coordinator.assembly import Coordinator
-from coordinator.bodies import ConsolidateBody, GameDate
+from coordinator.bodies import ConsolidateBody, GameDate, NoBody, PolicyChanges
+from coordinator.cancelling import cancel
 from coordinator.consolidation import Report
-from coordinator.routes.exchange import Caller, Check, batch_id_of, query_value, read_body
-from coordinator.views import BatchView
+from coordinator.policing import change_policy
+from coordinator.routes.exchange import Caller, Check, batch_id_of, idempotency_key, query_value, read_body
+from coordinator.views import BatchView, RedriveAnswer
 from shared.errors import Conflict, InvalidInput
 
 _GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
@@ -34,7 +36,7 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
     @app.get("/batches/<batch_id>")
     def batch(batch_id: str) -> Response:
         check(Caller.ADMIN)
-        return jsonify(coordinator.views.batch(batch_id_of(batch_id)).model_dump(mode="json"))
+        return _shown(coordinator, batch_id_of(batch_id))
 
     @app.get("/batches/<batch_id>/explain")
     def explain(batch_id: str) -> Response:
@@ -51,6 +53,48 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
         check(Caller.ADMIN)
         return _consolidate(coordinator, batch_id_of(batch_id), read_body(ConsolidateBody))
 
+    @app.post("/batches/<batch_id>/redrive")
+    def redrive(batch_id: str) -> Response:
+        check(Caller.ADMIN)
+        read_body(NoBody)
+        return _redrive(coordinator, batch_id_of(batch_id))
+
+    @app.post("/batches/<batch_id>/cancel")
+    def cancel_batch(batch_id: str) -> Response:
+        check(Caller.ADMIN)
+        read_body(NoBody)
+        parts = coordinator.parts
+        coordinator.consolidator.notify(cancel(parts.documents, parts.warehouse, batch_id_of(batch_id)))
+        return _shown(coordinator, batch_id)
+
+    @app.patch("/batches/<batch_id>/policy")
+    def policy(batch_id: str) -> Response:
+        check(Caller.ADMIN)
+        known = batch_id_of(batch_id)
+        change_policy(coordinator.parts.documents, known, read_body(PolicyChanges).applied_to)
+        return _shown(coordinator, known)
+
+
+def _shown(coordinator: Coordinator, batch_id: str) -> Response:
+    return jsonify(coordinator.views.batch(batch_id).model_dump(mode="json"))
+
+
+def _redrive(coordinator: Coordinator, batch_id: str) -> Response:
+    """Redrive: 202 when that made the batch, 200 when an earlier call with its key did."""
+    started = coordinator.redriver.redrive(batch_id, key=idempotency_key())
+    batch = started.batch
+    answer = RedriveAnswer(
+        batch_id=batch.batch_id,
+        parent=str(batch.parent),
+        state=batch.state,
+        expected=batch.expected_count,
+        started=started.is_new,
+        not_expected=list(batch.left_out),
+    )
+    response = jsonify(answer.model_dump(mode="json"))
+    response.status_code = 202 if started.is_new else 200
+    return response
+
 
 def _consolidate(coordinator: Coordinator, batch_id: str, body: ConsolidateBody) -> Response:
     """Consolidate; a conflict that says why when the rows are not in the predictions table."""
@@ -59,7 +103,8 @@ def _consolidate(coordinator: Coordinator, batch_id: str, body: ConsolidateBody)
     # Nothing is to be done with a FAILED batch that nobody forces, and that is no success.
     is_merged = report in (Report.MERGED, Report.NOTHING_TO_DO) and view.state in ("COMPLETE", "PARTIAL", "EMPTY")
     if is_merged:
-        return jsonify(report=report.value, batch=view.model_dump(mode="json"))
+        left_out = sorted([*view.silent, *view.failed])
+        return jsonify(report=report.value, left_out=left_out, batch=view.model_dump(mode="json"))
     raise Conflict(_why_not(report, view), batch_id=batch_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
@@ -24,6 +25,8 @@ class Caller(StrEnum):
     SCHEDULER = "scheduler"
     ADMIN = "admin"
 
+
+MAX_KEY = 200
 
 Check = Callable[..., None]
 """The guard for the request at hand: takes the callers that may make it."""
@@ -49,6 +52,17 @@ def query_value(name: str, adapter: TypeAdapter[Kind], default: Kind) -> Kind:
         return adapter.validate_python(given)
     except ValidationError as error:
         raise InvalidInput(name, f"{error.errors()[0]['msg']}; got {given[:80]!r}") from error
+
+
+def idempotency_key() -> str:
+    """The caller's key; else Scheduler's job name, the same on its retries; else one that never comes again."""
+    given = request.headers.get("Idempotency-Key", "").strip()
+    if len(given) > MAX_KEY:
+        raise InvalidInput("Idempotency-Key", f"is over {MAX_KEY} characters; send a shorter one")
+    if given:
+        return f"key:{given}"
+    job = request.headers.get("X-CloudScheduler-JobName", "").strip()
+    return f"job:{job}" if job else f"once:{uuid.uuid4()}"
 
 
 def batch_id_of(text: str) -> str:

@@ -7,12 +7,15 @@ may help. Never 2xx before the state is durable (A3).
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from flask import Flask, Response, request
 
 from coordinator.assembly import Coordinator
+from coordinator.ledger import AnyOutcome
 from coordinator.routes.exchange import Caller, Check, no_content
-from coordinator.service import read_outcome, unreadable
+from coordinator.service import dead_lettered, read_outcome, unreadable
+from schemas.messages import Failed
 from shared import logs
 from shared.errors import MalformedMessage, TipoffError, Transient
 from shared.push import Pushed, open_envelope
@@ -26,32 +29,58 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
     @app.post("/complete")
     def complete() -> Response:
         check(Caller.PUSH)
-        try:
-            pushed = open_envelope(request.get_data())
-        except MalformedMessage as error:
-            _log.error("outcome refused", extra={"json_fields": {"reason": str(error)}})
-            return no_content()
-        told = pushed.attributes
-        with (
-            logs.bound_trace(told.get("traceparent")),
-            logs.bound(
-                batch_id=told.get("batch_id"),
-                player=told.get("player_lookup"),
-                message_id=pushed.message_id,
-                delivery_attempt=pushed.delivery_attempt,
-            ),
-        ):
-            return _record(coordinator, pushed)
+        return _take(coordinator, _told_outcome)
+
+    @app.post("/dead-letter")
+    def dead_letter() -> Response:
+        check(Caller.PUSH)
+        return _take(coordinator, lambda pushed: dead_lettered(pushed.data, pushed.attributes))
 
 
-def _record(coordinator: Coordinator, pushed: Pushed) -> Response:
+def _told_outcome(pushed: Pushed) -> AnyOutcome:
+    try:
+        return read_outcome(pushed.data)
+    except MalformedMessage as error:
+        _log.error("outcome unreadable", extra={"json_fields": {"reason": str(error)}})
+        return unreadable(pushed.attributes, reason=str(error))
+
+
+def _take(coordinator: Coordinator, read: Callable[[Pushed], AnyOutcome]) -> Response:
+    """Record what the pushed message is read as; what is malformed is logged at ERROR."""
+    try:
+        pushed = open_envelope(request.get_data())
+    except MalformedMessage as error:
+        _log.error("outcome refused", extra={"json_fields": {"reason": str(error)}})
+        return no_content()
+    told = pushed.attributes
+    with (
+        logs.bound_trace(told.get("traceparent")),
+        logs.bound(
+            batch_id=told.get("batch_id"),
+            player=told.get("player_lookup"),
+            message_id=pushed.message_id,
+            delivery_attempt=pushed.delivery_attempt,
+        ),
+    ):
+        return _record(coordinator, pushed, read)
+
+
+def _record(coordinator: Coordinator, pushed: Pushed, read: Callable[[Pushed], AnyOutcome]) -> Response:
     """Record a pushed outcome. Transient trouble leaves as 503 through the error handler."""
     try:
-        try:
-            outcome = read_outcome(pushed.data)
-        except MalformedMessage as error:
-            _log.error("outcome unreadable", extra={"json_fields": {"reason": str(error)}})
-            outcome = unreadable(pushed.attributes, reason=str(error))
+        outcome = read(pushed)
+        if isinstance(outcome, Failed):
+            _log.warning(
+                "player failed",
+                extra={
+                    "json_fields": {
+                        "batch_id": outcome.batch_id,
+                        "player": outcome.player_lookup,
+                        "code": outcome.code.value,
+                        "detail": outcome.detail,
+                    }
+                },
+            )
         report = coordinator.ledger.record_outcome(outcome)
     except Transient:
         raise

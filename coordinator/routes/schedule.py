@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-import uuid
 from zoneinfo import ZoneInfo
 
 from flask import Flask, Request, Response, jsonify, request
 
 from coordinator.assembly import Coordinator
-from coordinator.bodies import StartBody
-from coordinator.routes.exchange import Caller, Check, problem, read_body
-from coordinator.sweep import Verdict
-from shared.errors import Conflict, InvalidInput
+from coordinator.bodies import StartBody, SweepBody
+from coordinator.routes.exchange import Caller, Check, idempotency_key, problem, read_body
+from coordinator.swept import SweepAnswer, Verdict
+from shared.errors import Conflict
 from shared.problems import problem_of_status
 
 _log = logging.getLogger(__name__)
@@ -40,7 +38,7 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
     @app.post("/sweep")
     def sweep() -> Response:
         check(Caller.SCHEDULER, Caller.ADMIN)
-        return _sweep(coordinator)
+        return _sweep(coordinator, dry_run=read_body(SweepBody).dry_run)
 
 
 def _start(coordinator: Coordinator) -> Response:
@@ -48,7 +46,7 @@ def _start(coordinator: Coordinator) -> Response:
     body, parts = read_body(StartBody), coordinator.parts
     started = coordinator.starter.start(
         body.game_date or parts.clock().astimezone(US_EASTERN).date(),
-        key=_idempotency_key(request),
+        key=idempotency_key(),
         policy=body.policy.applied_to(parts.policy),
         force=body.force,
     )
@@ -58,26 +56,18 @@ def _start(coordinator: Coordinator) -> Response:
     return answer
 
 
-def _sweep(coordinator: Coordinator) -> Response:
-    """Sweep; 503 when a batch met trouble that may pass, so that Cloud Scheduler asks again."""
-    swept = [dataclasses.asdict(one) for one in coordinator.sweeper.sweep()]
-    again = [str(one["batch_id"]) for one in swept if one["verdict"] is Verdict.TRY_AGAIN]
+def _sweep(coordinator: Coordinator, *, dry_run: bool) -> Response:
+    """Sweep, then tidy; 503 when a batch met trouble that may pass, so that Cloud Scheduler asks again."""
+    swept = coordinator.sweeper.sweep(dry_run=dry_run)
+    tidied = coordinator.dropper.tidy(dry_run=dry_run)
+    answer = SweepAnswer(dry_run=dry_run, batches=[*swept, *tidied.batches], orphans=tidied.orphans)
+    told = answer.model_dump(mode="json")
+    again = [one.batch_id for one in answer.batches if one.verdict is Verdict.TRY_AGAIN]
     if not again:
-        return jsonify(batches=swept)
+        return jsonify(told)
     detail = f"not finished with {', '.join(again)}; call again"
     status, document = problem_of_status(503, detail=detail, instance=request.path)
-    return problem(status, document | {"batches": swept})
-
-
-def _idempotency_key(asked: Request) -> str:
-    """The caller's key; else Scheduler's job name, the same on its retries; else one that never comes again."""
-    given = asked.headers.get("Idempotency-Key", "").strip()
-    if len(given) > 200:
-        raise InvalidInput("Idempotency-Key", "is over 200 characters; send a shorter one")
-    if given:
-        return f"key:{given}"
-    job = asked.headers.get("X-CloudScheduler-JobName", "").strip()
-    return f"job:{job}" if job else f"once:{uuid.uuid4()}"
+    return problem(status, document | told)
 
 
 def _is_scheduler(asked: Request) -> bool:

@@ -190,14 +190,15 @@ def test_a_request_that_nobody_takes_is_kept_as_a_dead_letter(day: Day) -> None:
 
 def test_requests_have_the_dead_letter_policy_and_outcomes_are_tried_for_as_long_as_they_are_kept(day: Day) -> None:
     subscriber = day.stack.subscriber
-    requests, outcomes = (
+    requests, outcomes, dead = (
         subscriber.get_subscription(subscription=subscriber.subscription_path(PROJECT, topic))
-        for topic in (TOPICS.requests, TOPICS.outcomes)
+        for topic in (TOPICS.requests, TOPICS.outcomes, TOPICS.dead_requests)
     )
 
     assert requests.dead_letter_policy.dead_letter_topic == f"projects/{PROJECT}/topics/{TOPICS.dead_requests}"
     assert requests.dead_letter_policy.max_delivery_attempts == RETRYING.maximum_attempts
     assert requests.push_config.push_endpoint == f"{day.stack.worker_url}/predict"
+    assert dead.push_config.push_endpoint == f"{day.stack.coordinator_url}/dead-letter"
     assert not outcomes.dead_letter_policy.dead_letter_topic
     assert outcomes.ack_deadline_seconds == requests.ack_deadline_seconds == 600
 

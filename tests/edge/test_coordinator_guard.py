@@ -23,6 +23,7 @@ CALLERS = {
     ("POST", "/start"): {Caller.SCHEDULER, Caller.ADMIN},
     ("POST", "/sweep"): {Caller.SCHEDULER, Caller.ADMIN},
     ("POST", "/complete"): {Caller.PUSH},
+    ("POST", "/dead-letter"): {Caller.PUSH},
     ("GET", "/schema"): {Caller.ADMIN},
     ("GET", "/"): {Caller.ADMIN},
     ("GET", "/dashboard/batches/<batch_id>"): {Caller.ADMIN},
@@ -35,6 +36,9 @@ CALLERS = {
     ("GET", "/batches/<batch_id>/explain"): {Caller.ADMIN},
     ("GET", "/batches/<batch_id>/gaps"): {Caller.ADMIN},
     ("POST", "/batches/<batch_id>/consolidate"): {Caller.ADMIN},
+    ("POST", "/batches/<batch_id>/redrive"): {Caller.ADMIN},
+    ("POST", "/batches/<batch_id>/cancel"): {Caller.ADMIN},
+    ("PATCH", "/batches/<batch_id>/policy"): {Caller.ADMIN},
 }
 OPEN_TO_ALL = {("GET", "/health"), ("GET", "/ready")}
 
@@ -102,7 +106,7 @@ def test_whoever_the_guard_refuses_changes_nothing(
 
 
 def test_a_sweep_answers_with_what_it_found_and_did(stand: Stand, front: Front) -> None:
-    assert front.post("/sweep").get_json() == {"batches": []}
+    assert front.post("/sweep").get_json() == {"dry_run": False, "batches": [], "orphans": []}
     stand.requests.fail_next(1)
     front.start()
 
@@ -116,6 +120,7 @@ def test_a_sweep_answers_with_what_it_found_and_did(stand: Stand, front: Front) 
             "state": "RUNNING",
             "did": ["published what was never published"],
             "why": "",
+            "command": "",
         }
     ]
     assert [(one["verdict"], one["did"]) for one in nothing.get_json()["batches"]] == [("nothing", [])]

@@ -17,7 +17,7 @@ from typing import Literal
 
 import pytest
 
-from coordinator import merge, planning
+from coordinator import merge, planning, repairing
 from coordinator.leases import put_to_rest
 from coordinator.ledger import Delivery, Snapshot
 from coordinator.merge import Consolidation, StagingTable
@@ -86,15 +86,26 @@ def written_by() -> Mapping[str, Sequence[Text]]:
     )
     plan = Text("plan", planning.plan_statement(BATCH_ID, expires_at=NOON), plan_parameters)
     findings = Text("plan check", planning.check_query(), {"game_date": GAME_DATE})
+    plan_of_some = Text(
+        "plan of some",
+        planning.plan_statement(BATCH_ID, expires_at=NOON, of_some=True),
+        {**plan_parameters, "players": ["ann"]},
+    )
     requests = Text("requests", planning.requests_statement(BATCH_ID), {"players": ["ann"]})
+    lost = Text(
+        "lost deliveries",
+        repairing.deliveries_query([names.staging_table(BATCH_ID, version) for version in (1, 2)]),
+        {"players": ["ann"], "game_date": GAME_DATE, "planned_at": NOON},
+    )
     return {
         "coordinator.merge.merge_statement": merges,
         "coordinator.merge.count_statement": counts,
         "coordinator.merge.staging_check": checks,
         "coordinator.merge.source": [*merges, *counts],
         "coordinator.merge._staged": [*merges, *counts],
-        "coordinator.planning.plan_statement": [plan],
-        "coordinator/plan.sql": [plan],
+        "coordinator.planning.plan_statement": [plan, plan_of_some],
+        "coordinator/plan.sql": [plan, plan_of_some],
+        "coordinator.repairing.deliveries_query": [lost],
         "coordinator/plan_check.sql": [findings],
         "coordinator.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
         "coordinator.planning.requests_statement": [requests],

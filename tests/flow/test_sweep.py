@@ -12,7 +12,7 @@ import pytest
 
 from coordinator.batch import Policy
 from coordinator.lifecycle import Status
-from coordinator.sweep import Swept, Verdict
+from coordinator.swept import Swept, Verdict
 from shared.errors import Transient, Unavailable
 from shared.ports import Update
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
@@ -209,9 +209,9 @@ def test_at_the_deadline_a_batch_beyond_it_is_failed_and_says_why(stand: Stand) 
 def test_late_rows_after_partial_make_a_further_round_and_a_complete(stand: Stand) -> None:
     batch_id = started(stand)
     stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
-    late = stand.answer(PLAYERS[2])
     stand.pass_time(DEADLINE)
     sweep(stand)
+    late = stand.answer(PLAYERS[2])
     with pytest.raises(Crash), stand.crash_at(1):
         stand.record(late)
 

@@ -1,0 +1,147 @@
+"""Repair the ledger from staging: record the `predicted` outcome of a whole delivery whose own outcome was lost.
+
+That a delivery found here is whole is certain, not guessed from its number of rows: a worker appends all rows of a
+player as one request to the table's default stream, and one append request is taken whole or not at all (as one
+transaction by the embedded warehouse). So either none of a delivery's rows can be seen or all of them; a repeated append
+adds copies of the same ids. Only rows beyond 9 MB would go in several requests: a delivery that could be as large is left
+to its own outcome. Rows and digest are computed as the worker computes them, and the consolidation compares both with
+staging once more, so that even a wrong entry here would be refused there and not merged.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from coordinator.batch import Batch, shard_path
+from coordinator.ledger import Shard, entry_of, take_snapshot
+from coordinator.lifecycle import Status
+from coordinator.planning import shard_of
+from schemas import names, tables
+from schemas.messages import Predicted
+from schemas.tables import Row
+from shared.ports import DocumentStore, FieldPath, Parameters, Update, Value, Warehouse
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = timedelta(hours=1)
+"""How often an ended batch with missing players is looked through; a look costs a query."""
+MAX_ROWS = 1_000
+"""Rows that surely fit into one append request of 9 MB: a row has about 2 kB."""
+
+
+def whom_to_look_for(batch: Batch, shards: Sequence[Shard], now: datetime) -> tuple[str, ...]:
+    """Name the players for whom a look into staging is due; nobody, mostly.
+
+    A live batch's: who is silent past `republish_after`, or at the deadline, and with them who failed. An ended one's:
+    its missing players. Never sooner after the last look than `republish_after`, or `LOOK_AGAIN` for an ended batch.
+    """
+    snapshot, looked = take_snapshot(shards), batch.staging_looked_at
+    match batch.status:
+        case Status.RUNNING:
+            is_past_deadline = now >= batch.deadline_at
+            after = batch.policy.republish_after
+            is_silent = is_past_deadline or any(is_silent_past(shard, after, now) for shard in shards)
+            is_due = looked is None or now - looked >= after or (is_past_deadline and looked < batch.deadline_at)
+            return snapshot.missing if is_silent and is_due else ()
+        case Status.PARTIAL | Status.FAILED if batch.overtaken_by is None:
+            return snapshot.missing if looked is None or now - looked >= LOOK_AGAIN else ()
+        case _:
+            return ()
+
+
+def is_silent_past(shard: Shard, after: timedelta, now: datetime) -> bool:
+    """Whether somebody of a shard is silent for so long after its last publishing (A13)."""
+    return bool(shard.silent) and (shard.published_at is None or now - shard.published_at >= after)
+
+
+def deliveries_query(staging: Sequence[str]) -> str:
+    """Find what is staged of @players: per delivery its distinct ids, their digest (as `names.digest`) and foreign rows."""
+    selects = (
+        f"""\
+SELECT
+  `player_lookup`,
+  `_delivery`,
+  '{table}' AS `_table`,
+  COUNT(DISTINCT `prediction_id`) AS `distinct_rows`,
+  TO_HEX(MD5(STRING_AGG(DISTINCT `prediction_id`, ',' ORDER BY `prediction_id`))) AS `digest`,
+  COUNTIF(`game_date` != @game_date OR `updated_at` IS NULL OR `updated_at` != @planned_at) AS `foreign_rows`
+FROM `{table}`
+WHERE `player_lookup` IN UNNEST(@players)
+GROUP BY `player_lookup`, `_delivery`"""
+        for table in staging
+    )
+    return "\nUNION ALL\n".join(selects)
+
+
+def deliveries_parameters(batch: Batch, players: Sequence[str]) -> Parameters:
+    """What `deliveries_query` needs."""
+    return {"players": players, "game_date": batch.game_date, "planned_at": batch.planned_at}
+
+
+def lost_outcome(batch: Batch, row: Row) -> Predicted | None:
+    """The outcome of a staged delivery, or None of one that cannot be vouched for: it is too large, or has rows of another
+    date or batch."""
+    rows = int(str(row["distinct_rows"]))
+    if row["foreign_rows"] or not 1 <= rows <= MAX_ROWS:
+        return None
+    table = str(row["_table"])
+    return Predicted(
+        batch_id=batch.batch_id,
+        player_lookup=str(row["player_lookup"]),
+        worker_revision="unknown, found in staging",
+        delivery=str(row["_delivery"]),
+        table=table,
+        schema_version=int(table.rpartition("_v")[2]),
+        rows=rows,
+        digest=str(row["digest"]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagingRepair:
+    """The use case, over its ports."""
+
+    documents: DocumentStore
+    warehouse: Warehouse
+    clock: Callable[[], datetime]
+
+    def find(self, batch: Batch, players: Sequence[str]) -> list[Predicted]:
+        """Find the lost outcomes of players; reads only. Raises `Unavailable`."""
+        staging = self._staging_tables(batch.batch_id)
+        if not staging or not players:
+            return []
+        found = self.warehouse.query(deliveries_query(staging), deliveries_parameters(batch, players))
+        outcomes = [lost_outcome(batch, row) for row in found]
+        if doubtful := [str(row["player_lookup"]) for row, one in zip(found, outcomes, strict=True) if one is None]:
+            log.warning(
+                "staged rows that nobody can vouch for",
+                extra={"json_fields": {"batch_id": batch.batch_id, "players": sorted(doubtful)}},
+            )
+        return sorted((one for one in outcomes if one is not None), key=lambda one: (one.player_lookup, one.delivery))
+
+    def note_look(self, batch: Batch) -> None:
+        """Remember that staging was looked through now."""
+        self.documents.commit([Update(batch.path, {("staging_looked_at",): self.clock()})])
+
+    def record(self, batch: Batch, outcomes: Sequence[Predicted]) -> None:
+        """Record outcomes as their own messages would have; a repeat, or those messages, change nothing more."""
+        of_shard: dict[int, dict[FieldPath, Value]] = {}
+        for outcome in outcomes:
+            path, entry = entry_of(outcome, at=self.clock())
+            of_shard.setdefault(shard_of(outcome.player_lookup, batch.shard_starts), {})[path] = entry
+        for number, fields in sorted(of_shard.items()):
+            self.documents.commit([Update(shard_path(batch.batch_id, number), fields)])
+        log.warning(
+            "lost outcomes recorded from staging",
+            extra={"json_fields": {"batch_id": batch.batch_id, "players": [one.player_lookup for one in outcomes]}},
+        )
+
+    def _staging_tables(self, batch_id: str) -> list[str]:
+        """The batch's staging tables of the versions that this coordinator knows; others it could not merge."""
+        known = {names.staging_table(batch_id, version) for version in tables.versions(names.PREDICTIONS_TABLE)}
+        prefix = re.sub(r"[0-9]+$", "", names.staging_table(batch_id, 1))
+        return [table.name for table in self.warehouse.list_tables(prefix) if table.name in known]

@@ -1,0 +1,64 @@
+"""What a sweep says of a batch: what it found, what it did or would do, and what is left to a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+
+class Verdict(StrEnum):
+    """What a batch needed of a sweep."""
+
+    NOTHING = "nothing"
+    REPAIRED = "repaired"
+    WOULD_REPAIR = "would_repair"
+    """Of a dry run: something is due."""
+    TRY_AGAIN = "try_again"
+    NEEDS_A_PERSON = "needs_a_person"
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep found and did for one batch, in words; of a dry run, `did` is what it would do."""
+
+    batch_id: str
+    verdict: Verdict = Verdict.NOTHING
+    state: str = ""
+    did: list[str] = field(default_factory=list)
+    why: str = ""
+    command: str = ""
+    """For a person to run."""
+
+    def did_one(self, deed: str) -> None:
+        """Note a repair."""
+        self.did.append(deed)
+        self.verdict = Verdict.REPAIRED
+
+    def would_do(self, deed: str) -> None:
+        """Note what a sweep that is no dry run would do."""
+        self.did.append(deed)
+        self.verdict = Verdict.WOULD_REPAIR
+
+    def needs_a_person(self, why: str, command: str) -> None:
+        """Note what no sweep will cure."""
+        self.verdict, self.why, self.command = Verdict.NEEDS_A_PERSON, why, command
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A plan or staging table of a batch that never came to be; `dropped` is false of a dry run."""
+
+    table: str
+    created_at: datetime
+    dropped: bool
+
+
+class SweepAnswer(BaseModel):
+    """The answer of `POST /sweep`."""
+
+    dry_run: bool
+    batches: list[Swept]
+    orphans: list[Orphan]
