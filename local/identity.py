@@ -19,13 +19,16 @@ _NO_AUDIENCE = "Requires valid service account"
 """What gcloud says where a person's own account asks for an audience, which only service accounts may choose."""
 
 
-def identity_token(audience: str, *, impersonate: str | None = None, search_path: str | None = None) -> str:
+def identity_token(
+    audience: str, *, impersonate: str | None = None, search_path: str | None = None, metadata_url: str = METADATA_URL
+) -> str:
     """Return a Google-signed identity token for an audience.
 
     gcloud is asked where it is installed, else the metadata server, which answers on Google Cloud only.
 
     Args:
         impersonate: the service account to be, through gcloud.
+        metadata_url: where the metadata server answers.
         search_path: folders to look for gcloud in; those of PATH without it.
 
     Raises:
@@ -37,7 +40,7 @@ def identity_token(audience: str, *, impersonate: str | None = None, search_path
         return _from_gcloud(gcloud, audience, impersonate)
     if impersonate is not None:
         raise InvalidInput("--impersonate", "needs gcloud, which is not on the PATH; install the Google Cloud SDK")
-    return _from_metadata(audience)
+    return _from_metadata(audience, metadata_url)
 
 
 def _from_gcloud(gcloud: str, audience: str, impersonate: str | None) -> str:
@@ -66,15 +69,13 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
         raise Unavailable(f"gcloud does not run: {error}") from error
 
 
-def _from_metadata(audience: str) -> str:
+def _from_metadata(audience: str, url: str) -> str:
     # The full format is the one that holds the account's e-mail address on every product.
     query = {"audience": audience, "format": "full"}
     session = requests.Session()
     session.trust_env = False
     try:
-        answer = session.get(
-            METADATA_URL, params=query, headers={"Metadata-Flavor": "Google"}, timeout=_METADATA_SECONDS
-        )
+        answer = session.get(url, params=query, headers={"Metadata-Flavor": "Google"}, timeout=_METADATA_SECONDS)
     except requests.RequestException as error:
         raise InvalidInput(
             "--url", "needs an identity token; install gcloud and log in, or run this on Google Cloud"

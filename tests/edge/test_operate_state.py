@@ -1,0 +1,98 @@
+"""Operate the ledger that a run left in a state folder: the same commands, no network, and nothing that runs meanwhile."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import ExitStack, closing
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from coordinator.batch import Policy
+from local.inputs import load_folder
+from local.stack import LocalParts, open_parts
+from tests.tipoff_command import DAY, tipoff, write_league
+
+LEAGUE = {"Ann O'Dell": [20, 22, 24], "Bo-Li Tan": [10, 12, 8]}
+
+
+def start(parts: LocalParts, data: Path) -> str:
+    """Load a league and start its day; nobody delivers the requests."""
+    game_date = date.fromisoformat(DAY)
+    load_folder(parts.warehouse, folder=data, game_date=game_date)
+    return parts.coordinator.starter.start(game_date, key="a-key", policy=Policy()).batch.batch_id
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> tuple[Path, str]:
+    """A state folder that a run left before anything was delivered, and its batch."""
+    with ExitStack() as opened:
+        parts = open_parts(tmp_path / "state", opened)
+        return tmp_path / "state", start(parts, write_league(tmp_path / "data", players=LEAGUE))
+
+
+def waiting_requests(state: Path) -> int:
+    with closing(sqlite3.connect(state / "requests.sqlite")) as file:
+        ((count,),) = file.execute("SELECT COUNT(*) FROM messages").fetchall()
+    return int(count)
+
+
+def test_what_a_run_left_is_explained_and_a_look_delivers_nothing(state: tuple[Path, str]) -> None:
+    folder, batch_id = state
+
+    shown = tipoff("explain", "--state", folder)
+
+    assert shown.status == 0, shown
+    assert f"Batch {batch_id} of {DAY} is RUNNING: 2 of 2 players have not answered." in shown.out
+    assert "ann-o'dell, bo-li-tan" in shown.out
+    assert waiting_requests(folder) == 2
+
+
+def test_what_is_published_over_a_state_folder_is_said_to_wait(state: tuple[Path, str]) -> None:
+    folder, batch_id = state
+
+    changed = tipoff("policy", batch_id, "--republish-after-minutes", "0", "--state", folder)
+    swept = tipoff("sweep", "--state", folder)
+
+    assert (changed.status, swept.status) == (0, 0), (changed, swept)
+    assert "published 2 silent players again" in " ".join(swept.out.split())
+    assert "tipoff run --resume" in swept.err
+    assert waiting_requests(folder) == 4
+
+
+def test_a_batch_can_be_given_up_in_its_state_folder(state: tuple[Path, str]) -> None:
+    folder, batch_id = state
+
+    cancelled = tipoff("cancel", batch_id, "--state", folder)
+
+    assert (cancelled.status, cancelled.out) == (0, f"batch {batch_id} of {DAY} is CANCELLED\n"), cancelled
+
+
+def test_watching_a_folder_where_nothing_runs_is_refused(state: tuple[Path, str]) -> None:
+    folder, batch_id = state
+
+    watched = tipoff("status", "--watch", "--state", folder)
+
+    assert (watched.status, watched.out) == (2, "")
+    assert watched.err == f"tipoff: --watch: {batch_id} is RUNNING, and nothing runs on a state folder\n"
+
+
+def test_a_folder_in_use_is_refused_at_once(tmp_path: Path) -> None:
+    with ExitStack() as opened:
+        parts = open_parts(tmp_path / "state", opened)
+        start(parts, write_league(tmp_path / "data", players=LEAGUE))
+
+        shown = tipoff("status", "--state", tmp_path / "state")
+
+    assert (shown.status, shown.out) == (2, "")
+    assert "is in use by another process" in shown.err
+
+
+def test_a_folder_without_a_ledger_is_refused_and_not_made(tmp_path: Path) -> None:
+    shown = tipoff("status", "--state", tmp_path / "nowhere")
+
+    assert (shown.status, shown.out) == (2, "")
+    assert "has no ledger" in shown.err
+    assert "--url" in shown.err
+    assert not (tmp_path / "nowhere").exists()
