@@ -8,7 +8,7 @@ BUILT := .venv/.built
 # Test processes; `make test TEST_PROCESSES=0 ARGS=tests/unit` runs a part in one.
 TEST_PROCESSES ?= auto
 
-.PHONY: run test lint bench bench-completions bench-pushes lock clean
+.PHONY: run test lint bench bench-completions bench-pushes bench-start lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
 run: $(BUILT)
@@ -36,6 +36,10 @@ bench-completions: $(BUILT)
 # Requests a second through the whole system: on one machine, on the emulators, and posted to the services.
 bench-pushes: $(BUILT)
 	$(BIN)/python -m bench.pushes $(ARGS)
+
+# Import and start of each service beside Flask and the Google clients alone.
+bench-start: $(BUILT)
+	$(BIN)/python -m bench.start $(ARGS)
 
 # Every package is pinned by hash, the build backend too, so the project itself installs without fetching anything.
 $(BUILT): pyproject.toml constraints-dev.txt
