@@ -1,0 +1,338 @@
+"""The sweep repairs the ledger from staging, drops what is over, and tells in a dry run what it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from coordinator.batch import Policy, batch_path
+from coordinator.dropping import MARGIN, ORPHAN_AGE
+from coordinator.lifecycle import Status
+from coordinator.repairing import LOOK_AGAIN
+from coordinator.swept import Orphan, Swept, Verdict
+from schemas import names, tables
+from schemas.messages import Predicted
+from shared.ports import TableSpec, Update
+from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
+from tests.coordinator_front import a_failure, a_skip
+from tests.plan_inputs import GAME_DATE
+
+POLICY = Policy(
+    deadline_minutes=60,
+    republish_after_minutes=10,
+    max_republishes=2,
+    tolerated_silent_share=0.34,
+    tolerated_failed_share=0.34,
+)
+SILENCE, DEADLINE = timedelta(minutes=10), timedelta(minutes=60)
+A_MOMENT = timedelta(microseconds=1)
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with closing(Stand(tmp_path)) as stand:
+        yield stand
+
+
+def sweep(stand: Stand, *, dry_run: bool = False) -> Swept:
+    """Sweep, when there is one batch."""
+    (swept,) = stand.coordinator.sweeper.sweep(dry_run=dry_run)
+    return swept
+
+
+def all_tables(stand: Stand) -> list[str]:
+    """Names of plan and staging tables."""
+    return [table.name for table in stand.warehouse.list_tables("_")]
+
+
+# --- from staging ---------------------------------------------------------------------------------------------
+
+
+def test_a_delivery_whose_outcome_was_lost_is_recorded_as_its_outcome_told_it(stand: Stand) -> None:
+    batch_id = stand.start(policy=POLICY).batch.batch_id
+    stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
+    lost = stand.answer(PLAYERS[2])
+    assert isinstance(lost, Predicted)
+    published = len(stand.requests.messages)
+    stand.pass_time(SILENCE)
+
+    swept = sweep(stand)
+
+    assert swept.did == [f"recorded {PLAYERS[2]} from staging", "consolidation: merged"]
+    assert stand.batch(batch_id).status is Status.COMPLETE
+    assert stand.predicted_players() == set(PLAYERS)
+    assert len(stand.requests.messages) == published, "nobody is published again"
+    shard = stand.documents.get(("batches", batch_id, "shards", "0"))
+    assert shard is not None
+    recorded = shard.fields["predicted"][PLAYERS[2]]  # type: ignore[index,call-overload]  # the test knows the layout
+    (entry,) = recorded.values()
+    assert list(recorded) == [lost.delivery]
+    told = lost.model_dump(include={"table", "schema_version", "rows", "digest"})
+    assert {name: entry[name] for name in told} == told
+
+
+def test_the_outcome_itself_coming_later_changes_nothing(stand: Stand) -> None:
+    batch_id = stand.start(policy=POLICY).batch.batch_id
+    late = [stand.answer(player) for player in PLAYERS]
+    stand.pass_time(SILENCE)
+    sweep(stand)
+    before, events = stand.predictions(active=None), stand.events()
+
+    stand.record(*late)
+
+    assert stand.predictions(active=None) == before
+    assert stand.events() == events
+    assert not stand.coordinator.views.batch(batch_id).answered_twice
+
+
+def test_copies_of_a_lost_delivery_count_once(stand: Stand) -> None:
+    stand.start(policy=POLICY)
+    for _ in range(3):
+        stand.answer(PLAYERS[0])
+    stand.record(*[stand.answer(player) for player in PLAYERS[1:]])
+    stand.pass_time(SILENCE)
+
+    assert sweep(stand).state == "COMPLETE"
+    assert len(stand.predictions(active=None)) == 12
+
+
+def test_rows_of_another_day_or_batch_are_not_vouched_for(stand: Stand) -> None:
+    batch_id = stand.start(policy=POLICY).batch.batch_id
+    stand.answer(PLAYERS[0])
+    staging = names.staging_table(batch_id, 2)
+    stand.warehouse.query(f"UPDATE `{staging}` SET `updated_at` = TIMESTAMP '2020-01-01 00:00:00+00' WHERE TRUE")
+    stand.pass_time(SILENCE)
+
+    assert sweep(stand).did == ["published 3 silent players again"]
+
+
+def test_before_the_silence_staging_is_not_asked(stand: Stand) -> None:
+    stand.start(policy=POLICY)
+    stand.answer(PLAYERS[0])
+    stand.pass_time(SILENCE - A_MOMENT)
+
+    assert sweep(stand).did == []
+
+
+def test_a_look_that_found_nothing_is_not_repeated_before_its_time(stand: Stand) -> None:
+    stand.start(policy=POLICY)
+    stand.pass_time(SILENCE)
+    sweep(stand)
+    stand.answer(PLAYERS[0])
+    stand.pass_time(SILENCE - A_MOMENT)
+    assert sweep(stand).did == []
+
+    stand.pass_time(A_MOMENT)
+
+    assert sweep(stand).did[0] == f"recorded {PLAYERS[0]} from staging"
+
+
+def test_a_player_whose_request_died_after_his_rows_were_staged_completes_an_ended_batch(stand: Stand) -> None:
+    batch_id = stand.start(policy=POLICY).batch.batch_id
+    stand.record(*[stand.answer(player) for player in PLAYERS[:2]], a_failure(batch_id, PLAYERS[2]))
+    assert stand.batch(batch_id).status is Status.PARTIAL
+    assert sweep(stand).did == []
+    stand.answer(PLAYERS[2])
+    stand.pass_time(LOOK_AGAIN)
+
+    swept = sweep(stand)
+
+    assert swept.did == [f"recorded {PLAYERS[2]} from staging", "consolidation: merged"]
+    assert (swept.state, stand.predicted_players()) == ("COMPLETE", set(PLAYERS))
+
+
+def test_a_sweep_that_dies_anywhere_in_a_repair_is_finished_by_the_next(tmp_path: Path) -> None:
+    for effect in range(40):
+        folder = tmp_path / str(effect)
+        folder.mkdir()
+        with closing(Stand(folder)) as stand:
+            stand.start(policy=POLICY)
+            for player in PLAYERS:
+                stand.answer(player)
+            stand.pass_time(SILENCE)
+            crashed = False
+            try:
+                with stand.crash_at(effect):
+                    sweep(stand)
+            except Crash:
+                crashed = True
+            stand.pass_time(max(LEASE, SILENCE))
+            stand.coordinator = stand.new_coordinator("two")
+            assert sweep(stand).state == "COMPLETE", effect
+            assert len(stand.predictions(active=None)) == 12
+            assert len({event.event_id for event in stand.events()}) == 1
+        if not crashed:
+            assert effect > 8
+            return
+    pytest.fail("the sweep never ran through")
+
+
+# --- a dry run ------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_the_sweep_then_does_and_changes_nothing(stand: Stand) -> None:
+    batch_id = stand.start(policy=POLICY).batch.batch_id
+    stand.record(stand.answer(PLAYERS[0]))
+    stand.answer(PLAYERS[1])
+    stand.pass_time(SILENCE)
+    before = (stand.documents.query(("batches",)), stand.documents.query(("batches", batch_id, "shards")))
+
+    told = sweep(stand, dry_run=True)
+
+    assert told.verdict is Verdict.WOULD_REPAIR
+    assert told.did == [f"record {PLAYERS[1]} from staging", "publish 2 silent players again"]
+    assert (stand.documents.query(("batches",)), stand.documents.query(("batches", batch_id, "shards"))) == before
+    assert len(stand.requests.messages) == 3
+    assert sweep(stand).did == [f"recorded {PLAYERS[1]} from staging", "published 1 silent players again"]
+
+
+# --- dropping -------------------------------------------------------------------------------------------------
+
+
+def test_after_late_until_plan_and_staging_of_a_merged_batch_are_dropped_and_nothing_else(stand: Stand) -> None:
+    batch = stand.run(policy=POLICY)
+    before = stand.predictions(active=None)
+    stand.now = batch.late_until + MARGIN
+    assert stand.coordinator.dropper.tidy().batches == []
+    stand.now += A_MOMENT
+
+    (told,) = stand.coordinator.dropper.tidy(dry_run=True).batches
+    assert len(all_tables(stand)) == 2
+    (swept,) = stand.coordinator.dropper.tidy().batches
+
+    dropped = f"{names.plan_table(batch.batch_id)}, {names.staging_table(batch.batch_id, 2)}"
+    assert (told.verdict, told.did) == (Verdict.WOULD_REPAIR, [f"drop {dropped}"])
+    assert (swept.verdict, swept.did) == (Verdict.REPAIRED, [f"dropped {dropped}"])
+    assert all_tables(stand) == []
+    assert stand.predictions(active=None) == before
+    assert stand.coordinator.dropper.tidy().batches == []
+
+
+def test_rows_that_were_never_merged_are_kept_for_a_person_to_decide(stand: Stand) -> None:
+    batch_id = stand.start(policy=POLICY).batch.batch_id
+    stand.record(stand.answer(PLAYERS[0]))
+    stand.pass_time(DEADLINE)
+    assert sweep(stand).state == "FAILED"
+    stand.now = stand.batch(batch_id).late_until + MARGIN + A_MOMENT
+
+    (swept,) = stand.coordinator.dropper.tidy().batches
+
+    assert (swept.verdict, swept.command) == (Verdict.NEEDS_A_PERSON, f"tipoff consolidate {batch_id} --force")
+    assert PLAYERS[0] in swept.why
+    assert len(all_tables(stand)) == 2
+
+
+def test_rows_that_a_newer_batch_has_made_pointless_are_dropped(stand: Stand) -> None:
+    batch_id = stand.start("first", policy=POLICY).batch.batch_id
+    stand.record(stand.answer(PLAYERS[0], batch_id=batch_id))
+    stand.pass_time(DEADLINE)
+    sweep(stand)
+    second = stand.run("second")
+    stand.now = second.late_until + MARGIN + A_MOMENT
+
+    swept = stand.coordinator.dropper.tidy().batches
+
+    assert {one.batch_id: one.verdict for one in swept} == dict.fromkeys((batch_id, second.batch_id), Verdict.REPAIRED)
+    assert all_tables(stand) == []
+
+
+@pytest.mark.parametrize("age", [timedelta(0), ORPHAN_AGE])
+def test_a_young_table_of_no_batch_may_belong_to_a_start_and_stays(stand: Stand, age: timedelta) -> None:
+    table = names.plan_table(names.batch_id(GAME_DATE, "never started"))
+    stand.warehouse.create(TableSpec(table, tables.load("injury_reports").columns))
+    stand.pass_time(age)
+
+    assert stand.coordinator.dropper.tidy().orphans == []
+    assert table in all_tables(stand)
+
+
+def test_an_old_table_of_no_batch_is_dropped_and_whatever_is_called_otherwise_stays(stand: Stand) -> None:
+    orphan_id = names.batch_id(GAME_DATE, "never started")
+    orphans = [names.plan_table(orphan_id), names.staging_table(orphan_id, 1)]
+    others = ["_plan_of_mine", f"_staging_{orphan_id}_v1_copy", f"_staging_{orphan_id}", "_plan_20260130_xyz"]
+    for table in (*orphans, *others):
+        stand.warehouse.create(TableSpec(table, tables.load("injury_reports").columns))
+    made = stand.now
+    stand.pass_time(ORPHAN_AGE + A_MOMENT)
+
+    told = stand.coordinator.dropper.tidy(dry_run=True).orphans
+    found = stand.coordinator.dropper.tidy().orphans
+
+    assert told == [Orphan(table, made, dropped=False) for table in orphans]
+    assert found == [Orphan(table, made, dropped=True) for table in orphans]
+    assert sorted(all_tables(stand)) == sorted(others)
+
+
+def test_two_tidyings_and_sweeps_at_once_are_harmless(stand: Stand) -> None:
+    batch = stand.run("old", policy=POLICY)
+    stand.now = batch.late_until + MARGIN + A_MOMENT
+    live = stand.start("new", policy=POLICY).batch
+    for player in PLAYERS:
+        stand.answer(player, batch_id=live.batch_id)
+    stand.pass_time(SILENCE)
+    others = [stand.new_coordinator(holder) for holder in ("two", "three", "four")]
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda other: (other.sweeper.sweep(), other.dropper.tidy()), others))
+    sweep(stand)
+
+    assert stand.batch(live.batch_id).status is Status.COMPLETE
+    assert [merge.number for merge in stand.batch(live.batch_id).merges] == [1]
+    assert all(live.batch_id in table for table in all_tables(stand))
+
+
+# --- cheap on an ordinary day ---------------------------------------------------------------------------------
+
+
+class Asked:
+    """A port that notes what it is asked."""
+
+    def __init__(self, inner: object) -> None:
+        self._inner = inner
+        self.calls: list[tuple[str, object]] = []
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self._inner, name)
+
+        def ask(*args: object, **kwargs: object) -> object:
+            self.calls.append((name, args[0] if args else None))
+            return found(*args, **kwargs)
+
+        return ask
+
+
+def test_of_a_batch_that_ended_whole_the_sweep_reads_its_document_only(stand: Stand) -> None:
+    stand.run(policy=POLICY)
+    documents, warehouse = Asked(stand.documents), Asked(stand.warehouse)
+
+    stand.new_coordinator("two", documents=documents, warehouse=warehouse).sweeper.sweep()
+
+    assert documents.calls == [("query", ("batches",))]
+    assert warehouse.calls == []
+
+
+def test_of_a_batch_with_a_skipped_player_the_shards_are_read_since_only_they_tell(stand: Stand) -> None:
+    batch_id = stand.start(policy=POLICY).batch.batch_id
+    stand.record(a_skip(batch_id, PLAYERS[0]), *[stand.answer(player) for player in PLAYERS[1:]])
+    with pytest.raises(Crash), stand.crash_at(1):
+        stand.record(stand.answer(PLAYERS[0]))
+
+    swept = sweep(stand)
+
+    assert swept.did[0] == "consolidation: merged"
+    assert stand.predicted_players() == set(PLAYERS)
+
+
+def test_a_refused_late_round_is_left_to_a_person_and_not_tried_at_every_sweep(stand: Stand) -> None:
+    batch_id = stand.run(policy=POLICY).batch_id
+    stand.documents.commit([Update(batch_path(batch_id), {("late_refusal",): "the rows are not the ledger's"})])
+
+    swept = sweep(stand)
+
+    assert (swept.verdict, swept.did) == (Verdict.NEEDS_A_PERSON, [])
+    assert swept.command == f"tipoff consolidate {batch_id} --force"
