@@ -31,6 +31,7 @@ STAND_IN_VERSION = 1
 """Raise it when the stand-in is made differently, so that the one in the cache is not taken."""
 
 _PYTHON_IN_USR_LOCAL = 'chroot "$1" python3 -m venv /usr/local'
+_ENVIRONMENT = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
 _SPARED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 
 
@@ -39,15 +40,14 @@ class Builder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._driver = _storage_driver(folder / "probe")
         self._wheels = folder / "wheels"
-        self._context = folder / "context"
 
     def prepare(self) -> None:
         """Fetch the pinned packages, and commit the stand-in under the name of the images' base."""
         base = base_of("Dockerfile.worker")
         stand_in = _stand_in(base)
         self._fetch(base)
-        self._context.mkdir()
         self.call("from", "--name", "base", "scratch")
         self.call("add", "--quiet", "base", str(stand_in), "/")
         self.call("commit", "--quiet", "--rm", "base", base)
@@ -89,7 +89,7 @@ class Builder:
         words = ["run", "--network", "host", *options, service, "--", *self.configuration(service)["Cmd"]]
         process = subprocess.Popen(
             [*self._buildah, *words],
-            env=_environment(),
+            env=_ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -111,7 +111,7 @@ class Builder:
 
     @property
     def _buildah(self) -> list[str]:
-        return ["buildah", "--root", str(self._folder / "images"), "--runroot", str(self._folder / "run")]
+        return ["buildah", *_stored_in(self._folder, self._driver)]
 
     def _fetch(self, base: str) -> None:
         """Fetch with this machine's own settings of pip, whatever they are, the wheels for the image's Python."""
@@ -168,15 +168,22 @@ def _fetched(command: Sequence[str]) -> None:
 
 def _ended(command: Sequence[str]) -> str:
     done = subprocess.run(
-        command, env=_environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        command, env=_ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
     if done.returncode != 0:
         pytest.fail(f"{' '.join(command)}: {done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return done.stdout
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
+def _storage_driver(folder: Path) -> str:
+    """Choose overlay mounts where the kernel allows them on this file system, else copies, which take longer."""
+    probe = ["buildah", *_stored_in(folder, "overlay"), "info"]
+    done = subprocess.run(probe, env=_ENVIRONMENT, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+    return "vfs" if done.returncode else "overlay"
+
+
+def _stored_in(folder: Path, driver: str) -> list[str]:
+    return ["--root", str(folder / "images"), "--runroot", str(folder / "run"), "--storage-driver", driver]
 
 
 def _listening_at(process: subprocess.Popen[str], lines: list[str]) -> str:
