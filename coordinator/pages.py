@@ -84,8 +84,8 @@ class ListPage:
     needs: tuple[Need, ...]
     days: tuple[Day, ...]
     chosen: date | None
-    is_moving: bool
-    """Whether anything on the page is expected to change by itself."""
+    refresh_seconds: int
+    """0 where nothing on the page is expected to change by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class BatchPage:
     shards: tuple[ShardRow, ...]
     shards_more: int
     timeline: tuple[tuple[str, str, str], ...]
-    is_moving: bool
+    refresh_seconds: int
 
 
 def list_page(batches: Sequence[BatchView | BatchSummary], *, chosen: date | None, now: datetime) -> ListPage:
@@ -178,7 +178,7 @@ def list_page(batches: Sequence[BatchView | BatchSummary], *, chosen: date | Non
         needs=tuple(need for _, same in days for need in _needs(same, now)),
         days=tuple(Day(day, _long_date(day), tuple(_row(batch, now) for batch in same)) for day, same in days),
         chosen=chosen,
-        is_moving=any(batch.state in LIVE for batch in ordered),
+        refresh_seconds=_refresh_seconds(*(batch for batch in ordered if batch.state in LIVE)),
     )
 
 
@@ -206,7 +206,7 @@ def batch_page(view: BatchView, explanation: Explanation, *, now: datetime) -> B
         shards=tuple(_shard(shard, now) for shard in by_need[:SHARDS_LISTED]),
         shards_more=max(0, len(by_need) - SHARDS_LISTED),
         timeline=tuple((clock_time(one.at), ago(one.at, now), one.text) for one in view.timeline),
-        is_moving=view.state in LIVE,
+        refresh_seconds=_refresh_seconds(view) if view.state in LIVE else 0,
     )
 
 
@@ -261,6 +261,12 @@ def slug_of(action: Action) -> str:
     """The name of an action in the dashboard's addresses."""
     verb = action.path.rsplit("/", 1)[-1]
     return "force" if verb == "consolidate" and action.body == {"force": True} else verb
+
+
+def _refresh_seconds(*live: BatchSummary) -> int:
+    """The larger the batches, the rarer: every look reads their whole ledgers."""
+    expected = sum(batch.expected for batch in live)
+    return min(3 + expected // 2_000, 60) if live else 0
 
 
 # --- the list -------------------------------------------------------------------------------------------------

@@ -190,8 +190,15 @@ def _merge(batch: Batch, index: int) -> dict[str, object]:
 
 
 def _shard(shard: Shard) -> dict[str, object]:
-    players = take_snapshot([shard]).players
-    return players.model_dump() | {
+    # Counted without reading the answers: a batch may have hundreds of thousands of them.
+    skipped = shard.skipped.keys() - shard.predicted.keys()
+    failed = shard.failed.keys() - shard.predicted.keys() - skipped
+    return {
+        "expected": len(shard.expected),
+        "predicted": len(shard.predicted),
+        "skipped": len(skipped),
+        "failed": len(failed),
+        "silent": len(shard.silent),
         "shard": shard.number,
         "published_at": shard.published_at,
         "publishes": shard.publishes,

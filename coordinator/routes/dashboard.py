@@ -153,7 +153,7 @@ def _schema(coordinator: Coordinator) -> Response:
 def _act(app: Flask, batch_id: str, action: str) -> Response:
     """Carry out a button of a batch's page, then show the batch that it made or changed, with what came of it."""
     forms.check_form(request)
-    method, path, body = _request_of(batch_id, action)
+    method, path, body = request_of(batch_id, action)
     status, answer = _ask(app, method, path, body)
     shown = str(answer.get("batch_id") or batch_id) if action == "redrive" else batch_id
     return _told(f"/dashboard/batches/{shown}", telling.outcome_words(action, status, answer))
@@ -164,7 +164,8 @@ def _swept(app: Flask) -> Response:
     return _told("/", telling.outcome_words("sweep", *_ask(app, "POST", "/sweep", {})))
 
 
-def _request_of(batch_id: str, action: str) -> tuple[str, str, Mapping[str, object]]:
+def request_of(batch_id: str, action: str) -> tuple[str, str, Mapping[str, object]]:
+    """The request that a button stands for: method, path, body. Raises `InvalidInput` where there is no such button."""
     match action:
         case "sweep":
             return "POST", "/sweep", {}

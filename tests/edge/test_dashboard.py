@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from coordinator import pages
 from coordinator.batch import Policy
 from coordinator.lifecycle import Status
+from coordinator.routes.dashboard import request_of
 from schemas import names
 from schemas.messages import FailureCode
 from shared.errors import NotAuthorised
@@ -353,3 +354,19 @@ def test_a_large_league_makes_a_short_page(tmp_path: Path) -> None:
 
     assert page.count("<li>player-") == pages.NAMES_LISTED
     assert "and 400 more" in page
+
+
+def test_every_button_sends_the_request_that_the_explanation_names(stand: Stand, front: Front) -> None:
+    seen = set()
+    front.start()
+    for player in (None, *PLAYERS[:2]):
+        if player is not None:
+            front.complete(a_failure(BATCH_ID, player) if player == PLAYERS[1] else stand.answer(player))
+        for action in stand.coordinator.diagnosis.explain(BATCH_ID).actions:
+            slug = pages.slug_of(action)
+            seen.add(slug)
+            minutes = {"minutes": str((action.body or {}).get("deadline_minutes", ""))}
+            with front.app.test_request_context(method="POST", data=minutes):
+                assert request_of(BATCH_ID, slug) == (action.method, action.path, action.body or {})
+
+    assert seen == {"sweep", "policy", "force", "cancel"}
