@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import click
 
+from local.commands.adopt import adopt
 from local.commands.cancel import cancel
 from local.commands.consolidate import consolidate
 from local.commands.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
@@ -54,5 +55,5 @@ def commands() -> None:
     """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one."""
 
 
-for command in (cancel, consolidate, explain, gaps, policy, quota, redrive, run, schema, status, sweep, up):
+for command in (adopt, cancel, consolidate, explain, gaps, policy, quota, redrive, run, schema, status, sweep, up):
     commands.add_command(command)

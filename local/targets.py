@@ -104,6 +104,15 @@ class Target:
         finally:
             opened.close()
 
+    @contextmanager
+    def documents_if_any(self) -> Iterator[DocumentStore | None]:
+        """Open the ledger, or give None where the state folder never had one."""
+        if self.project is None and not (self.home / _LEDGER).exists():
+            yield None
+            return
+        with self.documents() as opened:
+            yield opened
+
     def _bigquery(self) -> Warehouse:
         from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
 

@@ -25,6 +25,7 @@ import duckdb
 from schemas.tables import Cell, Column, Row
 from shared.adapters.cells import fitted_columns
 from shared.adapters.duckdb_schema import (
+    DESCRIPTIONS,
     add_column,
     append_columns,
     cell_array,
@@ -32,6 +33,7 @@ from shared.adapters.duckdb_schema import (
     declared_bytes,
     definition,
     describe,
+    forget,
     live_columns,
     quoted,
     table_exists,
@@ -44,11 +46,12 @@ from shared.ports import Job, JobState, Parameters, Table, TableSpec
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_CATALOGUE = """
+_CATALOGUE = f"""
 CREATE SCHEMA IF NOT EXISTS catalogue;
 CREATE TABLE IF NOT EXISTS catalogue.tables (
     name TEXT, created_at TIMESTAMPTZ, expires_at TIMESTAMPTZ, partition_by TEXT, cluster_by TEXT[], labels JSON);
 CREATE TABLE IF NOT EXISTS catalogue.jobs (job_id TEXT PRIMARY KEY, error TEXT);
+{DESCRIPTIONS};
 """
 
 _ZONED = "TIMESTAMP WITH TIME ZONE"
@@ -208,16 +211,17 @@ class DuckdbWarehouse:
 
     def columns(self, table: str) -> tuple[Column, ...] | None:
         """Read a table's columns from DuckDB's own catalogue; see `Tables.columns`."""
-        return self._transaction(lambda cursor: live_columns(cursor, table))
+        try:
+            return self._transaction(lambda cursor: live_columns(cursor, table))
+        except TableMissing:
+            return None
 
     def add_columns(self, table: str, columns: Sequence[Column]) -> None:
         """Add columns in one transaction; see `Tables.add_columns`."""
 
         def add(cursor: duckdb.DuckDBPyConnection) -> None:
-            live = live_columns(cursor, table)
-            if live is None:
-                raise TableMissing(f"table {table} does not exist")
-            new = [column for column in columns if column.name.lower() not in {each.name.lower() for each in live}]
+            live = {column.name.lower() for column in live_columns(cursor, table)}
+            new = [column for column in columns if column.name.lower() not in live]
             for column in new:
                 add_column(cursor, table, column)
             describe(cursor, table, new)
@@ -278,6 +282,10 @@ class DuckdbWarehouse:
             cursor.execute(
                 "DELETE FROM catalogue.tables WHERE name NOT IN"
                 " (SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main')"
+            )
+            cursor.execute(
+                "DELETE FROM catalogue.descriptions WHERE table_name NOT IN"
+                " (SELECT lower(table_name) FROM duckdb_tables() WHERE schema_name = 'main')"
             )
         return []
 
@@ -365,6 +373,7 @@ def _record_job(cursor: duckdb.DuckDBPyConnection, job_id: str, error: str | Non
 def _drop(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
     cursor.execute(f"DROP TABLE IF EXISTS {quoted(table)}")
     cursor.execute("DELETE FROM catalogue.tables WHERE lower(name) = lower(?)", [table])
+    forget(cursor, table)
 
 
 def _translated(error: duckdb.Error) -> TipoffError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -49,18 +50,24 @@ def table_exists(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
     return found is not None and found[0] > 0
 
 
-def live_columns(cursor: duckdb.DuckDBPyConnection, table: str) -> tuple[Column, ...] | None:
-    """Read a table's columns as BigQuery would tell them; None when there is no such table."""
-    sql = (
-        "SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns()"
-        " WHERE schema_name = 'main' AND lower(table_name) = lower(?) ORDER BY column_index"
-    )
-    rows = cursor.execute(sql, [table]).fetchall()
-    return tuple(_column(*row) for row in rows) or None
+DESCRIPTIONS = "CREATE TABLE IF NOT EXISTS catalogue.descriptions (table_name TEXT, column_name TEXT, text TEXT)"
+"""Where descriptions are kept: DuckDB's own comments are found only by reading every column of every table."""
+
+
+def live_columns(cursor: duckdb.DuckDBPyConnection, table: str) -> tuple[Column, ...]:
+    """Read a table's columns as BigQuery would tell them.
+
+    Raises:
+        duckdb.CatalogException: there is no such table; the transaction is of no use any more.
+    """
+    columns = append_columns(cursor, table)
+    sql = "SELECT column_name, text FROM catalogue.descriptions WHERE table_name = lower(?)"
+    described = dict(cursor.execute(sql, [table]).fetchall())
+    return tuple(replace(column, description=described.get(column.name, "")) for column in columns)
 
 
 def append_columns(cursor: duckdb.DuckDBPyConnection, table: str) -> tuple[Column, ...]:
-    """Read what an append needs of a table's columns, several times faster than `live_columns`: no descriptions.
+    """Read what an append needs of a table's columns: no descriptions.
 
     Raises:
         duckdb.CatalogException: there is no such table.
@@ -69,14 +76,14 @@ def append_columns(cursor: duckdb.DuckDBPyConnection, table: str) -> tuple[Colum
     return tuple(_column(*row) for row in rows)
 
 
-def _column(name: str, data_type: str, is_nullable: bool, comment: str | None = None) -> Column:
+def _column(name: str, data_type: str, is_nullable: bool) -> Column:
     mode = "NULLABLE" if is_nullable else "REQUIRED"
     if data_type.endswith("[]"):
         data_type, mode = data_type.removesuffix("[]"), "REPEATED"
     bounds = _DECIMAL.fullmatch(data_type)
     if data_type in _BIGQUERY_TYPES or bounds is None:
-        return Column(name, _BIGQUERY_TYPES.get(data_type, data_type), mode, description=comment or "")
-    return Column(name, "NUMERIC", mode, int(bounds[1]), int(bounds[2]), comment or "")
+        return Column(name, _BIGQUERY_TYPES.get(data_type, data_type), mode)
+    return Column(name, "NUMERIC", mode, int(bounds[1]), int(bounds[2]))
 
 
 def _type(column: Column) -> str:
@@ -94,10 +101,14 @@ def definition(column: Column) -> str:
 
 def describe(cursor: duckdb.DuckDBPyConnection, table: str, columns: Sequence[Column]) -> None:
     """Store the columns' descriptions."""
-    for column in columns:
-        if column.description:
-            text = column.description.replace("'", "''")
-            cursor.execute(f"COMMENT ON COLUMN {quoted(table)}.{quoted(column.name)} IS '{text}'")
+    texts = [[table, column.name, column.description] for column in columns if column.description]
+    if texts:
+        cursor.executemany("INSERT INTO catalogue.descriptions VALUES (lower(?), ?, ?)", texts)
+
+
+def forget(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Remove the descriptions of a table that is gone."""
+    cursor.execute("DELETE FROM catalogue.descriptions WHERE table_name = lower(?)", [table])
 
 
 def add_column(cursor: duckdb.DuckDBPyConnection, table: str, column: Column) -> None:
@@ -112,8 +123,9 @@ def declared_bytes(cursor: duckdb.DuckDBPyConnection, table: str) -> int:
     """A table's rows times the widths of its columns; 0 for a table that is not there (a CREATE's target)."""
     sql = "SELECT estimated_size FROM duckdb_tables() WHERE schema_name = 'main' AND lower(table_name) = lower(?)"
     size = cursor.execute(sql, [table]).fetchone()
-    width = sum(_WIDTHS.get(column.type, 8) for column in live_columns(cursor, table) or ())
-    return 0 if size is None else int(size[0]) * width
+    if size is None:
+        return 0
+    return int(size[0]) * sum(_WIDTHS.get(column.type, 8) for column in append_columns(cursor, table))
 
 
 # --- an append's cells ----------------------------------------------------------------------------------------

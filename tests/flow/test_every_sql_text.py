@@ -17,7 +17,7 @@ from typing import Literal
 
 import pytest
 
-from coordinator import merge, planning, repairing
+from coordinator import adoption, merge, planning, repairing
 from coordinator.leases import put_to_rest
 from coordinator.ledger import Delivery, Snapshot
 from coordinator.merge import Consolidation, StagingTable
@@ -114,10 +114,31 @@ def written_by() -> Mapping[str, Sequence[Text]]:
             Text("export", export.active_predictions_sql(), {"game_date": GAME_DATE})
         ],
         "local.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],
+        **adopting(),
         "shared.declared.addition_statement": [an_alteration()],
         "shared.declared.create_statement": [
             Text(f"create {table}", create_statement(table_spec(table))) for table in tables.TABLES
         ],
+    }
+
+
+ADOPTION = adoption.an_adoption("_staging_batch_2026_01_30", None, now=NOON)
+FOREIGN = {"_left_1": tables.load(PREDICTIONS, 1).columns, "_left_2": tables.load(PREDICTIONS).columns[:20]}
+
+LEFT_BEHIND = {**FOREIGN, **{spec.name: spec.columns for spec in adoption.work_tables(ADOPTION, now=NOON)}}
+
+
+def adopting() -> Mapping[str, Sequence[Text]]:
+    """The texts of `tipoff adopt`, over tables of two shapes."""
+    foreign = [adoption.Foreign(name, frozenset(c.name for c in columns)) for name, columns in FOREIGN.items()]
+    counted = Text("count adopted", adoption.count(ADOPTION))
+    merged = Text("merge adopted", adoption.merge_text(ADOPTION), {"batch_id": "adopt_1"})
+    return {
+        "coordinator.adoption.gather": [Text("gather", adoption.gather(ADOPTION, foreign))],
+        "coordinator.adoption.row_counts": [Text("row counts", adoption.row_counts(foreign))],
+        "coordinator.adoption.findings": [Text("findings", adoption.findings(ADOPTION))],
+        "coordinator.adoption.distinct_keys": [Text("distinct keys", adoption.distinct_keys(ADOPTION))],
+        "coordinator.adoption.source": [counted, merged],
     }
 
 
@@ -187,7 +208,7 @@ def all_texts() -> list[Text]:
 
 @pytest.mark.parametrize("text", all_texts(), ids=lambda text: text.name)
 def test_bigquerys_analyzer_accepts(text: Text) -> None:
-    zetasql_check.check(text.sql, DATASET, text.parameters)
+    zetasql_check.check(text.sql, {**DATASET, **LEFT_BEHIND}, text.parameters)
 
 
 @pytest.mark.parametrize("text", all_texts(), ids=lambda text: text.name)
