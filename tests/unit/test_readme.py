@@ -64,12 +64,16 @@ def test_the_columns_of_the_csv_files_are_the_declared_ones() -> None:
     }
 
 
-def test_every_option_of_run_is_explained_and_no_other_is_mentioned() -> None:
-    run = commands.commands["run"]
-    options = {option for parameter in run.params if isinstance(parameter, click.Option) for option in parameter.opts}
+def options_of(*named: str) -> set[str]:
+    """The options of commands."""
+    parameters = [parameter for name in named for parameter in commands.commands[name].params]
+    found = {option for parameter in parameters if isinstance(parameter, click.Option) for option in parameter.opts}
+    return {option for option in found if option.startswith("--")}
 
-    assert {name for name, _meaning in rows(section("The command"), header="option")} == options
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README)) <= options
+
+def test_every_option_of_run_is_explained_and_none_that_does_not_exist() -> None:
+    assert {name for name, _meaning in rows(section("The command"), header="option")} == options_of("run")
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README)) <= options_of(*commands.commands)
 
 
 def test_every_command_and_make_target_that_is_mentioned_exists() -> None:
