@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from coordinator.ledger import AnyOutcome
 from coordinator.routes.exchange import Caller
 from schemas.messages import Failed, FailureCode, Skipped, SkipReason
 from shared.errors import TipoffError, Unavailable
+from shared.ports import Outgoing
 from tests.batch_stand import Stand
 from tests.plan_inputs import GAME_DATE
 
@@ -50,8 +52,20 @@ class Front:
 
     def push(self, data: bytes, **attributes: str) -> TestResponse:
         """Push a message to `/complete` as Pub/Sub does."""
-        message = {"data": base64.b64encode(data).decode(), "messageId": MESSAGE_ID, "attributes": attributes}
-        return self.post("/complete", {"message": message, "subscription": "outcomes", "deliveryAttempt": 1})
+        return self.push_to("/complete", data, attributes)
+
+    def push_to(self, path: str, data: bytes, attributes: Mapping[str, str]) -> TestResponse:
+        """Push a message as Pub/Sub does."""
+        message = {"data": base64.b64encode(data).decode(), "messageId": MESSAGE_ID, "attributes": dict(attributes)}
+        return self.post(path, {"message": message, "subscription": "a-subscription", "deliveryAttempt": 1})
+
+    def dead_letter(self, request: Outgoing, **changes: str) -> TestResponse:
+        """Push a request that was published as the dead-letter topic brings it."""
+        added = {
+            "CloudPubSubDeadLetterSourceDeliveryCount": "20",
+            "CloudPubSubDeadLetterSourceSubscription": "requests",
+        }
+        return self.push_to("/dead-letter", request.data, {**request.attributes, **added, **changes})
 
     def complete(self, outcome: AnyOutcome) -> TestResponse:
         """Push an outcome, with the attributes that a worker sends along."""

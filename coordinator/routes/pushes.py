@@ -66,21 +66,12 @@ def _take(coordinator: Coordinator, read: Callable[[Pushed], AnyOutcome]) -> Res
 
 
 def _record(coordinator: Coordinator, pushed: Pushed, read: Callable[[Pushed], AnyOutcome]) -> Response:
-    """Record a pushed outcome. Transient trouble leaves as 503 through the error handler."""
+    """Record what the message is read as, and say in one line how that ended (C7).
+
+    Transient trouble leaves as 503 through the error handler, whose line is the one then.
+    """
     try:
         outcome = read(pushed)
-        if isinstance(outcome, Failed):
-            _log.warning(
-                "player failed",
-                extra={
-                    "json_fields": {
-                        "batch_id": outcome.batch_id,
-                        "player": outcome.player_lookup,
-                        "code": outcome.code.value,
-                        "detail": outcome.detail,
-                    }
-                },
-            )
         report = coordinator.ledger.record_outcome(outcome)
     except Transient:
         raise
@@ -88,6 +79,10 @@ def _record(coordinator: Coordinator, pushed: Pushed, read: Callable[[Pushed], A
         # No repetition helps: one poison message must not slow the subscription, whose back-off all messages share.
         _log.error("outcome refused", extra={"json_fields": {"reason": str(error)}})
         return no_content()
-    if report is not None:
-        _log.info("batch closed", extra={"json_fields": {"report": report.value}})
+    told = outcome.model_dump(mode="json", include={"batch_id", "player_lookup", "outcome", "reason", "code", "detail"})
+    _log.log(
+        logging.WARNING if isinstance(outcome, Failed) else logging.INFO,
+        "push finished",
+        extra={"json_fields": {**told, "consolidation": report.value if report else None}},
+    )
     return no_content()

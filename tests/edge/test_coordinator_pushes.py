@@ -88,7 +88,8 @@ def test_the_last_outcome_consolidates_in_its_own_request(
     assert stand.batch(BATCH_ID).status is Status.COMPLETE
     assert stand.predicted_players() == set(PLAYERS)
     assert [event.state for event in stand.events()] == ["COMPLETE"]
-    assert "batch closed" in caplog.messages
+    ends = [record.__dict__["json_fields"] for record in caplog.records if record.message == "push finished"]
+    assert [end["consolidation"] for end in ends] == [None, None, "merged"]
     assert error_reasons(caplog) == []
 
 

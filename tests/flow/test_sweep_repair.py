@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Policy, batch_path
+from coordinator.batch import Policy, batch_path, shard_path
 from coordinator.dropping import MARGIN, ORPHAN_AGE
 from coordinator.lifecycle import Status
 from coordinator.repairing import LOOK_AGAIN
@@ -20,6 +20,7 @@ from schemas.messages import Predicted
 from shared.ports import TableSpec, Update
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
 from tests.coordinator_front import a_failure, a_skip
+from tests.documents_kit import fields_of
 from tests.plan_inputs import GAME_DATE
 
 POLICY = Policy(
@@ -67,9 +68,7 @@ def test_a_delivery_whose_outcome_was_lost_is_recorded_as_its_outcome_told_it(st
     assert stand.batch(batch_id).status is Status.COMPLETE
     assert stand.predicted_players() == set(PLAYERS)
     assert len(stand.requests.messages) == published, "nobody is published again"
-    shard = stand.documents.get(("batches", batch_id, "shards", "0"))
-    assert shard is not None
-    recorded = shard.fields["predicted"][PLAYERS[2]]  # type: ignore[index,call-overload]  # the test knows the layout
+    recorded = fields_of(stand.documents, shard_path(batch_id, 0))["predicted"][PLAYERS[2]]
     (entry,) = recorded.values()
     assert list(recorded) == [lost.delivery]
     told = lost.model_dump(include={"table", "schema_version", "rows", "digest"})

@@ -1,0 +1,101 @@
+"""A12: dead-lettered requests left the batch waiting. Here `/dead-letter` records their players as failed, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from coordinator.batch import Policy
+from coordinator.lifecycle import Status
+from schemas import names
+from shared.ports import Outgoing
+from tests.batch_stand import PLAYERS, Stand
+from tests.coordinator_front import Front, Outage, error_reasons
+from tests.plan_inputs import GAME_DATE
+
+LENIENT = Policy(tolerated_failed_share=0.5)
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with closing(Stand(tmp_path)) as stand:
+        yield stand
+
+
+def request_of(stand: Stand, player: str) -> Outgoing:
+    return next(one for one in stand.requests.messages if one.attributes["player_lookup"] == player)
+
+
+def test_a12_a_dead_letter_fails_its_player_and_closes_the_batch(stand: Stand) -> None:
+    batch_id = stand.run(players=PLAYERS[:2], policy=LENIENT).batch_id
+    assert stand.batch(batch_id).status is Status.RUNNING
+
+    answer = Front(stand).dead_letter(request_of(stand, PLAYERS[2]))
+
+    assert answer.status_code == 204
+    assert stand.coordinator.views.batch(batch_id).failed == {PLAYERS[2]: "dead_lettered"}
+    assert stand.batch(batch_id).status is Status.PARTIAL
+    failed = Front(stand).get(f"/batches/{batch_id}/gaps").get_json()["stages"][2]
+    assert failed["players"][0]["detail"] == "dead_lettered: requests gave the request up after 20 deliveries"
+
+
+def test_a12_a_repeated_dead_letter_changes_nothing(stand: Stand) -> None:
+    batch_id = stand.run(players=PLAYERS[:2], policy=LENIENT).batch_id
+    front = Front(stand)
+    front.dead_letter(request_of(stand, PLAYERS[2]))
+    before, events = stand.batch(batch_id), stand.events()
+
+    assert front.dead_letter(request_of(stand, PLAYERS[2])).status_code == 204
+
+    assert (stand.batch(batch_id), stand.events()) == (before, events)
+
+
+def test_a12_a_player_who_is_predicted_all_the_same_stays_predicted(stand: Stand) -> None:
+    batch_id = stand.run().batch_id
+
+    assert Front(stand).dead_letter(request_of(stand, PLAYERS[0])).status_code == 204
+
+    assert stand.coordinator.views.batch(batch_id).failed == {}
+    assert stand.batch(batch_id).status is Status.COMPLETE
+
+
+def test_a12_without_attributes_the_request_itself_names_the_player(stand: Stand) -> None:
+    batch_id = stand.start(policy=LENIENT).batch.batch_id
+
+    Front(stand).dead_letter(Outgoing(request_of(stand, PLAYERS[1]).data))
+
+    assert stand.coordinator.views.batch(batch_id).failed == {PLAYERS[1]: "dead_lettered"}
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        Outgoing(b"{}"),
+        Outgoing(b"no JSON", {"batch_id": "no batch id"}),
+        Outgoing(b"[]", {"batch_id": names.batch_id(GAME_DATE, "never started"), "player_lookup": "ann"}),
+        Outgoing(b"{}", {"batch_id": names.batch_id(GAME_DATE, "never started")}),
+    ],
+    ids=["says nothing", "of no batch", "of an unknown batch", "of nobody"],
+)
+def test_a12_one_that_nothing_can_be_done_with_is_acknowledged_and_logged(
+    stand: Stand, letter: Outgoing, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert Front(stand).dead_letter(letter).status_code == 204
+
+    assert len(error_reasons(caplog)) == 1
+
+
+def test_a12_a_dead_letter_is_kept_until_its_failure_is_durable(stand: Stand) -> None:
+    batch_id = stand.start(policy=LENIENT).batch.batch_id
+    documents = Outage(stand.documents)
+    documents.goes_down()
+    front = Front(stand, stand.new_coordinator("one", documents=documents))
+
+    assert front.dead_letter(request_of(stand, PLAYERS[0])).status_code == 503
+    documents.comes_back()
+    assert front.dead_letter(request_of(stand, PLAYERS[0])).status_code == 204
+
+    assert stand.coordinator.views.batch(batch_id).failed == {PLAYERS[0]: "dead_lettered"}
