@@ -13,9 +13,11 @@ import pytest
 from werkzeug.test import TestResponse
 
 from coordinator import pages
+from coordinator.app import create_app
 from coordinator.batch import Policy
 from coordinator.lifecycle import Status
 from coordinator.routes.dashboard import request_of
+from coordinator.routes.exchange import Caller
 from schemas import names
 from schemas.messages import FailureCode
 from shared.errors import NotAuthorised
@@ -301,6 +303,18 @@ def test_a_button_asks_the_guard_as_the_route_it_stands_for_does(stand: Stand, f
 
     assert front.client.post(f"{PAGE}/cancel", data=given).status_code == 401
     assert state(stand) is Status.RUNNING
+
+
+def test_a_buttons_request_is_made_as_whoever_pressed_it(stand: Stand, front: Front) -> None:
+    front.start()
+    asked: list[tuple[str | None, frozenset[Caller]]] = []
+    front.app = create_app(stand.coordinator, guard=lambda *heard: asked.append(heard))
+    front.client = front.app.test_client()
+
+    press(front, "cancel", headers={"Authorization": "Bearer an-operators-token"})
+
+    assert asked[1:] == [("Bearer an-operators-token", {Caller.ADMIN})] * 2
+    assert state(stand) is Status.CANCELLED
 
 
 # --- forged forms ---------------------------------------------------------------------------------------------
