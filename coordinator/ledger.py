@@ -8,11 +8,11 @@ here from the named sets: nothing is ever counted up (A7). Must never learn how 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, assert_never, cast
+from typing import Any, TypeVar, assert_never, cast
 
 from coordinator.batch import Policy
 from coordinator.lifecycle import Event
@@ -20,6 +20,8 @@ from schemas.messages import Failed, PlayerCounts, Predicted, Skipped
 from shared.ports import Document, FieldPath, Value
 
 AnyOutcome = Predicted | Skipped | Failed
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,7 +58,7 @@ class Shard:
     @property
     def silent(self) -> frozenset[str]:
         """Expected players without any outcome."""
-        return self.expected - self.predicted.keys() - self.skipped.keys() - self.failed.keys()
+        return self.expected.difference(self.predicted, self.skipped, self.failed)
 
     @property
     def is_settled(self) -> bool:
@@ -92,18 +94,50 @@ def read_shard(document: Document) -> Shard:
     return Shard(
         number=int(document.path[-1]),
         expected=expected,
-        predicted={
-            player: tuple(sorted(_read_delivery(name, entry) for name, entry in answers.items()))
-            for player, answers in raw["predicted"].items()
-            if player in expected
-        },
-        skipped={player: tuple(sorted(answers)) for player, answers in raw["skipped"].items() if player in expected},
-        failed={player: tuple(sorted(answers)) for player, answers in raw["failed"].items() if player in expected},
+        predicted=_Answers(raw["predicted"], expected, _read_deliveries),
+        skipped=_Answers(raw["skipped"], expected, _read_names),
+        failed=_Answers(raw["failed"], expected, _read_names),
         carried=raw["carried"],
         merged=raw["merged"],
         published_at=raw["published_at"],
         publishes=raw["publishes"],
     )
+
+
+class _Answers(Mapping[str, tuple[Answer, ...]]):
+    """Expected players' answers of one kind, each read when it is asked for: a completion needs only who has one."""
+
+    def __init__(
+        self,
+        raw: Mapping[str, Mapping[str, Any]],
+        expected: frozenset[str],
+        read: Callable[[Mapping[str, Any]], tuple[Answer, ...]],
+    ) -> None:
+        self._raw = raw
+        self._players = dict.fromkeys(player for player in raw if player in expected)
+        self._read = read
+
+    def __getitem__(self, player: str) -> tuple[Answer, ...]:
+        if player not in self:
+            raise KeyError(player)
+        return self._read(self._raw[player])
+
+    def __contains__(self, player: object) -> bool:
+        return player in self._players
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._players)
+
+    def __len__(self) -> int:
+        return len(self._players)
+
+
+def _read_deliveries(raw: Mapping[str, Mapping[str, Any]]) -> tuple[Delivery, ...]:
+    return tuple(sorted(_read_delivery(name, entry) for name, entry in raw.items()))
+
+
+def _read_names(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(sorted(raw))
 
 
 def _read_delivery(name: str, raw: Mapping[str, Any]) -> Delivery:

@@ -101,8 +101,22 @@ def test_a_value_reads_back_as_it_was_written(documents: DocumentStore, batches:
     found = fields_of(documents, path)
     for read_back in (found["created"], found["map"]["inside"], found["updated"], found["deep"]["er"]):
         assert read_back == value
-        assert type(read_back) is type(value)
-        assert isinstance(value, dict) or repr(read_back) == repr(value)  # repr tells 1 from 1.0; maps have no order
+        # A map may be of any kind and has no order; of the rest repr tells 1 from 1.0.
+        assert isinstance(value, dict) or (type(read_back), repr(read_back)) == (type(value), repr(value))
+
+
+def test_a_name_that_a_document_has_not_is_missing_however_often_it_is_asked_for(
+    documents: DocumentStore, batches: Path
+) -> None:
+    path = make(documents, (*batches, "b1"), {"map": {"inside": 1}})
+
+    for known in (fields_of(documents, path), fields_of(documents, path)["map"]):
+        before = dict(known)
+        for _ in range(2):
+            assert "nothing" not in known
+            with pytest.raises(KeyError):
+                known["nothing"]
+        assert dict(known) == before
 
 
 def test_a_time_of_another_zone_reads_back_in_utc(documents: DocumentStore, batches: Path) -> None:
