@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from coordinator.batch import Batch, DateRecord
+from coordinator.batch import MAX_MINUTES, Batch, DateRecord
 from coordinator.ledger import Snapshot, TooManyMissing, Waiting, decide
 from coordinator.lifecycle import MERGED, Event, Status
 
@@ -113,7 +113,8 @@ def named(players: Collection[str]) -> str:
 
 
 def _sweep(look: Look) -> Action | None:
-    is_due = look.batch.is_live or look.has_late_news or not look.is_notified
+    has_news = look.has_late_news and look.batch.late_refusal is None
+    is_due = look.batch.is_live or has_news or not look.is_notified
     if look.is_past_late or not is_due or (look.batch.status is Status.CONSOLIDATING and look.is_busy):
         return None
     return Action(
@@ -191,6 +192,8 @@ def _more_time(look: Look) -> Action | None:
         return None
     until = max(look.now, batch.deadline_at) + _MORE_TIME
     minutes = -(-(until - batch.planned_at) // timedelta(minutes=1))
+    if minutes > MAX_MINUTES:
+        return None
     return Action(
         label="Wait longer",
         effect="A later deadline gives the silent players an hour more.",

@@ -317,6 +317,8 @@ def _around(look: Look) -> Iterator[str]:
     batch = look.batch
     if batch.kind == "redrive":
         yield f"It is a redrive of {batch.parent} and speaks for its own players only."
+    if batch.left_out:
+        yield f"Its plan does not expect any more: {named(batch.left_out)}."
     if look.day.newest.batch_id != batch.batch_id:
         yield f"Batch {look.day.newest.batch_id} of the date was planned later."
     if batch.is_live and look.overtaken_by is not None:

@@ -39,5 +39,7 @@ def redrive(*, where: Where, batch: str, yes: bool, as_json: bool) -> int:
         else:
             expected, state = answer["expected"], answer["state"]
             click.echo(f"batch {answer['batch_id']} ({state}) redrives {expected:,} players of {answer['parent']}")
+            if answer["not_expected"]:
+                click.echo(f"not expected any more: {', '.join(answer['not_expected'])}")
         tell_later(client)
     return 0

@@ -46,14 +46,20 @@ def sweep(*, where: Where, dry_run: bool, as_json: bool) -> int:
 def _print(body: Mapping[str, Any], *, dry_run: bool) -> None:
     from rich.table import Table  # noqa: PLC0415 - as in `sweep`
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("batch", "state", "verdict", "would do" if dry_run else "did", "why"):
-        table.add_column(title)
-    batches, orphans = body["batches"], body.get("orphans") or []
-    for one in batches:
-        verdict = str(one["verdict"]).replace("_", " ")
-        table.add_row(one["batch_id"], one["state"], verdict, "; ".join(one["did"]), one["why"])
     out = console()
-    out.print(table if batches else "no batch to look at")
-    for orphan in orphans:
-        out.print(f"orphan: {orphan if isinstance(orphan, str) else orphan.get('table', orphan)}")
+    if not body["batches"]:
+        out.print("no batch to look at")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("batch", "state", "verdict", "would do" if dry_run else "did"):
+        table.add_column(title, no_wrap=title in ("batch", "state", "verdict"))
+    for one in body["batches"]:
+        table.add_row(one["batch_id"], one["state"], one["verdict"].replace("_", " "), "; ".join(one["did"]))
+    out.print(table)
+    for one in body["batches"]:
+        if one["why"]:
+            out.print(f"{one['batch_id']}: {one['why']}")
+        if one["command"]:
+            out.print(f"  {one['command']}")
+    for orphan in body["orphans"]:
+        out.print(f"orphan {orphan['table']}: {'dropped' if orphan['dropped'] else 'would be dropped'}")

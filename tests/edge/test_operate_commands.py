@@ -196,6 +196,7 @@ def test_a_redrive_starts_a_batch_of_those_who_are_missing(stand: Stand, termina
 
     assert (redriven["parent"], redriven["expected"]) == (batch_id, 2)
     assert stand.batch(redriven["batch_id"]).kind == "redrive"
+    assert redriven["not_expected"] == []
     assert_one_line(terminal.run("redrive", DATE), 2, redriven["batch_id"])
 
 
@@ -242,10 +243,22 @@ def test_a_dry_run_changes_nothing(stand: Stand, terminal: Terminal) -> None:
     batch_id = stand.run(players=[]).batch_id
     stand.now += timedelta(minutes=16)
 
+    shown = terminal.run("sweep", "--dry-run")
     swept = terminal.json("sweep", "--dry-run")
 
+    assert re.search(rf"{batch_id} +RUNNING +would repair", shown.out)
     assert [one["batch_id"] for one in swept["batches"]] == [batch_id]
     assert len(stand.requests.messages) == len(PLAYERS)
+
+
+def test_a_sweep_says_what_is_left_to_a_person(stand: Stand, terminal: Terminal) -> None:
+    batch_id = stand.run(players=[]).batch_id
+    stand.now += timedelta(hours=4)
+
+    swept = terminal.run("sweep")
+
+    assert f"\n{batch_id}: 3 of 3 players are silent" in swept.out
+    assert re.search(rf"^  tipoff \w+ {batch_id}", swept.out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -263,13 +263,31 @@ def test_late_rows_are_named_until_the_sweep_merges_them() -> None:
     assert offered == ["tipoff sweep", f"tipoff consolidate {batch.batch_id}"]
 
 
+def test_a_redrive_names_its_parent_and_whom_its_plan_left_out() -> None:
+    batch = a_batch(players(1), status=Status.RUNNING, kind="redrive", parent=NEWER, left_out=("player-07",))
+
+    text, _ = explained(batch, published(a_shard(players(1))))
+
+    assert f"It is a redrive of {NEWER} and speaks for its own players only." in text
+    assert "Its plan does not expect any more: player-07." in text
+
+
+def test_a_deadline_is_not_put_off_beyond_what_a_policy_may_say() -> None:
+    batch = a_batch(players(1), status=Status.RUNNING)
+    shard = published(a_shard(players(1)))
+
+    _, offered = explained(batch, shard, now=PLANNED_AT + timedelta(days=7))
+
+    assert not [command for command in offered if command.startswith("tipoff policy")]
+
+
 def test_a_refused_later_round_says_why_and_can_be_forced() -> None:
     batch = an_ended(Status.COMPLETE, "merged", "all", count=1, late_refusal="the MERGE would retire 9 of 10 rows")
 
     text, offered = explained(batch, published(a_shard(players(1), [predicted("player-00")])), now=LATER)
 
     assert "A later round for 1 player (player-00) was refused: the MERGE would retire 9 of 10 rows." in text
-    assert f"tipoff consolidate {batch.batch_id} --force" in offered
+    assert offered == [f"tipoff consolidate {batch.batch_id} --force"]
 
 
 def test_an_overtaken_batch_names_the_newer_one() -> None:
