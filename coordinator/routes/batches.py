@@ -48,6 +48,10 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
         check(Caller.ADMIN)
         return jsonify(coordinator.diagnosis.find_gaps(batch_id_of(batch_id)).model_dump(mode="json"))
 
+    _serve_deeds(app, coordinator, check)
+
+
+def _serve_deeds(app: Flask, coordinator: Coordinator, check: Check) -> None:
     @app.post("/batches/<batch_id>/consolidate")
     def consolidate(batch_id: str) -> Response:
         check(Caller.ADMIN)
