@@ -155,16 +155,25 @@ class LocalStack:
     Args:
         state: the folder, made when absent; one process at a time.
         policy, rules: as the coordinator's settings would say.
+        worker_schema_version: what the worker writes; the coordinator's where none is given.
 
     Raises:
         InvalidInput: the folder cannot be used.
         Unavailable: another process uses it.
     """
 
-    def __init__(self, state: Path, *, policy: Policy | None = None, rules: PlanningRules | None = None) -> None:
+    def __init__(
+        self,
+        state: Path,
+        *,
+        policy: Policy | None = None,
+        rules: PlanningRules | None = None,
+        worker_schema_version: int | None = None,
+    ) -> None:
         self._state = state
         self._policy = policy or Policy()
         self._rules = rules or _newest_rules()
+        self._worker_schema_version = worker_schema_version or self._rules.schema_version
         self._exit = ExitStack()
         self._stopping = threading.Event()
         self._session = requests.Session()
@@ -218,7 +227,7 @@ class LocalStack:
             warehouse=self.warehouse,
             outcomes=parts.outcomes,
             revision=self.revision,
-            schema_version=self._rules.schema_version,
+            schema_version=self._worker_schema_version,
             clock=_now,
         )
         self._serve(parts.coordinator, worker)
