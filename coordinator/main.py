@@ -95,7 +95,7 @@ def _guard(settings: CoordinatorSettings) -> Guard:
     """Who may call what (D4); with checking turned off, which Cloud Run refuses, everybody may."""
     if settings.auth == "off":
         return lambda _header, _callers: None
-    verifier = TokenVerifier(settings.audience)
+    verifier = TokenVerifier(settings.audience, behind_cloud_run=settings.auth == "cloud-run")
     accounts = {
         Caller.PUSH: settings.push_callers,
         Caller.SCHEDULER: settings.scheduler_callers,

@@ -186,7 +186,8 @@ may_call() { # SERVICE ACCOUNT
 }
 
 environment_of_both() { # SERVICE
-    echo "TIPOFF_PROJECT=$PROJECT,TIPOFF_LOCATION=$BIGQUERY_LOCATION,TIPOFF_DATASET=$DATASET,TIPOFF_OUTCOMES_TOPIC=$OUTCOMES_TOPIC,TIPOFF_AUDIENCE=$(url "$1"),TIPOFF_PUSH_CALLERS=$(account push)"
+    # Cloud Run asks every caller (--no-allow-unauthenticated) and removes the signature from the token it has checked.
+    echo "TIPOFF_AUTH=cloud-run,TIPOFF_PROJECT=$PROJECT,TIPOFF_LOCATION=$BIGQUERY_LOCATION,TIPOFF_DATASET=$DATASET,TIPOFF_OUTCOMES_TOPIC=$OUTCOMES_TOPIC,TIPOFF_AUDIENCE=$(url "$1"),TIPOFF_PUSH_CALLERS=$(account push)"
 }
 
 services() {

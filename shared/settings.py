@@ -89,8 +89,10 @@ class _Common(BaseModel):
     revision: str = Field(
         default="local", alias="K_REVISION", description="set by Cloud Run; shown in logs, health and every batch"
     )
-    auth: Literal["google", "off"] = Field(
-        default="google", description="check callers' Google-signed tokens, or do not (refused on Cloud Run)"
+    auth: Literal["google", "cloud-run", "off"] = Field(
+        default="google",
+        description="check callers' Google-signed tokens; also those whose signature Cloud Run's IAM has checked and "
+        "removed (only where it asks every caller); or none (refused on Cloud Run)",
     )
     audience: str = Field(default="", description="audience of callers' tokens; not needed with TIPOFF_AUTH=off")
     push_callers: _Accounts = Field(
@@ -109,19 +111,26 @@ class _Common(BaseModel):
     @classmethod
     def _on_where_strangers_call(cls, auth: str, info: ValidationInfo) -> str:
         if auth == "off" and info.data.get("service"):
-            raise ValueError("off is refused on Cloud Run; set google and name the callers")
+            raise ValueError("off is refused on Cloud Run; set cloud-run and name the callers")
+        if auth == "cloud-run" and not info.data.get("service"):
+            raise ValueError("cloud-run is refused elsewhere, where nobody has checked the tokens; set google")
         return auth
 
     @field_validator(*_NEEDED_BY_AUTH, check_fields=False)
     @classmethod
     def _given_where_checked(cls, value: str | frozenset[str], info: ValidationInfo) -> str | frozenset[str]:
-        if not value and info.data.get("auth", "google") == "google":
-            raise ValueError("missing, and TIPOFF_AUTH is google; set it, or TIPOFF_AUTH=off on a private machine")
+        if not value and info.data.get("auth", "google") != "off":
+            raise ValueError("missing, and callers are checked; set it, or TIPOFF_AUTH=off on a private machine")
         return value
 
 
 class WorkerSettings(_Common):
     """What the worker is told."""
+
+    model: str = Field(
+        default="",
+        description="file of tipoff train, a path or a gs:// URL; empty: the shipped model, of simulated games",
+    )
 
 
 class CoordinatorSettings(_Common):

@@ -158,8 +158,18 @@ def test_a_service_is_given_its_required_settings_and_starts_with_them(
 ) -> None:
     given = environment_of(service(commands, verb, name))
 
-    assert given.keys() == {row.name for row in describe(kind) if row.required}
+    assert given.keys() == {row.name for row in describe(kind) if row.required} | {"TIPOFF_AUTH"}
     assert read(kind, {**given, "K_SERVICE": name}).audience == f"https://{name}-123456789012.us-east1.run.app"
+
+
+@pytest.mark.parametrize("name", ["tipoff-coordinator", "tipoff-worker"])
+def test_tokens_without_signature_are_accepted_only_where_cloud_run_asks_every_caller(
+    commands: list[list[str]], name: str
+) -> None:
+    deploy = service(commands, ["run", "deploy"], name)
+
+    assert environment_of(deploy)["TIPOFF_AUTH"] == "cloud-run"
+    assert "--no-allow-unauthenticated" in deploy
 
 
 def test_no_command_replaces_an_environment() -> None:

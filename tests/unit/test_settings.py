@@ -127,6 +127,20 @@ def test_auth_cannot_be_off_on_cloud_run() -> None:
     assert "TIPOFF_AUTH: off is refused on Cloud Run" in told
 
 
+def test_tokens_without_signature_are_for_cloud_run_only() -> None:
+    told = refusal(RESOURCES | CALLERS | {"TIPOFF_AUTH": "cloud-run"})
+
+    assert "TIPOFF_AUTH: cloud-run is refused elsewhere" in told
+    there = read(CoordinatorSettings, RESOURCES | CALLERS | {"TIPOFF_AUTH": "cloud-run", "K_SERVICE": "coordinator"})
+    assert there.auth == "cloud-run"
+
+
+def test_callers_are_needed_on_cloud_run_as_well() -> None:
+    told = refusal(RESOURCES | {"TIPOFF_AUTH": "cloud-run", "K_SERVICE": "coordinator"})
+
+    assert all(f"- {name}: missing" in told for name in CALLERS)
+
+
 def test_the_real_datas_variable_of_the_tests_is_no_typo() -> None:
     read(CoordinatorSettings, RESOURCES | CALLERS | {"TIPOFF_DATA": "somewhere"})
 
