@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from coordinator.assembly import Coordinator
-from coordinator.routes import batches, dashboard, health, pushes, schedule, schema
+from coordinator.routes import batches, dashboard, health, openapi, pushes, schedule, schema
 from coordinator.routes.exchange import Caller, problem
 from shared.errors import TipoffError
 from shared.problems import problem_of, problem_of_status
@@ -31,6 +31,7 @@ def create_app(coordinator: Coordinator, *, guard: Guard) -> Flask:
     pushes.serve(app, coordinator, check)
     batches.serve(app, coordinator, check)
     schema.serve(app, coordinator, check)
+    openapi.serve(app, coordinator, check)
     dashboard.serve(app, coordinator, check)
     health.serve(app, coordinator)
     _answer_errors(app)

@@ -19,7 +19,14 @@ def _only_iso(value: object) -> object:
     return value
 
 
-GameDate = Annotated[date | None, BeforeValidator(_only_iso)]
+_FIRST_DATE, _LAST_DATE = date(1946, 1, 1), date(2100, 1, 1)
+"""From the year of the league's first game; the plan reckons nine months back, which no calendar bears at its own first
+day."""
+
+GameDate = Annotated[
+    Annotated[date, Field(ge=_FIRST_DATE, le=_LAST_DATE)] | None,
+    BeforeValidator(_only_iso),
+]
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -16,6 +16,7 @@ from coordinator.batch import Batch, batch_path, date_path, read_batch, read_dat
 from coordinator.ledger import Snapshot, read_shard, take_snapshot
 from coordinator.lifecycle import Status
 from coordinator.swept import Orphan, Swept, Verdict
+from schemas import names
 from shared.errors import Permanent, Transient
 from shared.ports import DocumentStore, Table, Warehouse
 from shared.staging import OUTLIVES_LATE
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 PREFIXES = ("_plan_", "_staging_")
 _OF_BATCH = re.compile(
-    r"(?:_plan_(?P<planned>[0-9]{8}_[0-9a-f]{16})|_staging_(?P<staged>[0-9]{8}_[0-9a-f]{16})_v[0-9]+)"
+    rf"_plan_(?P<planned>{names.BATCH_ID_PATTERN})|_staging_(?P<staged>{names.BATCH_ID_PATTERN})_v[0-9]+"
 )
 MARGIN = timedelta(hours=1)
 """Outcomes that another instance took in time are recorded by then."""

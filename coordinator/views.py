@@ -73,19 +73,6 @@ class PolicyView(BaseModel):
     max_merge_attempts: int
 
 
-class RedriveAnswer(BaseModel):
-    """The answer of `POST /batches/{id}/redrive`."""
-
-    batch_id: str
-    parent: str
-    state: str
-    expected: int
-    started: bool
-    """False where an earlier call with the same key did."""
-    not_expected: list[str]
-    """Players of the parent who were to be redriven, and whom the fresh plan does not expect any more."""
-
-
 class BatchView(BatchSummary):
     """The whole of `/batches/{id}`: counts from the named sets, and the names of everybody who is not predicted."""
 

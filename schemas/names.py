@@ -11,7 +11,8 @@ from datetime import date
 from decimal import Decimal
 
 _PREDICTION_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "predictions.tipoff")
-_BATCH_ID = re.compile(r"[0-9]{8}_[0-9a-f]{16}")
+BATCH_ID_PATTERN = "[0-9]{8}_[0-9a-f]{16}"
+_BATCH_ID = re.compile(BATCH_ID_PATTERN)
 
 PREDICTIONS_TABLE = "predictions"
 

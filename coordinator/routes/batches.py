@@ -8,13 +8,14 @@ from typing import assert_never
 from flask import Flask, Response, jsonify
 from pydantic import TypeAdapter
 
+from coordinator.answers import BatchList, ConsolidateAnswer, RedriveAnswer
 from coordinator.assembly import Coordinator
 from coordinator.bodies import ConsolidateBody, GameDate, NoBody, PolicyChanges
 from coordinator.cancelling import cancel
 from coordinator.consolidation import Report
 from coordinator.policing import change_policy
 from coordinator.routes.exchange import Caller, Check, batch_id_of, idempotency_key, query_value, read_body
-from coordinator.views import BatchView, RedriveAnswer
+from coordinator.views import BatchView
 from shared.errors import Conflict, InvalidInput
 
 _GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
@@ -31,7 +32,7 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
         if not 1 <= limit <= 500:
             raise InvalidInput("limit", f"{limit} is out of range; give a number from 1 to 500")
         found = coordinator.views.batches(game_date=game_date, limit=limit)
-        return jsonify(batches=[one.model_dump(mode="json") for one in found])
+        return jsonify(BatchList(batches=found).model_dump(mode="json"))
 
     @app.get("/batches/<batch_id>")
     def batch(batch_id: str) -> Response:
@@ -108,7 +109,7 @@ def _consolidate(coordinator: Coordinator, batch_id: str, body: ConsolidateBody)
     is_merged = report in (Report.MERGED, Report.NOTHING_TO_DO) and view.state in ("COMPLETE", "PARTIAL", "EMPTY")
     if is_merged:
         left_out = sorted([*view.silent, *view.failed])
-        return jsonify(report=report.value, left_out=left_out, batch=view.model_dump(mode="json"))
+        return jsonify(ConsolidateAnswer(report=report.value, left_out=left_out, batch=view).model_dump(mode="json"))
     raise Conflict(_why_not(report, view), batch_id=batch_id)
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, Request, Response, jsonify, request
 
+from coordinator.answers import StartAnswer, StartNotNeeded
 from coordinator.assembly import Coordinator
 from coordinator.bodies import StartBody, SweepBody
 from coordinator.routes.exchange import Caller, Check, idempotency_key, problem, read_body
@@ -33,7 +34,7 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
                 raise
             # To Cloud Scheduler everything but 2xx is a failure to be tried again (D5).
             _log.warning("start not needed", extra={"json_fields": {"reason": str(conflict)}})
-            return jsonify(batch_id=conflict.batch_id, started=False, reason=str(conflict))
+            return jsonify(StartNotNeeded(batch_id=conflict.batch_id, reason=str(conflict)).model_dump())
 
     @app.post("/sweep")
     def sweep() -> Response:
@@ -51,7 +52,10 @@ def _start(coordinator: Coordinator) -> Response:
         force=body.force,
     )
     batch = started.batch
-    answer = jsonify(batch_id=batch.batch_id, state=batch.state, expected=batch.expected_count, started=started.is_new)
+    told = StartAnswer(
+        batch_id=batch.batch_id, state=batch.state, expected=batch.expected_count, started=started.is_new
+    )
+    answer = jsonify(told.model_dump())
     answer.status_code = 202 if started.is_new else 200
     return answer
 

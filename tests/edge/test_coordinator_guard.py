@@ -25,6 +25,7 @@ CALLERS = {
     ("POST", "/complete"): {Caller.PUSH},
     ("POST", "/dead-letter"): {Caller.PUSH},
     ("GET", "/schema"): {Caller.ADMIN},
+    ("GET", "/openapi.json"): {Caller.ADMIN},
     ("GET", "/"): {Caller.ADMIN},
     ("GET", "/dashboard/batches/<batch_id>"): {Caller.ADMIN},
     ("GET", "/dashboard/batches/<batch_id>/gaps"): {Caller.ADMIN},

@@ -27,6 +27,7 @@ KNOWS_IO = {
     "coordinator.routes.exchange",
     "coordinator.routes.forms",
     "coordinator.routes.health",
+    "coordinator.routes.openapi",
     "coordinator.routes.pushes",
     "coordinator.routes.schedule",
     "coordinator.routes.schema",
