@@ -27,8 +27,8 @@ from schemas.tables import Cell
 from shared.adapters.duckdb_schema import definition
 from shared.adapters.duckdb_sql import translate
 from worker import inputs
+from worker.model import shipped_model
 from worker.rows import staged_rows
-from worker.systems import predict_all
 
 _INPUTS = ("player_game_logs", "scheduled_games", "points_lines", "injury_reports")
 _GAMES_FROM_LOGS = """
@@ -90,10 +90,11 @@ def _plan(connection: duckdb.DuckDBPyConnection, day: date, now: datetime) -> li
 
 def _rows(plan: Sequence[PlannedPlayer], day: date, now: datetime) -> Iterator[dict[str, Cell]]:
     batch_id, late_until = names.batch_id(day, "floor"), now + timedelta(hours=192)
+    model = shipped_model()
     for player in plan:
         request = request_of(player, batch_id=batch_id, planned_at=now, late_until=late_until)
         if inputs.has_history(request):
-            yield from staged_rows(request, predict_all(request), delivery="floor", schema_version=2)
+            yield from staged_rows(request, model, delivery="floor", schema_version=2)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, rows: Sequence[dict[str, Cell]]) -> None:

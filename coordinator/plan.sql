@@ -1,5 +1,6 @@
 -- The day's plan: one row for each expected player of @game_date, with his whole request as JSON text.
--- Parameters: @game_date DATE, @planned_at TIMESTAMP, @roster_games INT64, @recent_games INT64, @preferred_sportsbook STRING.
+-- Parameters: @game_date DATE, @planned_at TIMESTAMP, @roster_games INT64, @recent_games INT64, @preferred_sportsbook STRING,
+-- @team_form_games INT64.
 -- `player_key` is the player id or, where the inputs give none, the lookup name.
 WITH
   -- One row per team that plays: who the opponent is depends on the side.
@@ -28,7 +29,8 @@ WITH
       player_id,
       COALESCE(player_lookup, REPLACE(LOWER(player_name), ' ', '-')) AS player_lookup,
       team,
-      game_date AS last_game_date
+      game_date AS last_game_date,
+      UPPER(RIGHT(position, 1)) AS position_letter
     FROM history
     WHERE TRUE
     QUALIFY ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) = 1
@@ -198,6 +200,100 @@ WITH
     GROUP BY player_key, game_id
   ),
 
+  -- Every row counts twice: for the team that scored, and for the one that allowed it.
+  sides AS (
+    SELECT team, game_date, game_id, TRUE AS is_scoring, points, minutes, UPPER(RIGHT(position, 1)) AS position_letter
+    FROM history
+    UNION ALL
+    SELECT
+      opponent AS team, game_date, game_id, FALSE AS is_scoring, points, minutes,
+      UPPER(RIGHT(position, 1)) AS position_letter
+    FROM history
+  ),
+
+  -- Whole sums only, so that no engine rounds differently; the worker divides.
+  team_forms AS (
+    SELECT
+      team,
+      COUNT(DISTINCT game_id) AS games,
+      SUM(IF(is_scoring, points, 0)) AS points,
+      SUM(IF(is_scoring, 0, points)) AS points_allowed,
+      SUM(IF(is_scoring OR position_letter IS NULL OR position_letter != 'G', 0, points)) AS guard_points,
+      SUM(IF(is_scoring OR position_letter IS NULL OR position_letter != 'G', 0, minutes)) AS guard_minutes,
+      SUM(IF(is_scoring OR position_letter IS NULL OR position_letter != 'F', 0, points)) AS forward_points,
+      SUM(IF(is_scoring OR position_letter IS NULL OR position_letter != 'F', 0, minutes)) AS forward_minutes,
+      SUM(IF(is_scoring OR position_letter IS NULL OR position_letter != 'C', 0, points)) AS center_points,
+      SUM(IF(is_scoring OR position_letter IS NULL OR position_letter != 'C', 0, minutes)) AS center_minutes
+    FROM (
+      SELECT team, game_id, is_scoring, points, minutes, position_letter
+      FROM sides
+      WHERE TRUE
+      QUALIFY DENSE_RANK() OVER (PARTITION BY team ORDER BY game_date DESC, game_id DESC) <= @team_form_games
+    )
+    GROUP BY team
+  ),
+
+  league AS (
+    SELECT
+      SUM(games) AS games, SUM(points) AS points,
+      SUM(guard_points) AS guard_points, SUM(guard_minutes) AS guard_minutes,
+      SUM(forward_points) AS forward_points, SUM(forward_minutes) AS forward_minutes,
+      SUM(center_points) AS center_points, SUM(center_minutes) AS center_minutes
+    FROM team_forms
+  ),
+
+  matchups AS (
+    SELECT
+      team_games.game_id, team_games.team,
+      own.games AS team_games, own.points AS team_points, own.points_allowed AS team_points_allowed,
+      theirs.games AS opponent_games, theirs.points AS opponent_points,
+      theirs.points_allowed AS opponent_points_allowed,
+      league.games AS league_games, league.points AS league_points,
+      theirs.guard_points, theirs.guard_minutes, theirs.forward_points, theirs.forward_minutes,
+      theirs.center_points, theirs.center_minutes,
+      league.guard_points AS league_guard_points, league.guard_minutes AS league_guard_minutes,
+      league.forward_points AS league_forward_points, league.forward_minutes AS league_forward_minutes,
+      league.center_points AS league_center_points, league.center_minutes AS league_center_minutes
+    FROM team_games
+    CROSS JOIN league
+    LEFT JOIN team_forms AS own ON own.team = team_games.team
+    LEFT JOIN team_forms AS theirs ON theirs.team = team_games.opponent
+  ),
+
+  -- The shots of the latest games by those who are still on the team, and which of those players are listed OUT.
+  team_shots AS (
+    SELECT
+      known_players.team, known_players.player_id, known_players.player_lookup,
+      COUNT(*) AS games, SUM(COALESCE(history.fga, 0)) AS shots, SUM(CAST(history.started AS INT64)) AS starts,
+      SUM(SUM(COALESCE(history.fga, 0))) OVER (PARTITION BY known_players.team) AS all_shots
+    FROM history
+    INNER JOIN roster_games ON roster_games.team = history.team AND roster_games.game_id = history.game_id
+    INNER JOIN known_players ON known_players.player_id = history.player_id AND known_players.team = history.team
+    GROUP BY known_players.team, known_players.player_id, known_players.player_lookup
+  ),
+
+  absences AS (
+    SELECT
+      team_shots.team,
+      MAX(team_shots.all_shots) AS all_shots,
+      ARRAY_AGG(
+        STRUCT(
+          team_shots.player_lookup AS player_lookup, team_shots.shots AS shots,
+          team_shots.games AS games, team_shots.starts AS starts
+        )
+        ORDER BY team_shots.shots DESC, team_shots.player_lookup
+      ) AS players
+    FROM team_shots
+    INNER JOIN injuries ON injuries.player_key = team_shots.player_id
+    WHERE injuries.status = 'OUT'
+    GROUP BY team_shots.team
+  ),
+
+  reports AS (
+    SELECT COUNT(*) AS players
+    FROM injuries
+  ),
+
   -- OUT removes a player of the roster; one with a line stays expected, so that skipping him is recorded.
   expected AS (
     SELECT
@@ -207,11 +303,38 @@ WITH
       COALESCE(season_totals.games, 0) AS season_games,
       COALESCE(season_totals.points, 0) AS season_points,
       COALESCE(season_totals.minutes, 0) AS season_minutes,
+      matchups.team_games, matchups.team_points, matchups.team_points_allowed, matchups.opponent_games,
+      matchups.opponent_points, matchups.opponent_points_allowed, matchups.league_games, matchups.league_points,
+      CASE known_players.position_letter
+        WHEN 'G' THEN matchups.guard_points
+        WHEN 'F' THEN matchups.forward_points
+        WHEN 'C' THEN matchups.center_points
+      END AS position_points,
+      CASE known_players.position_letter
+        WHEN 'G' THEN matchups.guard_minutes
+        WHEN 'F' THEN matchups.forward_minutes
+        WHEN 'C' THEN matchups.center_minutes
+      END AS position_minutes,
+      CASE known_players.position_letter
+        WHEN 'G' THEN matchups.league_guard_points
+        WHEN 'F' THEN matchups.league_forward_points
+        WHEN 'C' THEN matchups.league_center_points
+      END AS league_position_points,
+      CASE known_players.position_letter
+        WHEN 'G' THEN matchups.league_guard_minutes
+        WHEN 'F' THEN matchups.league_forward_minutes
+        WHEN 'C' THEN matchups.league_center_minutes
+      END AS league_position_minutes,
+      reports.players AS reported_players, COALESCE(absences.all_shots, 0) AS team_shots, absences.players AS absent,
       -- Without an offer the line is guessed from the player's own mean, to the half point as sportsbooks quote.
       ROUND(
         2 * COALESCE(season_totals.points, recent.points) / COALESCE(season_totals.games, recent.games)
       ) / 2 AS estimated_line
     FROM candidates
+    CROSS JOIN reports
+    INNER JOIN matchups ON matchups.game_id = candidates.game_id AND matchups.team = candidates.team
+    LEFT JOIN absences ON absences.team = candidates.team
+    LEFT JOIN known_players ON known_players.player_id = candidates.player_id
     LEFT JOIN injuries ON injuries.player_key = candidates.player_key
     LEFT JOIN season_totals ON
       season_totals.player_id = candidates.player_id AND season_totals.season = candidates.season
@@ -261,7 +384,41 @@ SELECT
       END AS lines,
       STRUCT(season_games AS games, season_points AS points, season_minutes AS minutes) AS season_to_date,
       COALESCE(games_newest_first, []) AS recent_games,
-      @recent_games AS recent_games_wanted
+      @recent_games AS recent_games_wanted,
+      IF(
+        league_games > 0,
+        STRUCT(
+          IF(
+            team_games > 0,
+            STRUCT(team_games AS games, team_points AS points, team_points_allowed AS points_allowed),
+            NULL
+          ) AS team,
+          IF(
+            opponent_games > 0,
+            STRUCT(opponent_games AS games, opponent_points AS points, opponent_points_allowed AS points_allowed),
+            NULL
+          ) AS opponent,
+          league_games AS league_games,
+          league_points AS league_points,
+          IF(
+            position_minutes IS NOT NULL,
+            STRUCT(
+              position_points AS points, position_minutes AS minutes, league_position_points AS league_points,
+              league_position_minutes AS league_minutes
+            ),
+            NULL
+          ) AS position
+        ),
+        NULL
+      ) AS matchup,
+      IF(
+        reported_players > 0,
+        STRUCT(
+          team_shots AS team_shots,
+          COALESCE(absent, []) AS `out`
+        ),
+        NULL
+      ) AS absences
     )
   ) AS request
 FROM expected

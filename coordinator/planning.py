@@ -18,7 +18,7 @@ from importlib.resources import files
 
 from pydantic import ValidationError
 
-from schemas.messages import PredictionRequest
+from schemas.messages import TEAM_FORM_GAMES, PredictionRequest
 from schemas.names import check_batch_id, plan_table
 from schemas.tables import Row
 from shared.errors import InvalidInput
@@ -109,6 +109,7 @@ def plan_parameters(
         "roster_games": roster_games,
         "recent_games": recent_games,
         "preferred_sportsbook": preferred_sportsbook,
+        "team_form_games": TEAM_FORM_GAMES,
     }
 
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from local.commands.adopt import adopt
+from local.commands.backtest import backtest
 from local.commands.cancel import cancel
 from local.commands.consolidate import consolidate
 from local.commands.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
@@ -21,6 +22,7 @@ from local.commands.run import run
 from local.commands.schema import schema
 from local.commands.status import status
 from local.commands.sweep import sweep
+from local.commands.train import train
 from local.commands.up import up
 from shared.errors import Conflict, InvalidInput, TipoffError
 
@@ -55,5 +57,21 @@ def commands() -> None:
     """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one."""
 
 
-for command in (adopt, cancel, consolidate, explain, gaps, policy, quota, redrive, run, schema, status, sweep, up):
+for command in (
+    adopt,
+    backtest,
+    cancel,
+    consolidate,
+    explain,
+    gaps,
+    policy,
+    quota,
+    redrive,
+    run,
+    schema,
+    status,
+    sweep,
+    train,
+    up,
+):
     commands.add_command(command)

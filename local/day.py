@@ -15,7 +15,9 @@ from local.inputs import InputSummary, load_folder
 from local.run import Phases, Sample, Seen, find_batch, follow, samples, start_batch
 from local.sample_season import SAMPLE_GAME_DATE, write
 from local.stack import LocalStack
+from shared.adapters.model_files import read_file
 from shared.errors import Conflict, InvalidInput, Unavailable
+from worker.model import read_model
 
 LOG_NAME = "tipoff.log"
 """The services' log within the folder of a system, which every run writes to."""
@@ -29,6 +31,8 @@ class Day:
     data: Path | None
     state: Path
     export: Path | None
+    model: str | None
+    """Path or gs:// URL; None is the shipped model."""
     resume: bool
     force: bool
     allow_retiring: bool
@@ -86,7 +90,7 @@ def run_day(day: Day, *, say: Callable[[str], None], shown: Callable[[Seen], Non
     with ExitStack() as opened:
         say("starting services")
         with phases.timed("start"):
-            stack = _open(home, opened)
+            stack = _open(home, opened, model=day.model)
         begun, inputs = _begin(stack, day, home, phases, say=say)
         seen = _wait(stack, begun, phases, patience=day.patience, shown=shown)
         exported = None
@@ -124,9 +128,10 @@ def _last_used(home: Path) -> float:
     return log.stat().st_mtime if log.exists() else 0.0
 
 
-def _open(home: Path, opened: ExitStack) -> LocalStack:
+def _open(home: Path, opened: ExitStack, *, model: str | None) -> LocalStack:
+    fitted = None if model is None else read_model(read_file(model), name=model)
     try:
-        return opened.enter_context(LocalStack(home))
+        return opened.enter_context(LocalStack(home, model=fitted))
     except Unavailable as error:
         problem = f"{home} is in use by another process, or damaged; wait for it, or name another folder ({error})"
         raise InvalidInput("--state", problem) from error

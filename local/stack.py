@@ -34,6 +34,7 @@ from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 from shared.errors import InvalidInput, Unavailable
 from worker.app import create_app as serve_worker
+from worker.model import Model, shipped_model
 from worker.service import Worker
 
 log = logging.getLogger(__name__)
@@ -155,6 +156,7 @@ class LocalStack:
     Args:
         state: the folder, made when absent; one process at a time.
         policy, rules: as the coordinator's settings would say.
+        model: what the worker predicts from; the shipped one where none is given.
         worker_schema_version: what the worker writes; the coordinator's where none is given.
 
     Raises:
@@ -168,11 +170,13 @@ class LocalStack:
         *,
         policy: Policy | None = None,
         rules: PlanningRules | None = None,
+        model: Model | None = None,
         worker_schema_version: int | None = None,
     ) -> None:
         self._state = state
         self._policy = policy or Policy()
         self._rules = rules or _newest_rules()
+        self._model = model or shipped_model()
         self._worker_schema_version = worker_schema_version or self._rules.schema_version
         self._exit = ExitStack()
         self._stopping = threading.Event()
@@ -228,6 +232,7 @@ class LocalStack:
             outcomes=parts.outcomes,
             revision=self.revision,
             schema_version=self._worker_schema_version,
+            model=self._model,
             clock=_now,
         )
         self._serve(parts.coordinator, worker)

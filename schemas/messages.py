@@ -84,6 +84,60 @@ class RecentGame(Message):
     position: str | None = None
 
 
+TEAM_FORM_GAMES = 30
+"""A team's form is summed over so many of its last games; the plan and the training data must agree on it."""
+
+
+class TeamForm(Message):
+    """Sums over a team's last games, `TEAM_FORM_GAMES` or as many as there are, across seasons, all before the date."""
+
+    games: int = Field(ge=1)
+    points: int = Field(ge=0)
+    points_allowed: int = Field(ge=0)
+
+
+class PositionDefence(Message):
+    """What the opponent allowed, in its form's games, to players of the player's position, and the league to the same.
+
+    A position is guard, forward or center, by the last letter of the input's.
+    """
+
+    points: int = Field(ge=0)
+    minutes: int = Field(ge=0)
+    league_points: int = Field(ge=0)
+    league_minutes: int = Field(ge=0)
+
+
+class Matchup(Message):
+    """How the two teams of the game have done lately, in whole sums; a part that the input does not tell is None."""
+
+    team: TeamForm | None = None
+    opponent: TeamForm | None = None
+    league_games: int = Field(ge=0)
+    """Games of all teams' forms, a game counted once for each of its teams."""
+    league_points: int = Field(ge=0)
+    position: PositionDefence | None = None
+
+
+class AbsentTeammate(Message):
+    """A teammate who appeared in the team's latest games and is listed OUT."""
+
+    player_lookup: str
+    shots: int = Field(ge=0)
+    """His field goal attempts in those games."""
+    games: int = Field(ge=1)
+    starts: int | None = None
+    """Games of those that he started; None where the input does not say."""
+
+
+class Absences(Message):
+    """Which teammates are listed OUT; a date without any injury report has no such word."""
+
+    team_shots: int = Field(ge=0)
+    """Field goal attempts of all the team's present players in its latest games; 0 where nobody is listed OUT."""
+    out: tuple[AbsentTeammate, ...] = ()
+
+
 class PredictionRequest(Message):
     """Everything needed to predict one player of one batch."""
 
@@ -104,6 +158,10 @@ class PredictionRequest(Message):
     """Newest first, across seasons, all before `game_date`."""
     recent_games_wanted: int = Field(ge=1)
     """How many recent games the plan asked for."""
+    matchup: Matchup | None = None
+    """None where no game of either team is known (and from a coordinator that did not send it yet)."""
+    absences: Absences | None = None
+    """None where the date has no injury report at all: unknown, not nobody."""
 
 
 # --- outcome: worker → coordinator ----------------------------------------------------------------------------

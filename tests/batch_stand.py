@@ -28,6 +28,7 @@ from shared.ports import Document, Job, Outgoing, Parameters, Table, TableSpec, 
 from shared.ports import Path as DocumentPath
 from tests.memory_publisher import MemoryPublisher
 from tests.plan_inputs import GAME_DATE, INPUT_TABLES, PLANNED_AT, League, a_log, a_scheduled_game, an_offer
+from worker.model import shipped_model
 from worker.service import Worker
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -152,6 +153,7 @@ class Stand:
             outcomes=self.outcomes,
             revision=revision,
             schema_version=version,
+            model=shipped_model(),
             clock=lambda: self.now,
         )
         data = self.request(player, batch_id=batch_id).model_dump_json().encode()

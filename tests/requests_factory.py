@@ -8,7 +8,17 @@ from decimal import Decimal
 from typing import Any
 
 from schemas import names
-from schemas.messages import Game, Injury, Line, PredictionRequest, RecentGame, SeasonToDate
+from schemas.messages import (
+    Game,
+    Injury,
+    Line,
+    Matchup,
+    PositionDefence,
+    PredictionRequest,
+    RecentGame,
+    SeasonToDate,
+    TeamForm,
+)
 
 GAME_DATE = date(2026, 1, 30)
 PLANNED_AT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
@@ -93,6 +103,18 @@ def some_games(points: Sequence[int], *, minutes: int = 34, before: date = GAME_
         a_past_game(game_date=before - timedelta(days=2 * (back + 1)), points=scored, minutes=minutes)
         for back, scored in enumerate(points)
     )
+
+
+def a_matchup(**overrides: Any) -> Matchup:
+    """An opponent that allows five per cent more than the league, to centers as to everybody."""
+    fields: dict[str, Any] = {
+        "team": TeamForm(games=30, points=3_500, points_allowed=3_400),
+        "opponent": TeamForm(games=30, points=3_450, points_allowed=3_623),
+        "league_games": 900,
+        "league_points": 103_500,
+        "position": PositionDefence(points=750, minutes=1_500, league_points=21_000, league_minutes=44_100),
+    }
+    return Matchup(**(fields | overrides))
 
 
 def an_injury(status: str = "QUESTIONABLE", **overrides: Any) -> Injury:

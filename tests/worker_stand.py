@@ -24,6 +24,7 @@ from shared.adapters.duckdb import DuckdbWarehouse
 from tests.memory_publisher import MemoryPublisher
 from tests.requests_factory import BATCH_ID, PLANNED_AT
 from worker.app import create_app
+from worker.model import shipped_model
 from worker.service import Worker
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -101,6 +102,7 @@ def another_worker(
         outcomes=outcomes,
         revision=revision,
         schema_version=schema_version,
+        model=shipped_model(),
         clock=lambda: stand.now,
     )
     client = create_app(worker, guard=lambda _authorization: None).test_client()

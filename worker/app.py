@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from schemas.messages import Failed, Outcome
 from shared import logs
+from shared.auth import token_header
 from shared.errors import MalformedMessage, TipoffError
 from shared.problems import headers_for, problem_of, problem_of_status
 from shared.push import open_envelope
@@ -25,7 +26,7 @@ from worker.service import Worker
 _log = logging.getLogger(__name__)
 
 Guard = Callable[[str | None], object]
-"""Takes the Authorization header of a push; raises an error of the tree for anybody who may not push."""
+"""Takes the header of a push that holds the token; raises an error of the tree for anybody who may not push."""
 
 
 def create_app(worker: Worker, *, guard: Guard, commit: str = "unknown") -> Flask:
@@ -39,7 +40,7 @@ def create_app(worker: Worker, *, guard: Guard, commit: str = "unknown") -> Flas
 
     @app.post("/predict")
     def predict() -> Response:
-        guard(request.headers.get("Authorization"))
+        guard(token_header(request.headers))
         body = request.get_data()
         try:
             pushed = open_envelope(body)

@@ -1,46 +1,84 @@
 """How far a player's points scatter around their prediction, and what that says about a line. Uncalibrated.
 
-A normal distribution: points are sums of many small scores, and the market has priced the rest of the shape. What
-little skew remains is far below what the calibration takes away. Knows nothing of recommendations.
+The shape is empirical: quantiles of past errors in units of their usual size, which grows with the prediction. Low
+scorers are skewed, stars are not, so each has quantiles of his level. Knows nothing of recommendations.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from decimal import Decimal
+from dataclasses import dataclass
 
-VARIANCE_AT_ZERO = 8.0
-VARIANCE_PER_POINT = 2.7
-"""The prior: squared errors of the ensemble on the season 2023-24 (25,816 player-games), least squares, grow with its mean."""
+import numpy as np
 
-PRIOR_GAMES = 160.0
-"""The prior weighs as much as this many games: with 20 recent ones the player's own variance adds a ninth, as fitted."""
+from worker.players import Floats
+
+_TAIL_RATE = 3.0
+"""Beyond the outermost quantiles the tails fall off as a normal distribution's do there, per unit of deviation."""
 
 
-def variance(predicted: float, recent_points: Sequence[int]) -> float:
-    """The variance of a player's points: his own over the recent games, shrunk to what his prediction makes usual."""
-    prior = VARIANCE_AT_ZERO + VARIANCE_PER_POINT * max(predicted, 0.0)
-    games = len(recent_points)
-    if games < 2:  # a single game has no spread
-        return prior
-    mean = sum(recent_points) / games
-    own = sum((points - mean) ** 2 for points in recent_points) / (games - 1)
-    return (PRIOR_GAMES * prior + games * own) / (PRIOR_GAMES + games)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """A fitted predictive distribution around any system's number.
 
-
-def probability_over(points_line: Decimal, *, predicted: Decimal, recent_points: Sequence[int]) -> float:
-    """The probability, 0 to 1, that the player scores more than the line, given that he does not hit it exactly.
-
-    Points are whole: above 24.5 and above 24.0 differ by half a point on either side of 24, which is a push.
+    `quantiles[i, j]` is the deviation, in standard deviations, below which a share `levels[j]` of the errors lay for
+    predictions around `centers[i]`; between two centers it is interpolated.
     """
-    center, spread = float(predicted), math.sqrt(variance(float(predicted), recent_points))
-    line = float(points_line)
-    push = 0.5 if line.is_integer() else 0.0
-    over = _tail((line + push - center) / spread)
-    under = _tail((center - line + push) / spread)
-    return over / (over + under)
 
+    variance_at_zero: float
+    variance_per_point: float
+    prior_games: float
+    """The usual variance weighs as much as this many games of the player's own."""
+    levels: Floats
+    centers: Floats
+    quantiles: Floats
 
-def _tail(deviations: float) -> float:
-    return 0.5 * math.erfc(deviations / math.sqrt(2.0))
+    def deviation(self, predicted: Floats, recent_points: Floats) -> Floats:
+        """Give each player's standard deviation: what his prediction makes usual, and a little of his own games'."""
+        usual = self.variance_at_zero + self.variance_per_point * np.maximum(predicted, 0.0)
+        games = np.isfinite(recent_points).sum(axis=1)
+        mean = np.nan_to_num(recent_points).sum(axis=1) / np.maximum(games, 1)
+        squares = np.nan_to_num((recent_points - mean[:, None]) ** 2).sum(axis=1)
+        own, weight = squares / np.maximum(games - 1, 1), np.where(games > 1, games, 0)
+        deviation: Floats = np.sqrt((self.prior_games * usual + weight * own) / (self.prior_games + weight))
+        return deviation
+
+    def quantile(self, level: float, *, predicted: Floats, deviation: Floats) -> Floats:
+        """Give the points below which a player stays with a probability of `level`."""
+        place = np.interp(level, self.levels, np.arange(len(self.levels)))
+        low, high = int(np.floor(place)), int(np.ceil(place))
+        shape = self._shape(predicted)
+        return predicted + deviation * (shape[:, low] + (place - low) * (shape[:, high] - shape[:, low]))
+
+    def probability_over(self, line: Floats, *, predicted: Floats, deviation: Floats) -> Floats:
+        """Give the probability, 0 to 1, that a player scores more than his line, given that he does not hit it exactly.
+
+        Points are whole: above 24.5 and above 24.0 differ by half a point on either side of 24, which is a push.
+        """
+        push = np.where(line == np.floor(line), 0.5, 0.0)
+        shape = self._shape(predicted)
+        over = 1.0 - self._below((line + push - predicted) / deviation, shape)
+        under = self._below((line - push - predicted) / deviation, shape)
+        return over / (over + under)
+
+    def _shape(self, predicted: Floats) -> Floats:
+        """The quantiles of each player's level, `(N, levels)`."""
+        place = np.interp(predicted, self.centers, np.arange(len(self.centers)))
+        low = np.floor(place).astype(np.intp)
+        high = np.minimum(low + 1, len(self.centers) - 1)
+        step = self.quantiles[high] - self.quantiles[low]
+        shape: Floats = self.quantiles[low] + (place - low)[:, None] * step
+        return shape
+
+    def _below(self, deviations: Floats, shape: Floats) -> Floats:
+        """The share of errors below each deviation."""
+        last = shape.shape[1] - 1
+        above = np.clip((shape <= deviations[:, None]).sum(axis=1), 1, last)
+        rows = np.arange(len(shape))
+        left, right = shape[rows, above - 1], shape[rows, above]
+        share = np.clip((deviations - left) / np.maximum(right - left, 1e-9), 0.0, 1.0)
+        inside = self.levels[above - 1] + share * (self.levels[above] - self.levels[above - 1])
+        too_low = self.levels[0] * np.exp(_TAIL_RATE * np.minimum(deviations - shape[:, 0], 0.0))
+        too_high = (1.0 - self.levels[-1]) * np.exp(_TAIL_RATE * np.minimum(shape[:, -1] - deviations, 0.0))
+        outside = np.where(deviations < shape[:, 0], too_low, 1.0 - too_high)
+        below: Floats = np.where((deviations < shape[:, 0]) | (deviations > shape[:, -1]), outside, inside)
+        return below

@@ -15,25 +15,30 @@ from google.cloud.pubsub_v1 import PublisherClient  # type: ignore[import-untype
 
 from shared import logs
 from shared.adapters import bigquery_clients
+from shared.adapters.model_files import read_file
 from shared.adapters.pubsub import PubsubPublisher
 from shared.auth import TokenVerifier
 from shared.settings import WorkerSettings, read
 from worker.app import Guard
 from worker.app import create_app as serve
+from worker.model import read_model, shipped_model
 from worker.service import Worker
 
 _log = logging.getLogger(__name__)
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
-    """Build the service from the environment; contacts nothing yet.
+    """Build the service from the environment; contacts nothing yet but where the model lies.
 
     Raises:
-        InvalidInput: settings are missing or unusable; names all of them at once (D3).
+        InvalidInput: settings are missing or unusable; names all of them at once (D3). Or the model is.
+        Unavailable: the model lies in Cloud Storage, which did not answer.
     """
     environ = os.environ if environ is None else environ
     settings = read(WorkerSettings, environ)
     logs.configure(service="worker", revision=settings.revision, project=settings.project, level=settings.log_level)
+    # Before anything is connected: a model that does not fit this code must stop the start, not each request (E6).
+    model = read_model(read_file(settings.model), name=settings.model) if settings.model else shipped_model()
     client = PublisherClient()
     worker = Worker(
         warehouse=bigquery_clients.connect(
@@ -45,10 +50,14 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         outcomes=PubsubPublisher(client, topic=client.topic_path(settings.project, settings.outcomes_topic)),
         revision=settings.revision,
         schema_version=settings.schema_version,
+        model=model,
         clock=lambda: datetime.now(UTC),
     )
     app = serve(worker, guard=_guard(settings), commit=settings.commit)
-    _log.info("service started", extra={"json_fields": {"commit": settings.commit, "schema": settings.schema_version}})
+    _log.info(
+        "service started",
+        extra={"json_fields": {"commit": settings.commit, "schema": settings.schema_version, "model": model.version}},
+    )
     return app
 
 
@@ -56,5 +65,5 @@ def _guard(settings: WorkerSettings) -> Guard:
     """Who may push (D4); with checking turned off, which Cloud Run refuses, everybody may."""
     if settings.auth == "off":
         return lambda _authorization: None
-    verifier = TokenVerifier(settings.audience)
+    verifier = TokenVerifier(settings.audience, behind_cloud_run=settings.auth == "cloud-run")
     return lambda authorization: verifier.verify(authorization, allowed=settings.push_callers)

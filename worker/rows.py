@@ -1,28 +1,37 @@
-"""What a player's predictions look like as rows of the predictions table, from the request alone.
+"""What a player's predictions look like as rows of the predictions table, from the request and the model alone.
 
-No clock and no chance: the same request and systems make the same rows, byte for byte, so copies that were staged
-twice are copies (B15). A column whose maker does not exist yet, or whose value the request does not tell, is null.
+No clock and no chance: the same request and model make the same rows, byte for byte, so copies that were staged
+twice are copies (B15). A column that nobody fills, or whose value the request does not tell, is null.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+
+import numpy as np
 
 from schemas import names
-from schemas.messages import Line, PredictionRequest
-from schemas.tables import DELIVERY_COLUMN, PREDICTIONS, Cell, load, staging_schema
-from worker import distribution, inputs
-from worker.calibration import PLATT_V1, Recommendation, Verdict, judge
-from worker.systems.prediction import SystemPrediction
+from schemas.messages import Absences, Line, PredictionRequest
+from schemas.tables import DELIVERY_COLUMN, PREDICTIONS, Cell, TableSchema, load, staging_schema
+from worker import inputs
+from worker.calibration import PlattScaling, Recommendation, Verdict, judge
+from worker.features import FEATURE_VERSION, FEATURES
+from worker.model import Model
+from worker.players import players_of
+from worker.systems import forecasts
+from worker.systems.forecast import Forecast, Situation
 
 _TENTH, _HUNDREDTH, _THOUSANDTH = Decimal("0.1"), Decimal("0.01"), Decimal("0.001")
+_BILLIONTH = Decimal("1e-9")
 
 
 def staged_rows(
-    request: PredictionRequest, predictions: Sequence[SystemPrediction], *, delivery: str, schema_version: int
+    request: PredictionRequest, model: Model, *, delivery: str, schema_version: int
 ) -> list[dict[str, Cell]]:
-    """Build one row per system and line, or one NO_LINE row per system, as the staging table takes them.
+    """Predict, and build one row per system and line, or one NO_LINE row per system, as the staging table takes them.
 
     Numbers are rounded half away from zero to their column's scale, since the warehouse would round silently. A value
     outside its column is refused, never clamped (E8).
@@ -31,17 +40,36 @@ def staged_rows(
         RowRefused: a row does not fit the declared table; the column and the value are named (E1).
         ArithmeticError: a prediction is not a finite number.
     """
-    schema = staging_schema(schema_version)
-    newer_columns = set(load(PREDICTIONS).names) - set(schema.names)
-    common = _request_cells(request) | {DELIVERY_COLUMN: delivery}
+    situation = Situation.of(players_of([request]), model)
+    said = forecasts(situation)
+    return rows_saying(request, said, situation, delivery=delivery, schema_version=schema_version)
+
+
+def rows_saying(
+    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, *, delivery: str, schema_version: int
+) -> list[dict[str, Cell]]:
+    """Write down what systems said of a request's player, who is the only one of the situation.
+
+    Raises:
+        RowRefused, ArithmeticError: as `staged_rows`.
+    """
+    schema, newer_columns = _staging(schema_version)
+    common = _request_cells(request) | _feature_cells(situation) | {DELIVERY_COLUMN: delivery}
     rows = (
-        common | _system_cells(prediction) | judged
-        for prediction in predictions
-        for judged in _judged_cells(request, prediction)
+        common | _system_cells(forecast) | judged
+        for forecast, all_judged in zip(said, _judged_cells(request, said, situation), strict=True)
+        for judged in all_judged
     )
     return [
         schema.validate_row({name: cell for name, cell in row.items() if name not in newer_columns}) for row in rows
     ]
+
+
+@cache
+def _staging(schema_version: int) -> tuple[TableSchema, frozenset[str]]:
+    """The staging table's schema, and the columns that only newer versions have."""
+    schema = staging_schema(schema_version)
+    return schema, frozenset(set(load(PREDICTIONS).names) - set(schema.names))
 
 
 def _request_cells(request: PredictionRequest) -> dict[str, Cell]:
@@ -56,6 +84,7 @@ def _request_cells(request: PredictionRequest) -> dict[str, Cell]:
         "updated_at": request.planned_at,
         **_injury_cells(request),
         **_quality_cells(request),
+        **_absence_cells(request.absences),
     }
 
 
@@ -88,33 +117,86 @@ def _quality_cells(request: PredictionRequest) -> dict[str, Cell]:
     }
 
 
-def _system_cells(prediction: SystemPrediction) -> dict[str, Cell]:
+def _absence_cells(absences: Absences | None) -> dict[str, Cell]:
+    """Tell which teammates are OUT; without any report of the date nothing is known. What their absence is worth in
+    points is not: nothing to learn that from is among the inputs."""
+    if absences is None:
+        return {}
+    starters = [
+        mate.player_lookup for mate in absences.out if mate.starts is not None and 2 * mate.starts >= mate.games
+    ]
+    shots = sum(mate.shots for mate in absences.out)
     return {
-        "system_id": prediction.system_id,
-        "predicted_points": _rounded(prediction.points, _TENTH),
-        "prediction_error_code": prediction.error_code,
-        "processing_decision_reason": prediction.reason,
+        "teammate_opportunity_score": shots / absences.team_shots if absences.team_shots else 0.0,
+        "teammate_out_starters": json.dumps(starters, ensure_ascii=False),
     }
 
 
-def _judged_cells(request: PredictionRequest, prediction: SystemPrediction) -> Iterator[dict[str, Cell]]:
-    if not request.lines:
-        yield {**_NO_LINE_CELLS, "prediction_id": _id(request, prediction, None)}
-        return
-    recent_points = [game.points for game in request.recent_games]
-    warning = _warning(request, prediction)
-    for line in request.lines:
-        over = distribution.probability_over(line.points_line, predicted=prediction.points, recent_points=recent_points)
-        verdict = judge(over)
-        filter_reason = "estimated_line" if line.is_estimated else warning or _unsure(verdict)
-        yield {
-            "prediction_id": _id(request, prediction, line.points_line),
-            "line_margin": _rounded(prediction.points, _TENTH) - line.points_line,
-            "is_actionable": filter_reason is None,
-            "filter_reason": filter_reason,
-            **_line_cells(line),
-            **_verdict_cells(verdict),
-        }
+def _feature_cells(situation: Situation) -> dict[str, Cell]:
+    known = int(np.isfinite(situation.features[0]).sum())
+    return {
+        "model_version": situation.model.version,
+        "feature_version": FEATURE_VERSION,
+        "feature_count": known,
+        "feature_quality_score": _rounded(Decimal(100 * known) / len(FEATURES), _HUNDREDTH),
+        "feature_data_source": "player_game_logs",
+    }
+
+
+def _system_cells(forecast: Forecast) -> dict[str, Cell]:
+    return {
+        "system_id": forecast.system_id,
+        "predicted_points": _rounded(_points(forecast), _TENTH),
+        "prediction_error_code": forecast.code if forecast.is_stand_in[0] else None,
+        "processing_decision_reason": forecast.reason(0),
+        **forecast.cells(0),
+    }
+
+
+def _points(forecast: Forecast) -> Decimal:
+    """The exact number behind the float: a mean such as 247 / 20 is a tie at the tenth, and 12.35 as a float is not."""
+    return _rounded(Decimal(float(forecast.points[0])), _BILLIONTH)
+
+
+def _judged_cells(
+    request: PredictionRequest, said: Sequence[Forecast], situation: Situation
+) -> Iterator[list[dict[str, Cell]]]:
+    """For each forecast, in order, the cells of each of its rows."""
+    over = _probabilities(request, said, situation)
+    for forecast, probabilities in zip(said, over, strict=True):
+        if not request.lines:
+            yield [{**_NO_LINE_CELLS, "prediction_id": _id(request, forecast, None)}]
+            continue
+        points, warning = _rounded(_points(forecast), _TENTH), _warning(request, forecast)
+        judged = []
+        for line, raw_over in zip(request.lines, probabilities, strict=True):
+            verdict = judge(float(raw_over), situation.model.calibration)
+            filter_reason = "estimated_line" if line.is_estimated else warning or _unsure(verdict)
+            judged.append(
+                {
+                    "prediction_id": _id(request, forecast, line.points_line),
+                    "line_margin": points - line.points_line,
+                    "is_actionable": filter_reason is None,
+                    "filter_reason": filter_reason,
+                    **_line_cells(line),
+                    **_verdict_cells(verdict, situation.model.calibration),
+                }
+            )
+        yield judged
+
+
+def _probabilities(request: PredictionRequest, said: Sequence[Forecast], situation: Situation) -> np.ndarray:
+    """The uncalibrated probability of OVER, `(systems, lines)`."""
+    spread, lines = situation.model.spread, np.array([float(line.points_line) for line in request.lines])
+    predicted = np.array([forecast.points[0] for forecast in said])
+    history = np.repeat(situation.players.points, len(said), axis=0)
+    deviation = spread.deviation(predicted, history)
+    over = spread.probability_over(
+        np.tile(lines, len(said)),
+        predicted=np.repeat(predicted, len(lines)),
+        deviation=np.repeat(deviation, len(lines)),
+    )
+    return over.reshape(len(said), len(lines))
 
 
 _NO_LINE_CELLS: dict[str, Cell] = {
@@ -148,21 +230,21 @@ def _line_cells(line: Line) -> dict[str, Cell]:
     }
 
 
-def _verdict_cells(verdict: Verdict) -> dict[str, Cell]:
+def _verdict_cells(verdict: Verdict, calibration: PlattScaling) -> dict[str, Cell]:
     """Tell the recommendation; every confidence is that of the recommended side, for PASS of the likelier one (E5)."""
     calibrated = Decimal(verdict.calibrated)
     return {
         "recommendation": verdict.recommendation,
         "confidence_score": _rounded(100 * calibrated, _HUNDREDTH),
         "raw_confidence_score": _rounded(Decimal(verdict.raw), _THOUSANDTH),
-        "calibration_method": PLATT_V1.method,
+        "calibration_method": calibration.method,
         "calibrated_confidence_score": _rounded(calibrated, _THOUSANDTH),
     }
 
 
-def _warning(request: PredictionRequest, prediction: SystemPrediction) -> str | None:
+def _warning(request: PredictionRequest, forecast: Forecast) -> str | None:
     """Name the first reason, if any, why no one should act on the prediction, whatever the line."""
-    if prediction.is_stand_in:
+    if forecast.is_stand_in[0]:
         return "stand_in"
     if failed := inputs.failed_rules(request):
         return failed[0].value
@@ -175,12 +257,12 @@ def _unsure(verdict: Verdict) -> str | None:
     return "below_threshold" if verdict.recommendation is Recommendation.PASS else None
 
 
-def _id(request: PredictionRequest, prediction: SystemPrediction, points_line: Decimal | None) -> str:
+def _id(request: PredictionRequest, forecast: Forecast, points_line: Decimal | None) -> str:
     return names.prediction_id(
         game_date=request.game_date,
         game_id=request.game.game_id,
         player_lookup=request.player_lookup,
-        system_id=prediction.system_id,
+        system_id=forecast.system_id,
         points_line=points_line,
     )
 

@@ -18,8 +18,8 @@ from shared.errors import InvalidInput, QueryRefused, TableMissing, TipoffError,
 from shared.ports import Outgoing, Publisher, Tables
 from shared.staging import staging_spec
 from worker import inputs, messages
+from worker.model import Model
 from worker.rows import staged_rows
-from worker.systems import predict_all
 
 _DETAIL_CHARACTERS = 500
 
@@ -32,6 +32,7 @@ class Worker:
         outcomes: the topic that the coordinator hears outcomes from.
         revision: names the code that runs; part of each delivery's id, since another revision may make other rows.
         schema_version: the version of the predictions table whose columns this worker writes (B3).
+        model: what the trained systems predict from; part of each delivery's id too.
         clock: tells the time, only for whether a request came too late (A19).
 
     Raises:
@@ -45,6 +46,7 @@ class Worker:
         outcomes: Publisher,
         revision: str,
         schema_version: int,
+        model: Model,
         clock: Callable[[], datetime],
     ) -> None:
         # A version that is not released is refused at the start, not per request.
@@ -53,6 +55,7 @@ class Worker:
         self._outcomes = outcomes
         self.revision = revision
         self._schema_version = schema_version
+        self._model = model
         self._clock = clock
         self._unannounced = _Unannounced()
 
@@ -121,11 +124,12 @@ class Worker:
         return None
 
     def _predict(self, request: PredictionRequest) -> Outcome:
-        delivery = names.delivery_id(request.batch_id, request.player_lookup, self.revision)
+        maker = f"{self.revision}/{self._model.version}"
+        delivery = names.delivery_id(request.batch_id, request.player_lookup, maker)
         if staged := self._unannounced.get(delivery):
             return staged
         try:
-            rows = staged_rows(request, predict_all(request), delivery=delivery, schema_version=self._schema_version)
+            rows = staged_rows(request, self._model, delivery=delivery, schema_version=self._schema_version)
         except RowRefused as error:
             return self._failed(request, FailureCode.ROW_REFUSED, error)
         except (ArithmeticError, ValueError) as error:

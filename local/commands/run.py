@@ -58,6 +58,11 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     help="Write the date's active predictions to FILE.csv or FILE.parquet.",
 )
 @click.option(
+    "--model",
+    metavar="MODEL.json",
+    help="Predict from a file of `tipoff train`, or its gs:// URL, in place of the shipped model of the sample season.",
+)
+@click.option(
     "--resume", is_flag=True, help="Finish the date's batch that an interrupted run left, instead of starting one."
 )
 @click.option("--force", is_flag=True, help="Cancel the date's live batch, if there is one, and start afresh.")
@@ -82,6 +87,7 @@ def run(
     data: Path | None,
     state: Path,
     export: Path | None,
+    model: str | None,
     resume: bool,
     force: bool,
     allow_retiring: bool,
@@ -115,6 +121,7 @@ def run(
         data=data,
         state=state,
         export=export,
+        model=model,
         resume=resume,
         force=force,
         allow_retiring=allow_retiring,

@@ -42,7 +42,7 @@ def test_after_the_inputs_are_mended_the_next_run_completes(tmp_path: Path) -> N
     assert failed.status == 1
     assert "is FAILED: " in failed.out
     assert "failed: ann (" in failed.out
-    assert (mended.status, mended.json["state"], mended.json["rows"]["inserted"]) == (0, "COMPLETE", 12)
+    assert (mended.status, mended.json["state"], mended.json["rows"]["inserted"]) == (0, "COMPLETE", 20)
 
 
 def test_retiring_most_of_a_date_needs_a_persons_word(tmp_path: Path) -> None:
@@ -53,12 +53,12 @@ def test_retiring_most_of_a_date_needs_a_persons_word(tmp_path: Path) -> None:
     refused = run(tmp_path)
     allowed = run(tmp_path, "--json", "--allow-retiring", "--export", "predictions.csv")
 
-    assert before.json["rows"]["inserted"] == 12
+    assert before.json["rows"]["inserted"] == 20
     assert refused.status == 1
-    assert "would retire 12 of 12 active rows" in refused.err
+    assert "would retire 20 of 20 active rows" in refused.err
     assert "--allow-retiring" in refused.err
     assert "The ensemble's highest predictions" not in refused.out
-    assert (allowed.status, allowed.json["rows"]["superseded"]) == (0, 12)
+    assert (allowed.status, allowed.json["rows"]["superseded"]) == (0, 20)
     assert {row["player_lookup"] for row in read_csv(tmp_path / "predictions.csv")} == {
         "ann-two",
         "bo-two",
@@ -75,4 +75,4 @@ def test_simulated_predictions_do_not_stand_in_the_way_of_ones_own(tmp_path: Pat
 
     assert sample.json["inputs"]["simulated"] is True
     assert (own.status, own.json["inputs"]["simulated"]) == (0, False)
-    assert (own.json["rows"]["inserted"], own.json["rows"]["superseded"]) == (12, 0)
+    assert (own.json["rows"]["inserted"], own.json["rows"]["superseded"]) == (20, 0)

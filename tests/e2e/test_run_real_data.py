@@ -13,7 +13,7 @@ from tests.tipoff_command import ROOT, Ran, Table, read_csv, tipoff
 
 pytestmark = pytest.mark.xdist_group("run_real_data")  # a date's run is shared by its tests
 
-SYSTEMS = ("season_average", "moving_average", "ensemble")
+SYSTEMS = ("season_average", "moving_average", "similarity", "ridge", "ensemble")
 
 
 @pytest.fixture(scope="module", params=["2026-01-30", "2025-11-07"])

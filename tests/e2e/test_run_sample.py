@@ -24,7 +24,7 @@ from tests.tipoff_command import (
 
 pytestmark = pytest.mark.xdist_group("run_sample")  # its runs are shared by its tests
 
-SYSTEMS = {"season_average", "moving_average", "ensemble"}
+SYSTEMS = {"season_average", "moving_average", "similarity", "ridge", "ensemble"}
 CHANGED_BY_A_REPEAT = ("updated_at", "prediction_version")
 
 
@@ -65,7 +65,7 @@ def test_a_first_run_completes_and_its_counts_add_up(first: Ran) -> None:
     assert players["expected"] == players["predicted"] + players["skipped"] > 100
     assert players["failed"] == players["silent"] == 0
     assert set(done["skipped"].values()) == {"no_history"}
-    assert rows["staged"] == rows["inserted"] == done["exported"]["rows"] > 3 * players["predicted"]
+    assert rows["staged"] == rows["inserted"] == done["exported"]["rows"] > 5 * players["predicted"]
     assert rows["updated"] == rows["unchanged"] == rows["superseded"] == 0
 
 

@@ -138,7 +138,7 @@ def test_a_pipe_gets_the_report_without_colours_or_a_bar(tmp_path: Path, data: P
     assert (ran.status, ran.err) == (0, "")
     assert "\x1b" not in ran.out
     assert ran.out.startswith("Batch 20260130_")
-    assert re.search(r"^expected +4  staged +12  start +\d+\.\d\d$", ran.out, re.MULTILINE)
+    assert re.search(r"^expected +4  staged +20  start +\d+\.\d\d$", ran.out, re.MULTILINE)
 
 
 def on_terminal(arguments: Sequence[str], *, columns: int) -> str:

@@ -15,6 +15,7 @@ from shared.errors import NotAuthorised
 from tests.requests_factory import BATCH_ID, a_line, a_past_game, a_request, an_injury, some_games
 from tests.worker_stand import MESSAGE_ID, TRACEPARENT, LoggedLines, Stand, a_stand, listening
 from worker.app import create_app
+from worker.model import shipped_model
 from worker.service import Worker
 
 TOLD = {"batch_id": BATCH_ID, "player_lookup": "nikola-jokić"}
@@ -46,17 +47,17 @@ def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Sta
 
     assert answer.status_code == 204
     rows = stand.staged()
-    assert len(rows) == 6
+    assert len(rows) == 10
     (outcome,) = stand.published()
     assert outcome == Predicted(
         batch_id=BATCH_ID,
         player_lookup="nikola-jokić",
         worker_revision="worker-00001",
-        delivery=names.delivery_id(BATCH_ID, "nikola-jokić", "worker-00001"),
+        delivery=names.delivery_id(BATCH_ID, "nikola-jokić", f"worker-00001/{shipped_model().version}"),
         table=names.staging_table(BATCH_ID, 2),
         schema_version=2,
         schema_fingerprint=tables.load(tables.PREDICTIONS, 2).fingerprint,
-        rows=6,
+        rows=10,
         digest=names.digest(str(row["prediction_id"]) for row in rows),
     )
     assert {row["_delivery"] for row in rows} == {outcome.delivery}
@@ -70,7 +71,7 @@ def test_the_staging_table_that_the_worker_makes_has_the_declared_columns(tmp_pa
         assert columns is not None
         assert len(columns) == 64
         assert columns[-1].name == "_delivery"
-        assert len(stand.staged()) == 3
+        assert len(stand.staged()) == 5
 
 
 def test_the_outcome_travels_under_the_requests_trace(stand: Stand) -> None:
@@ -297,6 +298,7 @@ def test_a_caller_who_may_not_push_is_refused_before_anything_else(stand: Stand)
         outcomes=stand.outcomes,
         revision="worker-00001",
         schema_version=2,
+        model=shipped_model(),
         clock=lambda: stand.now,
     )
     client = create_app(worker, guard=guard).test_client()

@@ -22,8 +22,8 @@ from shared.ports import JobState, Update
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand, by_player
 from tests.plan_inputs import GAME_DATE
 
-ROWS = 3 * (2 + 1 + 1)
-"""Three systems, over two lines, one line and one estimated line."""
+ROWS = 5 * (2 + 1 + 1)
+"""Five systems, over two lines, one line and one estimated line."""
 
 
 @pytest.fixture

@@ -70,11 +70,11 @@ def test_a4_a_redelivery_after_a_failed_publish_publishes_without_staging_again(
     answer = stand.push(a_request(), attempt=3)
 
     assert answer.status_code == 204
-    assert len(staged_before) == 3
+    assert len(staged_before) == 5
     assert stand.staged() == staged_before
     (outcome,) = stand.published()
     assert isinstance(outcome, Predicted)
-    assert outcome.rows == 3
+    assert outcome.rows == 5
 
 
 def test_a4_what_was_announced_is_not_remembered(stand: Stand) -> None:
@@ -86,7 +86,7 @@ def test_a4_what_was_announced_is_not_remembered(stand: Stand) -> None:
 
     first, second = stand.published()
     assert first == second
-    assert len(stand.staged()) == 6
+    assert len(stand.staged()) == 10
 
 
 def test_a4_what_is_remembered_is_bounded_and_the_oldest_gives_way() -> None:
@@ -122,11 +122,11 @@ def test_a4_another_process_stages_copies_of_the_same_delivery(stand: Stand) -> 
         assert other.push(a_request(), attempt=2).status_code == 204
 
     rows = stand.staged()
-    assert len(rows) == 6
+    assert len(rows) == 10
     assert rows[0::2] == rows[1::2]
     (outcome,) = stand.published()
     assert isinstance(outcome, Predicted)
-    assert outcome.rows == 3
+    assert outcome.rows == 5
     assert {row["_delivery"] for row in rows} == {outcome.delivery}
 
 

@@ -24,6 +24,7 @@ from shared.ports import TableSpec
 from shared.settings import CoordinatorSettings, WorkerSettings, describe, read
 from tests.memory_publisher import MemoryPublisher
 from worker.app import create_app as serve_worker
+from worker.model import shipped_model
 from worker.service import Worker
 
 NOON = datetime(2026, 1, 30, 17, 0, tzinfo=UTC)
@@ -57,7 +58,12 @@ def both_services(
             )
         )
         worker = Worker(
-            warehouse=warehouse, outcomes=MemoryPublisher(), revision="r1", schema_version=2, clock=lambda: now
+            warehouse=warehouse,
+            outcomes=MemoryPublisher(),
+            revision="r1",
+            schema_version=2,
+            model=shipped_model(),
+            clock=lambda: now,
         )
 
         def guard(authorization: str | None, _: object) -> None:

@@ -1,4 +1,5 @@
-"""E3: 0 is a value. E6: one list of systems and one of columns. E7: a number is predicted or named, never made up."""
+"""E3: 0 is a value. E6: one list of systems, of features, of columns. E7: a number is predicted or named, never made
+up. E8: what is missing is unknown."""
 
 from __future__ import annotations
 
@@ -10,10 +11,14 @@ import pytest
 
 from schemas.messages import Line, PredictionRequest, RecentGame, SeasonToDate, Skipped, SkipReason
 from schemas.tables import Cell, load
+from shared.errors import InvalidInput
 from tests.requests_factory import a_line, a_past_game, a_request, some_games
 from tests.worker_stand import Stand, a_stand
+from worker.features import FEATURE_VERSION, FEATURES, features
+from worker.model import read_model, shipped_model
+from worker.players import players_of
 from worker.rows import staged_rows
-from worker.systems import SYSTEMS, predict_all
+from worker.systems import SYSTEMS
 
 NO_SEASON = SeasonToDate(games=0, points=0, minutes=0)
 
@@ -25,7 +30,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 
 
 def rows_of(request: PredictionRequest) -> dict[str, dict[str, Cell]]:
-    rows = staged_rows(request, predict_all(request), delivery="d1", schema_version=2)
+    rows = staged_rows(request, shipped_model(), delivery="d1", schema_version=2)
     return {str(row["system_id"]): row for row in rows}
 
 
@@ -33,12 +38,17 @@ def rows_of(request: PredictionRequest) -> dict[str, dict[str, Cell]]:
 
 
 def test_e3_a_season_of_zero_points_predicts_zero() -> None:
-    season = SeasonToDate(games=6, points=0, minutes=40)
+    season = SeasonToDate(games=6, points=0, minutes=42)
+    scoreless = tuple(
+        a_past_game(game_date=game.game_date, points=0, minutes=7, fga=1, fg3a=0, fta=0) for game in some_games([0] * 6)
+    )
 
-    rows = rows_of(a_request(season_to_date=season, recent_games=some_games([0] * 6, minutes=7)))
+    rows = rows_of(a_request(season_to_date=season, recent_games=scoreless))
 
+    for system_id in ("season_average", "moving_average"):
+        assert rows[system_id]["predicted_points"] == Decimal("0.0")
     for row in rows.values():
-        assert row["predicted_points"] == Decimal("0.0")
+        assert row["predicted_points"] < 3  # type: ignore[operator]  # required, so a number
         assert row["prediction_error_code"] is None
     assert rows["season_average"]["scoring_tier"] == "under_10"
 
@@ -80,7 +90,7 @@ def test_e6_every_system_of_the_list_makes_a_row_and_nobody_else_does() -> None:
     rows = rows_of(a_request())
 
     assert len(rows) == len(SYSTEMS)
-    assert list(rows) == [prediction.system_id for prediction in predict_all(a_request())]
+    assert list(rows) == list(SYSTEMS)
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -88,15 +98,47 @@ def test_e6_every_system_of_the_list_makes_a_row_and_nobody_else_does() -> None:
 def test_e6_a_row_has_exactly_the_declared_columns(version: int, lines: tuple[Line, ...]) -> None:
     request = a_request(lines=lines)
 
-    for row in staged_rows(request, predict_all(request), delivery="d1", schema_version=version):
+    for row in staged_rows(request, shipped_model(), delivery="d1", schema_version=version):
         assert tuple(row) == (*load("predictions", version).names, "_delivery")
+
+
+def test_e6_a_model_of_another_feature_list_is_refused_at_the_start_by_name() -> None:
+    text = shipped_model().document.model_dump_json()
+
+    with pytest.raises(InvalidInput, match=r"old\.json was trained on features_v0 .* this code computes features_v1"):
+        read_model(text.replace(FEATURE_VERSION, "features_v0", 1), name="old.json")
+    with pytest.raises(InvalidInput, match="features"):
+        read_model(text.replace('"is_home":{', '"is_away":{', 1), name="old.json")
+
+
+def test_e6_there_are_as_many_features_as_names() -> None:
+    found = features(players_of([a_request()]))
+
+    assert found.shape == (1, len(FEATURES)) == (1, len(shipped_model().coefficients))
+
+
+# --- E8 -------------------------------------------------------------------------------------------------------
+
+
+def test_e8_missing_inputs_stay_unknown_show_and_never_blow_up_a_prediction() -> None:
+    bare = {"fga": None, "fg3a": None, "fta": None, "position": None}
+    games = tuple(a_past_game(points=20, game_date=game.game_date, **bare) for game in some_games([20] * 10))
+
+    full = rows_of(a_request())
+    rows = rows_of(a_request(season_to_date=SeasonToDate(games=10, points=200, minutes=340), recent_games=games))
+
+    assert rows["ridge"]["feature_quality_score"] < full["ridge"]["feature_quality_score"]  # type: ignore[operator]  # both known
+    assert rows["ridge"]["data_quality_issues"] == ["missing_shots"]
+    assert rows["ridge"]["is_actionable"] is False
+    for row in rows.values():
+        assert 10 < row["predicted_points"] < 30  # type: ignore[operator]  # required, so a number
 
 
 # --- E7 -------------------------------------------------------------------------------------------------------
 
 
 def test_e7_an_ensemble_of_too_few_inputs_has_a_code_and_a_named_stand_in() -> None:
-    rows = rows_of(a_request(season_to_date=NO_SEASON, recent_games=some_games([18, 22, 20, 26, 14])))
+    rows = rows_of(a_request(season_to_date=NO_SEASON, recent_games=some_games([18, 22, 20, 26, 14], minutes=0)))
 
     ensemble = rows["ensemble"]
     assert ensemble["prediction_error_code"] == "TOO_FEW_INPUTS"

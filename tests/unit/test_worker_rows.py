@@ -7,18 +7,20 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import names
-from schemas.messages import Line, PredictionRequest, RecentGame, SeasonToDate
+from schemas.messages import Absences, AbsentTeammate, Line, PredictionRequest, RecentGame, SeasonToDate
 from schemas.tables import Cell, RowRefused, load, staging_schema
 from tests.requests_factory import (
     GAME_DATE,
     PLANNED_AT,
     a_game,
     a_line,
+    a_matchup,
     a_past_game,
     a_request,
     an_estimated_line,
@@ -26,17 +28,20 @@ from tests.requests_factory import (
     some_games,
 )
 from worker import inputs
+from worker.model import shipped_model
+from worker.players import players_of
+from worker.rows import rows_saying as rows_of_forecasts
 from worker.rows import staged_rows
-from worker.systems import predict_all
-from worker.systems.prediction import SystemPrediction
+from worker.systems import SYSTEMS
+from worker.systems.forecast import Forecast, Situation, StandInCode
 
-OF_LATER_SYSTEMS = {
-    "similarity_baseline", "similar_games_count", "avg_similarity_score", "min_similarity_score",
-    "fatigue_adjustment", "shot_zone_adjustment", "pace_adjustment", "usage_spike_adjustment",
-    "home_away_adjustment", "model_version", "feature_importance", "tier_adjustment", "adjusted_points",
-    "teammate_usage_boost", "teammate_opportunity_score", "teammate_out_starters",
-    "feature_version", "feature_count", "feature_quality_score", "feature_data_source",
+OF_SIMILARITY = {"similarity_baseline", "similar_games_count", "avg_similarity_score", "min_similarity_score"}
+OF_RIDGE = {
+    "fatigue_adjustment", "shot_zone_adjustment", "pace_adjustment", "usage_spike_adjustment", "home_away_adjustment",
+    "feature_importance",
 }  # fmt: skip
+FILLED_BY_NOBODY = {"tier_adjustment", "adjusted_points", "teammate_usage_boost"}
+OF_INJURY_REPORTS = {"teammate_opportunity_score", "teammate_out_starters"}
 KNOWN_ONLY_TO_OTHERS = {
     "superseded_by", "last_reprocess_attempt_at", "reprocess_attempt_count", "circuit_breaker_active",
     "circuit_breaker_until", "manual_override_required", "invalidation_reason", "invalidated_at",
@@ -49,7 +54,7 @@ INJURY = {
 
 
 def rows_of(request: PredictionRequest, *, schema_version: int = 2) -> list[dict[str, Cell]]:
-    return staged_rows(request, predict_all(request), delivery="d1", schema_version=schema_version)
+    return staged_rows(request, shipped_model(), delivery="d1", schema_version=schema_version)
 
 
 def a_row(system_id: str = "season_average", **overrides: Any) -> dict[str, Cell]:
@@ -57,8 +62,20 @@ def a_row(system_id: str = "season_average", **overrides: Any) -> dict[str, Cell
 
 
 def rows_saying(points: str, **overrides: Any) -> list[dict[str, Cell]]:
-    said = SystemPrediction("a_system", Decimal(points), games_used=9, reason="a test says so")
-    return staged_rows(a_request(**overrides), [said], delivery="d1", schema_version=2)
+    request = a_request(**overrides)
+    said = Forecast(
+        system_id="a_system",
+        points=np.array([float(points)]),
+        is_stand_in=np.array([False]),
+        code=StandInCode.TOO_FEW_INPUTS,
+        reason=lambda _player: "a test says so",
+    )
+    situation = Situation.of(players_of([request]), shipped_model())
+    return rows_of_forecasts(request, [said], situation, delivery="d1", schema_version=2)
+
+
+def null_in(row: dict[str, Cell]) -> set[str]:
+    return {name for name, cell in row.items() if cell is None}
 
 
 # --- which rows -----------------------------------------------------------------------------------------------
@@ -68,17 +85,15 @@ def test_there_is_a_row_for_every_system_and_line() -> None:
     rows = rows_of(a_request(lines=(a_line("24.5"), a_line("25.0"), a_line("25.5"))))
 
     assert [(row["system_id"], str(row["current_points_line"])) for row in rows] == [
-        (system, line)
-        for system in ("season_average", "moving_average", "ensemble")
-        for line in ("24.5", "25.0", "25.5")
+        (system, line) for system in SYSTEMS for line in ("24.5", "25.0", "25.5")
     ]
-    assert len({row["prediction_id"] for row in rows}) == 9
+    assert len({row["prediction_id"] for row in rows}) == 15
 
 
 def test_without_a_line_there_is_one_no_line_row_per_system() -> None:
     rows = rows_of(a_request(lines=()))
 
-    assert len(rows) == 3
+    assert len(rows) == 5
     for row in rows:
         assert row["recommendation"] == "NO_LINE"
         assert row["line_source"] == "NO_PROP_LINE"
@@ -123,10 +138,39 @@ def test_an_older_worker_writes_the_older_columns_only() -> None:
 def test_only_the_columns_of_others_are_null() -> None:
     row = a_row()
 
-    null = {name for name, cell in row.items() if cell is None}
-    assert null == OF_LATER_SYSTEMS | KNOWN_ONLY_TO_OTHERS | ESTIMATED_ONLY | INJURY | NULL_ON_A_GOOD_DAY - {
-        "filter_reason"
-    }
+    never = FILLED_BY_NOBODY | OF_INJURY_REPORTS | KNOWN_ONLY_TO_OTHERS | ESTIMATED_ONLY | INJURY
+    assert null_in(row) == never | OF_SIMILARITY | OF_RIDGE | NULL_ON_A_GOOD_DAY - {"filter_reason"}
+
+
+def test_each_trained_system_fills_its_own_columns() -> None:
+    others = null_in(a_row("season_average", matchup=a_matchup()))
+
+    assert others - null_in(a_row("similarity", matchup=a_matchup())) == OF_SIMILARITY
+    assert others - null_in(a_row("ridge", matchup=a_matchup())) == OF_RIDGE
+
+
+def test_the_components_are_sums_of_the_ridges_terms_and_unknown_without_a_matchup() -> None:
+    known, unknown = a_row("ridge", matchup=a_matchup()), a_row("ridge", matchup=None)
+
+    assert null_in(unknown) - null_in(known) == {"shot_zone_adjustment", "pace_adjustment"}
+    assert unknown["feature_count"] == known["feature_count"] - 3  # type: ignore[operator]  # a count, in this test
+    assert known["model_version"] == shipped_model().version
+
+
+def test_who_is_out_is_told_with_the_shots_he_leaves_and_silence_is_unknown() -> None:
+    out = (
+        AbsentTeammate(player_lookup="jamal-murray", shots=180, games=10, starts=10),
+        AbsentTeammate(player_lookup="a-reserve", shots=20, games=8, starts=0),
+        AbsentTeammate(player_lookup="unknown-role", shots=0, games=1, starts=None),
+    )
+
+    row = a_row(absences=Absences(team_shots=800, out=out))
+    nobody = a_row(absences=Absences(team_shots=0, out=()))
+
+    assert row["teammate_opportunity_score"] == 0.25
+    assert row["teammate_out_starters"] == '["jamal-murray"]'
+    assert nobody["teammate_opportunity_score"] == 0.0
+    assert null_in(a_row(absences=None)) >= OF_INJURY_REPORTS
 
 
 def test_a_row_carries_the_batch_and_the_game() -> None:
@@ -314,4 +358,4 @@ def test_any_sound_request_makes_the_same_fitting_rows_every_time(request: Predi
 
     assert repr(rows) == repr(again)
     assert [staging_schema(2).validate_row(row) for row in rows] == rows
-    assert len({row["prediction_id"] for row in rows}) == len(rows) == 3 * max(1, len(request.lines))
+    assert len({row["prediction_id"] for row in rows}) == len(rows) == len(SYSTEMS) * max(1, len(request.lines))

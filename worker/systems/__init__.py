@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from schemas.messages import PredictionRequest
-from worker.systems import ensemble, moving_average, season_average
-from worker.systems.prediction import System, SystemPrediction
+from worker.model import Model
+from worker.players import Players
+from worker.systems import ensemble, moving_average, ridge, season_average, similarity
+from worker.systems.forecast import Forecast, Situation, System
 
-SYSTEMS: tuple[System, ...] = (season_average.predict, moving_average.predict, ensemble.predict)
+SYSTEMS: dict[str, System] = {
+    season_average.SYSTEM_ID: season_average.predict,
+    moving_average.SYSTEM_ID: moving_average.predict,
+    similarity.SYSTEM_ID: similarity.predict,
+    ridge.SYSTEM_ID: ridge.predict,
+    ensemble.SYSTEM_ID: ensemble.predict,
+}
 
 
-def predict_all(request: PredictionRequest) -> tuple[SystemPrediction, ...]:
-    """Ask every system about the request's player, who has at least one past game.
+def predict_all(players: Players, model: Model) -> tuple[Forecast, ...]:
+    """Ask every system about players of at least one past game each."""
+    return forecasts(Situation.of(players, model))
 
-    Raises:
-        ArithmeticError: a system's inputs make no number.
-    """
-    predictions: dict[str, SystemPrediction] = {}
-    for system in SYSTEMS:
-        prediction = system(request, predictions)
-        predictions[prediction.system_id] = prediction
-    return tuple(predictions.values())
+
+def forecasts(situation: Situation) -> tuple[Forecast, ...]:
+    """Ask every system about a situation."""
+    said: dict[str, Forecast] = {}
+    for system_id, system in SYSTEMS.items():
+        said[system_id] = system(situation, said)
+    return tuple(said.values())

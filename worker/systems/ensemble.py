@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from schemas.messages import PredictionRequest
+import numpy as np
+
 from worker.systems import season_average
-from worker.systems.prediction import StandInCode, SystemPrediction, mean
+from worker.systems.forecast import Forecast, Situation, StandInCode, standing_in
 
 SYSTEM_ID = "ensemble"
 
@@ -14,26 +15,25 @@ MIN_INPUTS = 2
 """Below this there is nothing to average: the system says so and names its stand-in (E7)."""
 
 
-def predict(_request: PredictionRequest, earlier: Mapping[str, SystemPrediction], /) -> SystemPrediction:
+def predict(_situation: Situation, earlier: Mapping[str, Forecast], /) -> Forecast:
     """Average the systems before this one that predicted by their own method; a stand-in is no input.
 
-    Equal weights: tuned ones gain less than 0.001 points of mean absolute error. With fewer than two inputs the number
-    of season_average stands in.
+    Equal weights: fitted ones gain next to nothing. With fewer than two inputs the number of season_average stands in.
     """
-    inputs = [prediction for prediction in earlier.values() if not prediction.is_stand_in]
-    if len(inputs) < MIN_INPUTS:
-        baseline = earlier[season_average.SYSTEM_ID]
-        return SystemPrediction(
-            system_id=SYSTEM_ID,
-            points=baseline.points,
-            games_used=baseline.games_used,
-            reason=f"{len(inputs)} of {len(earlier)} systems could predict; "
-            f"stand-in: {baseline.system_id} ({baseline.reason})",
-            error_code=StandInCode.TOO_FEW_INPUTS,
-        )
-    return SystemPrediction(
+    inputs = list(earlier.values())
+    own = np.stack([~forecast.is_stand_in for forecast in inputs])
+    said = np.stack([np.where(forecast.is_stand_in, 0.0, forecast.points) for forecast in inputs])
+    count = own.sum(axis=0)
+
+    def reason(player: int) -> str:
+        return f"mean of {', '.join(each.system_id for each in inputs if not each.is_stand_in[player])}"
+
+    return standing_in(
+        said.sum(axis=0) / np.maximum(count, 1),
+        count < MIN_INPUTS,
+        earlier[season_average.SYSTEM_ID],
         system_id=SYSTEM_ID,
-        points=mean(prediction.points for prediction in inputs),
-        games_used=max(prediction.games_used for prediction in inputs),
-        reason=f"mean of {', '.join(prediction.system_id for prediction in inputs)}",
+        code=StandInCode.TOO_FEW_INPUTS,
+        why=f"fewer than {MIN_INPUTS} of {len(inputs)} systems could predict",
+        reason=reason,
     )

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
-from schemas.messages import PredictionRequest
-from worker.systems.prediction import StandInCode, SystemPrediction, mean
+import numpy as np
+
+from worker.systems.forecast import Forecast, Situation, StandInCode
 
 SYSTEM_ID = "season_average"
 
 
-def predict(request: PredictionRequest, _earlier: Mapping[str, SystemPrediction], /) -> SystemPrediction:
-    """Divide the season's points by its games, exactly.
+def predict(situation: Situation, _earlier: Mapping[str, Forecast], /) -> Forecast:
+    """Divide the season's points by its games.
 
-    Before the player's first game of the season, the mean of his recent games (of earlier seasons) stands in.
-
-    Raises:
-        ArithmeticError: the player has no past game at all.
+    Before a player's first game of the season, the mean of his recent games (of earlier seasons) stands in; a player
+    without any past game gets no number (NaN).
     """
-    so_far, season = request.season_to_date, request.game.season
-    if so_far.games > 0:
-        return SystemPrediction(
-            system_id=SYSTEM_ID,
-            points=Decimal(so_far.points) / so_far.games,
-            games_used=so_far.games,
-            reason=f"mean points over {so_far.games} games of {season}",
-        )
-    recent = request.recent_games
-    return SystemPrediction(
+    players = situation.players
+    is_stand_in = players.season_games == 0
+    with np.errstate(invalid="ignore"):
+        recent = np.nan_to_num(players.points).sum(axis=1) / players.games
+
+    def reason(player: int) -> str:
+        if is_stand_in[player]:
+            games = f"{players.games[player]:.0f} games of earlier seasons"
+            return f"no game of this season yet; stand-in: mean points of the last {games}"
+        return f"mean points over {players.season_games[player]:.0f} games of this season"
+
+    return Forecast(
         system_id=SYSTEM_ID,
-        points=mean(game.points for game in recent),
-        games_used=len(recent),
-        reason=f"no game of {season} yet; stand-in: mean points of the last {len(recent)} games of earlier seasons",
-        error_code=StandInCode.NO_SEASON_GAMES,
+        points=np.where(is_stand_in, recent, situation.season_mean),
+        is_stand_in=is_stand_in,
+        code=StandInCode.NO_SEASON_GAMES,
+        reason=reason,
     )

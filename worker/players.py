@@ -1,0 +1,130 @@
+"""The players of a computation as arrays, the same for one request and for a season of past games.
+
+Holds what a request says and nothing more: whole sums and past games, unknown as NaN. Decides no feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.messages import Matchup, PredictionRequest
+
+Floats = NDArray[np.float64]
+
+WINDOW_GAMES = 25
+"""So many past games are looked at; a request with fewer has unknown ones at the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Players:
+    """N players, each about to play one game. `(N, WINDOW_GAMES)` arrays hold past games, newest first.
+
+    NaN is an unknown value, or a game that is not there. Everything else is `(N,)`: sums over the season so far, and
+    over the last games of the teams and of the league (`schemas.messages.Matchup`).
+    """
+
+    points: Floats
+    minutes: Floats
+    fga: Floats
+    fg3a: Floats
+    fta: Floats
+    days_ago: Floats
+    """Days from the past game to the one to predict; 1 is a back-to-back."""
+    is_home: Floats
+    season_games: Floats
+    season_points: Floats
+    season_minutes: Floats
+    team_games: Floats
+    team_points: Floats
+    team_allowed: Floats
+    opponent_games: Floats
+    opponent_points: Floats
+    opponent_allowed: Floats
+    league_games: Floats
+    league_points: Floats
+    position_points: Floats
+    position_minutes: Floats
+    league_position_points: Floats
+    league_position_minutes: Floats
+
+    def __len__(self) -> int:
+        return len(self.is_home)
+
+    @property
+    def games(self) -> Floats:
+        """How many past games of each player the window holds."""
+        counted: Floats = np.isfinite(self.points).sum(axis=1).astype(np.float64)
+        return counted
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Players:
+        """Some of the players, in the order asked for."""
+        return Players(**{name: getattr(self, name)[rows] for name in self.__slots__})
+
+
+def players_of(requests: Sequence[PredictionRequest]) -> Players:
+    """Lay requests out as arrays, one player each."""
+    games = np.full((6, len(requests), WINDOW_GAMES), np.nan)
+    rows = np.empty((len(requests), len(_PER_PLAYER)))
+    for place, request in enumerate(requests):
+        window = request.recent_games[:WINDOW_GAMES]
+        if window:
+            games[:, place, : len(window)] = np.array(
+                [
+                    (
+                        game.points,
+                        game.minutes,
+                        _known(game.fga),
+                        _known(game.fg3a),
+                        _known(game.fta),
+                        (request.game_date - game.game_date).days,
+                    )
+                    for game in window
+                ]
+            ).T
+        so_far = request.season_to_date
+        rows[place] = (
+            request.game.is_home,
+            so_far.games,
+            so_far.points,
+            so_far.minutes,
+            *_matchup(request.matchup),
+        )
+    points, minutes, fga, fg3a, fta, days_ago = games
+    return Players(
+        points=points,
+        minutes=minutes,
+        fga=fga,
+        fg3a=fg3a,
+        fta=fta,
+        days_ago=days_ago,
+        **dict(zip(_PER_PLAYER, rows.T, strict=True)),
+    )
+
+
+_PER_PLAYER = Players.__slots__[6:]
+
+
+def _known(value: int | None) -> float:
+    return np.nan if value is None else value
+
+
+def _matchup(matchup: Matchup | None) -> tuple[float, ...]:
+    if matchup is None:
+        return (np.nan,) * 12
+    own, theirs, position = matchup.team, matchup.opponent, matchup.position
+    unknown = (np.nan,) * 3
+    return (
+        *((own.games, own.points, own.points_allowed) if own else unknown),
+        *((theirs.games, theirs.points, theirs.points_allowed) if theirs else unknown),
+        matchup.league_games,
+        matchup.league_points,
+        *(
+            (position.points, position.minutes, position.league_points, position.league_minutes)
+            if position
+            else (np.nan,) * 4
+        ),
+    )
