@@ -345,3 +345,15 @@ def test_a_failure_code_is_told_with_the_name() -> None:
     text, _ = explained(batch, published(a_shard(players(1), [failed("player-00", FailureCode.DEAD_LETTERED)])))
 
     assert "player-00 (dead_lettered)" in text
+
+
+def test_the_wait_is_counted_from_the_oldest_shard_that_is_silent() -> None:
+    batch = a_batch(players(3), status=Status.RUNNING)
+    settled = published(a_shard(["player-00"], [predicted("player-00")]))
+    older = published(a_shard(["player-01"], number=1), at=PLANNED_AT + 2 * MINUTE)
+    newer = published(a_shard(["player-02"], number=2), at=PLANNED_AT + 4 * MINUTE)
+
+    text, _ = explained(batch, settled, newer, older)
+
+    assert "last published 2026-01-30 15:02 UTC (3 minutes ago): player-01, player-02." in text
+    assert "The first sweep after 2026-01-30 15:17 UTC (in 12 minutes)" in text
