@@ -11,13 +11,14 @@ from werkzeug.exceptions import HTTPException
 from coordinator.assembly import Coordinator
 from coordinator.routes import batches, dashboard, health, openapi, pushes, schedule, schema
 from coordinator.routes.exchange import Caller, problem
+from shared.auth import token_header
 from shared.errors import TipoffError
 from shared.problems import problem_of, problem_of_status
 
 _log = logging.getLogger(__name__)
 
 Guard = Callable[[str | None, frozenset[Caller]], None]
-"""Takes the Authorization header and who may call; raises an error of the tree for anybody else."""
+"""Takes the header with the token, and who may call; raises an error of the tree for anybody else."""
 
 
 def create_app(coordinator: Coordinator, *, guard: Guard) -> Flask:
@@ -25,7 +26,7 @@ def create_app(coordinator: Coordinator, *, guard: Guard) -> Flask:
     app = Flask("coordinator")
 
     def check(*callers: Caller) -> None:
-        guard(request.headers.get("Authorization"), frozenset(callers))
+        guard(token_header(request.headers), frozenset(callers))
 
     schedule.serve(app, coordinator, check)
     pushes.serve(app, coordinator, check)
