@@ -1,0 +1,111 @@
+"""How fast the worker predicts: rows a second of its compute for many players at once, beside one player at a time, and
+the processor time of answering a day's requests. Run `make bench-predictions`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from local.past_games import read_past_games
+from local.sample_season import SAMPLE_GAME_DATE, write
+from schemas.messages import PredictionRequest
+from tests.requests_factory import a_line, a_matchup, a_request, some_games
+from worker import messages
+from worker.history import past_players
+from worker.model import Model, shipped_model
+from worker.players import Floats, Players
+from worker.rows import staged_rows
+from worker.systems import SYSTEMS, predict_all
+
+PLAYERS = 450
+LINES = 5
+"""Lines a player, as on a busy day."""
+
+
+def main() -> None:
+    """Measure and print."""
+    model, console = shipped_model(), Console(highlight=False)
+    players = _players()
+    at_once, alone = _seconds(lambda: _compute(players, model)), _seconds(lambda: _one_by_one(players, model), rounds=2)
+    rows = PLAYERS * LINES * len(SYSTEMS)
+    requests = _requests()
+    answering = _seconds(lambda: _answer(requests, model), rounds=3)
+    table = Table("what", "processor s", "rows a second", box=None, pad_edge=False)
+    table.add_row(f"{PLAYERS} players at once, compute", f"{at_once:.3f}", f"{rows / at_once:,.0f}")
+    table.add_row(f"{PLAYERS} players one by one, compute", f"{alone:.3f}", f"{rows / alone:,.0f}")
+    table.add_row(
+        f"{PLAYERS} requests: parse, predict, make and check rows", f"{answering:.3f}", f"{rows / answering:,.0f}"
+    )
+    console.print(
+        f"{LINES} lines a player, {len(SYSTEMS)} systems, {rows:,} rows; numpy {np.__version__}, Python {sys.version.split()[0]}"
+    )
+    console.print(table)
+
+
+def _players() -> Players:
+    with tempfile.TemporaryDirectory() as scratch:
+        write(Path(scratch))
+        past = past_players(read_past_games(Path(scratch), until=SAMPLE_GAME_DATE).logs)
+    return past.take(np.flatnonzero(past.games >= 10)[:PLAYERS])
+
+
+def _requests() -> list[bytes]:
+    lines = tuple(a_line(f"{20 + place}.5") for place in range(LINES))
+    return [
+        a_request(
+            player_lookup=f"player-{number}",
+            lines=lines,
+            matchup=a_matchup(),
+            recent_games=some_games([number % 30, *range(10, 34)]),
+            recent_games_wanted=25,
+        )
+        .model_dump_json()
+        .encode()
+        for number in range(PLAYERS)
+    ]
+
+
+def _compute(players: Players, model: Model) -> Floats:
+    """Every calibrated probability of every system on every line."""
+    found = []
+    for forecast in predict_all(players, model):
+        deviation = model.spread.deviation(forecast.points, players.points)
+        for line in range(LINES):
+            raw = model.spread.probability_over(
+                np.round(forecast.points) + line - 1.5, predicted=forecast.points, deviation=deviation
+            )
+            found.append(model.calibration.calibrate_all(raw))
+    return np.array(found)
+
+
+def _one_by_one(players: Players, model: Model) -> None:
+    for place in range(len(players)):
+        _compute(players.take(slice(place, place + 1)), model)
+
+
+def _answer(requests: list[bytes], model: Model) -> None:
+    for data in requests:
+        request: PredictionRequest = messages.parse_request(data)
+        staged_rows(request, model, delivery="bench", schema_version=2)
+
+
+def _seconds(act: Callable[[], object], *, rounds: int = 5) -> float:
+    """The least processor time of some rounds, after one that warms up."""
+    act()
+    taken = []
+    for _ in range(rounds):
+        began = time.process_time()
+        act()
+        taken.append(time.process_time() - began)
+    return min(taken)
+
+
+if __name__ == "__main__":
+    main()
