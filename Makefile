@@ -60,7 +60,7 @@ lock:
 	$(LOCK)/bin/pip install --quiet pip-tools
 	$(PIN) --all-extras --output-file constraints-dev.txt pyproject.toml
 	$(PIN) --constraint constraints-dev.txt --extra coordinator --output-file constraints-coordinator.txt pyproject.toml
-	$(PIN) --constraint constraints-dev.txt --output-file constraints-worker.txt pyproject.toml
+	$(PIN) --constraint constraints-dev.txt --extra worker --output-file constraints-worker.txt pyproject.toml
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -227,7 +227,7 @@ def declared(requirements: list[str]) -> set[str]:
     return {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", text)[0]).lower() for text in requirements}
 
 
-IMAGES = {"constraints-coordinator.txt": ["coordinator"], "constraints-worker.txt": []}
+IMAGES = {"constraints-coordinator.txt": ["coordinator"], "constraints-worker.txt": ["worker"]}
 """What each image installs, and the extras that it is made of."""
 
 
