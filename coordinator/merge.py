@@ -163,9 +163,19 @@ SELECT
   COUNTIF(NOT S.`retire` AND NOT S.`overtaken` AND T.`prediction_id` IS NOT NULL AND {_NEWER}) AS `updated`,
   COUNTIF(NOT S.`retire` AND (S.`overtaken` OR T.`prediction_id` IS NOT NULL AND NOT {_NEWER})) AS `unchanged`,
   COUNTIF(S.`retire`) AS `superseded`,
+  COUNTIF(S.`retire` AND NOT S.`has_prop_line` AND S.`is_staged_for`) AS `replaced`,
   (SELECT COUNT(*) FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` = {date_literal} AND `is_active`) AS `active`
 FROM (
-{indent(source_text)}
+  SELECT
+    `retire`,
+    `overtaken`,
+    `prediction_id`,
+    `updated_at`,
+    `has_prop_line`,
+    MAX(IF(`retire`, 0, 1)) OVER (PARTITION BY `player_lookup`) = 1 AS `is_staged_for`
+  FROM (
+{indent(source_text, 4)}
+  )
 ) AS S
 LEFT JOIN (
   SELECT `prediction_id`, `updated_at` FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` = {date_literal}
@@ -179,17 +189,28 @@ def count_parameters(job: Consolidation) -> Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """An answer of the counting query; `active` rows of the date stood in the target."""
+    """An answer of the counting query; `active` rows of the date stood in the target.
+
+    Of the rows that are superseded, `replaced` ones were on a line that no sportsbook had offered, and the same player's
+    staged rows take their place: when the lines come in, all of a morning's estimates go that way.
+    """
 
     rows: RowCounts
     distinct_ids: int
     active: int
+    replaced: int = 0
+
+    @property
+    def retired_share(self) -> float:
+        """The share of the date's active rows that are retired, where those that are replaced count on neither side."""
+        active = self.active - self.replaced
+        return (self.rows.superseded - self.replaced) / active if active else 0.0
 
 
 def read_count(found: Sequence[Row]) -> Counted:
     """Read the counting query's one row."""
     row = {name: int(str(value)) for name, value in found[0].items()}
-    return Counted(RowCounts.model_validate(row), row["distinct_ids"], row["active"])
+    return Counted(RowCounts.model_validate(row), row["distinct_ids"], row["active"], row["replaced"])
 
 
 def judge_count(counted: Counted, snapshot: Snapshot, *, max_retired_share: float, confirmed: bool) -> float | None:
@@ -219,7 +240,7 @@ def judge_count(counted: Counted, snapshot: Snapshot, *, max_retired_share: floa
             f"{rows.staged} distinct rows staged, {snapshot.rows} in the ledger, "
             f"{rows.inserted} + {rows.updated} + {rows.unchanged} to insert, update and leave"
         )
-    share = rows.superseded / counted.active if counted.active else 0.0
+    share = counted.retired_share
     return share if share > max_retired_share and not confirmed else None
 
 

@@ -72,7 +72,7 @@ class Merger:
         if share is not None:
             raise ConfirmationNeeded(
                 f"the MERGE would retire {counted.rows.superseded} of {counted.active} active rows of the date "
-                f"({share:.0%}; the policy allows {batch.policy.max_retired_share:.0%}); "
+                f"({share:.0%}{_of_the_rest(counted)}; the policy allows {batch.policy.max_retired_share:.0%}); "
                 f'confirm with POST /batches/{batch.batch_id}/consolidate and {{"force": true}}'
             )
         self._check_cost(job)
@@ -189,3 +189,7 @@ class Merger:
                 extra={"json_fields": {"columns": [column.name for column in found.undeclared]}},
             )
         return found.job
+
+
+def _of_the_rest(counted: merge.Counted) -> str:
+    return f" without the {counted.replaced} estimates that real lines replace" if counted.replaced else ""

@@ -28,7 +28,9 @@ from tests.batch_stand import PLAYERS, Stand, a_league, by_player
 from tests.coordinator_front import a_skip
 from tests.plan_inputs import a_log, an_offer
 
-SYSTEMS = 3
+SYSTEMS = 5
+ROWS = 4 * SYSTEMS
+"""Over two lines, one line and one estimated line."""
 V1, V2 = (tables.load(names.PREDICTIONS_TABLE, version).columns for version in (1, 2))
 NEW_IN_V2 = {column.name for column in V2} - {column.name for column in V1}
 LATER = timedelta(minutes=30)
@@ -99,7 +101,7 @@ def test_b1_rows_staged_with_63_columns_land_in_the_target_of_72(stand: Stand) -
     assert (len(V1), len(V2)) == (63, 72)
     assert stand.batch(batch_id).status is Status.COMPLETE
     rows = stand.predictions()
-    assert len(rows) == 12
+    assert len(rows) == ROWS
     assert list(rows[0]) == [column.name for column in V2]
     assert all(row[name] in (None, []) for row in rows for name in NEW_IN_V2)
 
@@ -226,6 +228,32 @@ def test_b9_a_repeated_day_deactivates_no_system_and_no_line(stand: Stand) -> No
     assert by_player(stand.predictions(), "system_id") == before
 
 
+def test_b9_a_mornings_estimates_give_way_to_the_lines_of_the_evening_without_a_persons_word(stand: Stand) -> None:
+    league = a_league()
+    stand.load(replace(league, lines=[]))
+    stand.run("morning")
+    stand.load(league)
+
+    evening = stand.run("evening")
+
+    assert evening.status is Status.COMPLETE
+    rows = evening.merged_rows
+    assert rows.superseded > rows.unchanged + rows.updated, "most rows of the morning"
+    assert {row["has_prop_line"] for row in stand.predictions() if row["player_lookup"] != PLAYERS[2]} == {True}
+
+
+def test_b9_estimates_of_players_who_vanish_are_a_loss_like_any_other(stand: Stand) -> None:
+    league = a_league()
+    stand.load(replace(league, lines=[]))
+    stand.run("morning")
+    batch_id = stand.start("evening").batch.batch_id
+
+    stand.record(*[a_skip(batch_id, player) for player in PLAYERS[:2]], stand.answer(PLAYERS[2], batch_id=batch_id))
+
+    assert stand.batch(batch_id).status is Status.FAILED
+    assert (stand.batch(batch_id).result or {})["code"] == "confirmation_needed"
+
+
 def test_b9_retiring_most_of_a_day_waits_for_a_persons_word(stand: Stand) -> None:
     stand.run("morning")
     before = stand.predictions(active=None)
@@ -236,7 +264,7 @@ def test_b9_retiring_most_of_a_day_waits_for_a_persons_word(stand: Stand) -> Non
     stand.record(*[a_skip(batch_id, player) for player in PLAYERS[:2]])
 
     assert stand.batch(batch_id).status is Status.FAILED
-    assert "would retire 9 of 12 active rows" in str((stand.batch(batch_id).result or {})["reason"])
+    assert f"would retire {3 * SYSTEMS} of {ROWS} active rows" in str((stand.batch(batch_id).result or {})["reason"])
     assert stand.predictions(active=None) == before
 
     assert stand.coordinator.consolidator.consolidate(batch_id, forced=True) is Report.MERGED
@@ -313,7 +341,7 @@ def test_b14_a_batch_has_one_staging_table_whatever_is_retried_and_it_expires(st
 
     stand.now = batch.late_until + timedelta(days=4)
     assert tables_of(stand, batch.batch_id) == []
-    assert len(stand.predictions()) == 12, "the predictions table does not expire"
+    assert len(stand.predictions()) == ROWS, "the predictions table does not expire"
 
 
 def test_b15_a_retry_that_staged_the_rows_again_counts_once(stand: Stand) -> None:
@@ -324,10 +352,10 @@ def test_b15_a_retry_that_staged_the_rows_again_counts_once(stand: Stand) -> Non
         assert first == again
         stand.record(first, again)
 
-    assert len(staged(stand, batch_id)) == 2 * 12
-    assert len(stand.predictions(active=None)) == 12
+    assert len(staged(stand, batch_id)) == 2 * ROWS
+    assert len(stand.predictions(active=None)) == ROWS
     rows = stand.batch(batch_id).merged_rows
-    assert (rows.staged, rows.inserted) == (12, 12)
+    assert (rows.staged, rows.inserted) == (ROWS, ROWS)
 
 
 def test_b16_a_day_run_again_inserts_nothing_and_its_counts_add_up(stand: Stand) -> None:
@@ -338,5 +366,5 @@ def test_b16_a_day_run_again_inserts_nothing_and_its_counts_add_up(stand: Stand)
     second = stand.run("evening", policy=Policy()).merged_rows
 
     assert {row["prediction_id"] for row in stand.predictions(active=None)} == ids
-    assert (first.staged, first.inserted, first.updated) == (12, 12, 0)
-    assert (second.staged, second.inserted, second.updated + second.unchanged) == (12, 0, 12)
+    assert (first.staged, first.inserted, first.updated) == (ROWS, ROWS, 0)
+    assert (second.staged, second.inserted, second.updated + second.unchanged) == (ROWS, 0, ROWS)

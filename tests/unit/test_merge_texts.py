@@ -307,6 +307,14 @@ def test_a_share_of_retired_rows_above_the_policys_needs_a_persons_word() -> Non
     assert judged(0, active=0) is None, "the first batch of a date retires nothing"
 
 
+def test_estimates_that_give_way_to_real_lines_count_on_neither_side() -> None:
+    rows = counted(superseded=8, active=10).rows
+
+    assert Counted(rows, 2, active=10, replaced=0).retired_share == 0.8
+    assert Counted(rows, 2, active=10, replaced=7).retired_share == pytest.approx(1 / 3)
+    assert Counted(rows, 2, active=8, replaced=8).retired_share == 0
+
+
 @pytest.mark.parametrize(
     "left",
     [{"inserted": 1}, {"updated": 1}, {"superseded": 1}, {"staged": 1}],
