@@ -8,7 +8,7 @@ BUILT := .venv/.built
 # Test processes; `make test TEST_PROCESSES=0 ARGS=tests/unit` runs a part in one.
 TEST_PROCESSES ?= auto
 
-.PHONY: run test lint bench bench-completions bench-pushes bench-start lock clean
+.PHONY: run test lint bench bench-completions bench-predictions bench-pushes bench-start lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
 run: $(BUILT)
@@ -32,6 +32,10 @@ bench: $(BUILT)
 # Completions a second beside the one-document design, on the Firestore emulator (Java and the Google Cloud SDK).
 bench-completions: $(BUILT)
 	$(BIN)/python -m bench.completions $(ARGS)
+
+# Rows a second of the worker's compute, all players at once beside one by one.
+bench-predictions: $(BUILT)
+	$(BIN)/python -m bench.predictions
 
 # Requests a second through the whole system: on one machine, on the emulators, and posted to the services.
 bench-pushes: $(BUILT)

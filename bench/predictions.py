@@ -26,7 +26,7 @@ from worker.systems import SYSTEMS, predict_all
 
 PLAYERS = 450
 LINES = 5
-"""Lines a player, as on a busy day."""
+"""Distinct lines a player: more than the two of a usual day."""
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -82,12 +82,14 @@ class TableSchema:
     columns: tuple[Column, ...]
     limits: tuple[Limit, ...] = ()
     _checks: tuple[tuple[str, bool, Callable[[object], Cell]], ...] = field(init=False, repr=False, compare=False)
+    _check_of: dict[str, tuple[bool, Callable[[object], Cell]]] = field(init=False, repr=False, compare=False)
     _names: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         limits = {limit.column: limit for limit in self.limits}
         checks = tuple((c.name, c.mode == "NULLABLE", _check_of(c, limits.get(c.name))) for c in self.columns)
         object.__setattr__(self, "_checks", checks)
+        object.__setattr__(self, "_check_of", {name: (is_nullable, check) for name, is_nullable, check in checks})
         object.__setattr__(self, "_names", frozenset(self.names))
 
     @property
@@ -132,6 +134,38 @@ class TableSchema:
                     fitted[name] = self._fit_null(name, row)
         except Unfit as unfit:
             raise RowRefused(name, value, f"{_shown(value)} does not fit; it takes {unfit}") from None
+        return fitted
+
+    def validate_rows(
+        self, common: Mapping[str, object], rows: Iterable[Mapping[str, object]]
+    ) -> list[dict[str, Cell]]:
+        """Return `validate_row(common | row)` of every row; what neighbours share is checked once.
+
+        Raises:
+            RowRefused: as `validate_row`.
+        """
+        fitted: list[dict[str, Cell]] = []
+        names: Set[str] = frozenset()
+        for row in rows:
+            if not fitted or row.keys() != names:
+                fitted.append(self.validate_row({**common, **row}))
+            else:
+                fitted.append({**fitted[-1], **self._fit(row)})
+            names = row.keys()
+        return fitted
+
+    def _fit(self, cells: Mapping[str, object]) -> dict[str, Cell]:
+        """Check some cells of known columns."""
+        fitted: dict[str, Cell] = {}
+        for name, value in cells.items():
+            is_nullable, check = self._check_of[name]
+            if value is None:
+                fitted[name] = None if is_nullable else self._fit_null(name, cells)
+                continue
+            try:
+                fitted[name] = check(value)
+            except Unfit as unfit:
+                raise RowRefused(name, value, f"{_shown(value)} does not fit; it takes {unfit}") from None
         return fitted
 
     def _fit_null(self, name: str, row: Mapping[str, object]) -> Cell:

@@ -6,6 +6,7 @@ calibration says how little. Most rows are therefore PASS. Knows nothing of syst
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,7 +36,8 @@ class PlattScaling:
 
     def calibrate(self, raw: float) -> float:
         """Turn a raw probability, 0 to 1 and both included, into a calibrated one."""
-        return float(self.calibrate_all(np.array([raw]))[0])
+        bounded = min(max(raw, _NEAR_ZERO), 1.0 - _NEAR_ZERO)
+        return 1.0 / (1.0 + math.exp(-self.slope * math.log(bounded / (1.0 - bounded))))
 
     def calibrate_all(self, raw: Floats) -> Floats:
         """Turn many raw probabilities into calibrated ones."""

@@ -35,9 +35,10 @@ class Spread:
     def deviation(self, predicted: Floats, recent_points: Floats) -> Floats:
         """Give each player's standard deviation: what his prediction makes usual, and a little of his own games'."""
         usual = self.variance_at_zero + self.variance_per_point * np.maximum(predicted, 0.0)
-        games = np.isfinite(recent_points).sum(axis=1)
-        mean = np.nan_to_num(recent_points).sum(axis=1) / np.maximum(games, 1)
-        squares = np.nan_to_num((recent_points - mean[:, None]) ** 2).sum(axis=1)
+        known = np.isfinite(recent_points)
+        games = known.sum(axis=1)
+        mean = np.where(known, recent_points, 0.0).sum(axis=1) / np.maximum(games, 1)
+        squares = np.where(known, (recent_points - mean[:, None]) ** 2, 0.0).sum(axis=1)
         own, weight = squares / np.maximum(games - 1, 1), np.where(games > 1, games, 0)
         deviation: Floats = np.sqrt((self.prior_games * usual + weight * own) / (self.prior_games + weight))
         return deviation

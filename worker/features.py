@@ -51,6 +51,9 @@ A number at the end of a name is a half-life in games. `_by_form` is a share tim
 `form_points` is what moving_average says; changes are of newer games against older ones.
 """
 
+NAMES = tuple(FEATURES)
+"""The columns of `features`, in order."""
+
 RATE_HALF_LIFE_GAMES = 12.0
 MINUTES_HALF_LIFE_GAMES = 3.5
 """Of `form_points`: least mean absolute error of a grid over two real seasons. The optimum is flat: rate 10 to 20 and
@@ -68,30 +71,16 @@ def features(players: Players) -> Floats:
     return np.column_stack([known[name] for name in FEATURES])
 
 
-def form_points(players: Players) -> Floats:
-    """Weighted points per minute times weighted minutes, newer games weighing more; NaN without a minute played.
-
-    Games without a whole minute played count for the minutes and, weighing nothing, not for the rate.
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return _rate(players, RATE_HALF_LIFE_GAMES) * _weighted(players.minutes, MINUTES_HALF_LIFE_GAMES)
-
-
-def season_points(players: Players) -> Floats:
-    """Mean points over the season's games; NaN before the first."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return players.season_points / players.season_games
-
-
 def _columns(players: Players) -> dict[str, Floats]:
-    form = form_points(players)
+    # Games without a whole minute played count for the minutes and, weighing nothing, not for the rate.
+    form = _rate(players, RATE_HALF_LIFE_GAMES) * _weighted(players.minutes, MINUTES_HALF_LIFE_GAMES)
     minutes = {half_life: _weighted(players.minutes, half_life) for half_life in (2, 4, 16)}
     shots = {half_life: _weighted(players.fga, half_life) for half_life in (4, 12)}
     rest = np.minimum(players.days_ago[:, 0], MOST_REST_DAYS)
     is_back_to_back = _flag(players.days_ago[:, 0] == 1, players.days_ago[:, 0])
     lately = _Teams(players)
     return {
-        "season_points": season_points(players),
+        "season_points": players.season_points / players.season_games,
         "season_minutes": players.season_minutes / players.season_games,
         "form_points": form,
         "points_8": _weighted(players.points, 8),
@@ -143,22 +132,29 @@ class _Teams:
 
 
 def _weighted(values: Floats, half_life: float) -> Floats:
-    weights = np.where(np.isnan(values), 0.0, _weights(half_life))
-    mean: Floats = (np.nan_to_num(values) * weights).sum(axis=1) / weights.sum(axis=1)
+    unknown = np.isnan(values)
+    weights = np.where(unknown, 0.0, _weights(half_life))
+    mean: Floats = (np.where(unknown, 0.0, values) * weights).sum(axis=1) / weights.sum(axis=1)
     return mean
 
 
 def _rate(players: Players, half_life: float) -> Floats:
     weights = _weights(half_life)
-    points, minutes = np.nan_to_num(players.points), np.nan_to_num(players.minutes)
+    unknown = np.isnan(players.points)
+    points, minutes = np.where(unknown, 0.0, players.points), np.where(unknown, 0.0, players.minutes)
     played = (minutes * weights).sum(axis=1)
     rate: Floats = (points * weights).sum(axis=1) / np.where(played > 0, played, np.nan)
     return rate
 
 
 def _weights(half_life: float) -> Floats:
-    weights: Floats = 0.5 ** (np.arange(WINDOW_GAMES) / half_life)
-    return weights
+    return _WEIGHTS[half_life]
+
+
+_WEIGHTS: dict[float, Floats] = {
+    half_life: 0.5 ** (np.arange(WINDOW_GAMES) / half_life)
+    for half_life in (2, MINUTES_HALF_LIFE_GAMES, 4, 8, RATE_HALF_LIFE_GAMES, 16)
+}
 
 
 def _flag(is_so: np.ndarray, known: Floats) -> Floats:

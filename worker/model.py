@@ -137,7 +137,8 @@ class Model:
 
     def standardized(self, features: Floats) -> Floats:
         """Scale features to mean 0 and deviation 1 of the training data; an unknown one becomes its mean, 0."""
-        return np.nan_to_num((features - self._terms[:, 1]) / self._terms[:, 2])
+        scaled: Floats = (features - self._terms[:, 1]) / self._terms[:, 2]
+        return np.where(np.isnan(scaled), 0.0, scaled)
 
     @cached_property
     def situations(self) -> Floats:

@@ -55,14 +55,15 @@ def rows_saying(
     """
     schema, newer_columns = _staging(schema_version)
     common = _request_cells(request) | _feature_cells(situation) | {DELIVERY_COLUMN: delivery}
-    rows = (
-        common | _system_cells(forecast) | judged
-        for forecast, all_judged in zip(said, _judged_cells(request, said, situation), strict=True)
-        for judged in all_judged
-    )
-    return [
-        schema.validate_row({name: cell for name, cell in row.items() if name not in newer_columns}) for row in rows
-    ]
+    rows = []
+    for forecast, all_judged in zip(said, _judged_cells(request, said, situation), strict=True):
+        of_system = _system_cells(forecast)
+        rows += [of_system | judged for judged in all_judged]
+
+    def declared(row: dict[str, Cell]) -> dict[str, Cell]:
+        return {name: cell for name, cell in row.items() if name not in newer_columns} if newer_columns else row
+
+    return schema.validate_rows(declared(common), map(declared, rows))
 
 
 @cache

@@ -363,3 +363,22 @@ def test_a_missing_required_column_is_a_clash_because_none_can_be_added() -> Non
 )
 def test_a_differing_type_mode_or_precision_is_a_clash_in_words(declared: Column, live: Column, words: str) -> None:
     assert compare([declared], [live]).clashes == (f"x is declared {words}",)
+
+
+@given(points=st.lists(st.integers(0, 99), min_size=1, max_size=6), has_line=st.booleans())
+def test_rows_checked_together_are_the_rows_checked_one_by_one(points: list[int], has_line: bool) -> None:
+    schema = load(PREDICTIONS)
+    flag = {"is_actionable": True} if has_line else {}
+    own: list[dict[str, object]] = [{"predicted_points": each, "sportsbook": None, **flag} for each in points]
+    own.append({"predicted_points": 1, "sportsbook": "fanduel"})
+
+    together = schema.validate_rows(a_row(), own)
+
+    assert together == [schema.validate_row(a_row() | row) for row in own]
+    assert all(tuple(row) == schema.names for row in together)
+
+
+@pytest.mark.parametrize("bad", [{"predicted_points": 999}, {"predicted_points": None}])
+def test_a_later_row_that_does_not_fit_is_refused_by_name(bad: dict[str, object]) -> None:
+    with pytest.raises(RowRefused, match="predicted_points"):
+        load(PREDICTIONS).validate_rows(a_row(), [{"predicted_points": 9}, bad])

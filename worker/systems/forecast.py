@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.tables import Cell
-from worker.features import features, form_points, season_points
+from worker.features import NAMES, features
 from worker.model import Model
 from worker.players import Floats, Players
 
@@ -40,7 +40,9 @@ class Situation:
     @classmethod
     def of(cls, players: Players, model: Model) -> Situation:
         """Compute what is shared."""
-        return cls(players, features(players), form_points(players), season_points(players), model)
+        found = features(players)
+        form, season_mean = (found[:, NAMES.index(name)] for name in ("form_points", "season_points"))
+        return cls(players, found, form, season_mean, model)
 
     def __len__(self) -> int:
         return len(self.players)

@@ -1,7 +1,7 @@
 """moving_average: recent points per minute times recent minutes, both exponentially weighted towards the newest game.
 
 Minutes change faster than the scoring rate, so they forget faster. The number itself is a feature of the trained
-systems too (`worker.features.form_points`).
+systems too (`form_points` of `worker.features`).
 """
 
 from __future__ import annotations
