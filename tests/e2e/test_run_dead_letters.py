@@ -1,0 +1,48 @@
+"""The one-machine stack hands dead letters to the coordinator, also those that an earlier process left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from coordinator.batch import date_path, shard_path
+from coordinator.ledger import new_shard
+from coordinator.lifecycle import Status
+from local.push import PushTopic
+from local.stack import LocalStack
+from shared.adapters.sqlite import SqliteDocuments
+from shared.ports import Create, Outgoing, Value
+from tests.ledger_factory import a_batch
+
+A_MOMENT = timedelta(milliseconds=20)
+LOOKS = 1_000
+
+
+def test_a_dead_letter_left_in_the_state_folder_fails_its_player(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    until = now + timedelta(days=8)
+    batch = a_batch(("ann", "bob"), planned_at=now, deadline_at=until, late_until=until, status=Status.RUNNING)
+    mark: Mapping[str, Value] = {"batch_id": batch.batch_id, "planned_at": now}
+    with closing(SqliteDocuments(tmp_path / "ledger.sqlite")) as documents:
+        shard = new_shard(("ann", "bob"), batch_id=batch.batch_id, expires_at=until)
+        documents.commit(
+            [
+                Create(shard_path(batch.batch_id, 0), shard),
+                Create(batch.path, batch.fields()),
+                Create(date_path(batch.game_date), {"newest": mark}),
+            ]
+        )
+    left_behind = PushTopic(tmp_path / "dead-letters.sqlite", name="dead-letters", clock=lambda: now)
+    left_behind.publish([Outgoing(b"{}", {"batch_id": batch.batch_id, "player_lookup": "bob"})])
+    left_behind.stop()
+
+    with LocalStack(tmp_path) as stack:
+        for _ in range(LOOKS):
+            view = stack.get(f"/batches/{batch.batch_id}").body
+            if view["failed"]:
+                break
+            stack.pause(A_MOMENT)
+
+    assert (view["failed"], view["silent"]) == ({"bob": "dead_lettered"}, ["ann"])
