@@ -131,7 +131,7 @@ def test_an_alter_that_brings_nothing_about_is_refused_and_not_merged_over(bench
     bench.create_target(V1)
     batch_id = bench.plan("ann")
     bench.predict(batch_id, "ann")
-    bench.warehouse.add_columns = lambda _table, _columns: None  # type: ignore[method-assign]  # an ALTER without effect
+    bench.warehouse.add_columns = lambda _table, _columns: None  # type: ignore[method-assign, assignment]  # an ALTER without effect
 
     assert bench.consolidate(batch_id) is Report.REFUSED
 
