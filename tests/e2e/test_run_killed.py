@@ -112,7 +112,7 @@ def test_ctrl_c_says_how_to_go_on_and_resuming_finishes_the_batch(tmp_path: Path
     assert without(read_csv(tmp_path / "predictions.csv"), *STAMPS) == without(undisturbed, *STAMPS)
 
 
-@pytest.mark.parametrize("moment", [is_planned, is_merging])
+@pytest.mark.parametrize("moment", [is_planned, is_predicting])
 def test_a_live_batch_is_in_the_way_until_it_is_resumed_or_replaced(
     tmp_path: Path, undisturbed: Table, moment: Callable[[Events], bool]
 ) -> None:

@@ -162,8 +162,8 @@ def test_resuming_a_batch_that_has_ended_only_tells_of_it(second: Ran, ended: Ra
 
     assert (ended.status, ended.err) == (0, "")
     assert f"Batch {second.json['batch_id']} of {SAMPLE_GAME_DATE} is COMPLETE" in ended.out
-    assert re.search(rf"^skipped +1  updated +{staged}  ", ended.out, re.MULTILINE)
-    assert f"{staged} active predictions written to again.parquet" in ended.out
+    assert re.search(rf"^skipped +1  updated +{staged:,}  ", ended.out, re.MULTILINE)
+    assert f"{staged:,} active predictions written to again.parquet" in ended.out
 
 
 def test_the_readme_shows_what_a_first_run_prints(first: Ran, ended: Ran) -> None:
@@ -175,7 +175,7 @@ def test_the_readme_shows_what_a_first_run_prints(first: Ran, ended: Ran) -> Non
     assert head.splitlines()[0] in readme
     assert head.splitlines()[-1] in readme
     for kind, name in (("players", "expected"), ("rows", "inserted")):
-        assert re.search(rf"\b{name} +{first.json[kind][name]}\b", readme)
+        assert re.search(rf"\b{name} +{first.json[kind][name]:,}\b", readme)
 
 
 def test_a_parquet_export_of_the_ended_batch_holds_what_the_csv_does(folder: Path, ended: Ran) -> None:

@@ -41,6 +41,7 @@ OTHER_DIALECTS = {
     "local.push_log": "SQLite",
     "local.csv_source": "DuckDB's reader of CSV files",
     "local.inputs": "DuckDB's bulk load",
+    "local.past_games": "DuckDB's columns as arrays, for training on this machine",
 }
 """Modules whose texts never reach BigQuery, and what they speak instead."""
 

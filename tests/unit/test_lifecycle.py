@@ -76,7 +76,7 @@ def test_a_batch_is_live_until_it_has_ended() -> None:
     assert set(Status) - LIVE == {*MERGED, Status.FAILED, Status.CANCELLED}
 
 
-@pytest.mark.parametrize("status", sorted(set(Status) - {Status.PLANNED, Status.RUNNING}))
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.PLANNED, Status.RUNNING, Status.CANCELLED}))
 def test_a_refused_move_leaves_the_batch_as_it_was(tmp_path: Path, status: Status) -> None:
     documents, warehouse = SqliteDocuments(tmp_path / "ledger.sqlite"), DuckdbWarehouse(":memory:")
     batch: Batch = a_batch(["player-1"])
