@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from schemas.messages import Absences, AbsentTeammate, Matchup, PositionDefence, TeamForm
 from schemas.tables import Cell, Row
 from tests.plan_inputs import League, a_log, a_report
@@ -12,10 +14,10 @@ CENTER: Row = {"position": "C"}
 
 def a_game(days_ago: int, home: list[Row], away: list[Row]) -> list[Row]:
     """One past game: HOU's rows and OKC's, under one game id."""
-    ids = {"game_id": f"game-{days_ago}"}
+    ids: dict[str, Any] = {"game_id": f"game-{days_ago}"}
     return [
-        *(a_log(days_ago=days_ago, opponent="OKC", **{**row, **ids}) for row in home),
-        *(a_log(days_ago=days_ago, team="OKC", opponent="HOU", is_home=False, **{**row, **ids}) for row in away),
+        *(a_log(days_ago=days_ago, opponent="OKC", **(ids | dict(row))) for row in home),
+        *(a_log(days_ago=days_ago, team="OKC", opponent="HOU", is_home=False, **(ids | dict(row))) for row in away),
     ]
 
 
