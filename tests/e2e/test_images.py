@@ -98,4 +98,6 @@ def test_the_image_holds_its_own_folders_compiled_and_nothing_else(
 
 
 def test_what_we_add_to_the_base_stays_small(images: Builder, service: str) -> None:
-    assert 10 < images.megabytes(service) < 200
+    # numpy alone is 65 MB of the worker.
+    most = {"coordinator": 150, "worker": 180}[service]
+    assert 10 < images.megabytes(service) < most

@@ -46,6 +46,11 @@ def is_predicting(events: Events) -> bool:
     return len([event for event in events if event["message"] == "outcome recorded"]) >= 40
 
 
+def is_consolidating(events: Events) -> bool:
+    """Claimed; its staging is being verified, so it surely lives for a moment yet."""
+    return any(event["message"] == "batch claimed" for event in events)
+
+
 def is_merging(events: Events) -> bool:
     return any(event["message"] == "merge recorded" for event in events)
 
@@ -112,7 +117,7 @@ def test_ctrl_c_says_how_to_go_on_and_resuming_finishes_the_batch(tmp_path: Path
     assert without(read_csv(tmp_path / "predictions.csv"), *STAMPS) == without(undisturbed, *STAMPS)
 
 
-@pytest.mark.parametrize("moment", [is_planned, is_predicting])
+@pytest.mark.parametrize("moment", [is_planned, is_predicting, is_consolidating])
 def test_a_live_batch_is_in_the_way_until_it_is_resumed_or_replaced(
     tmp_path: Path, undisturbed: Table, moment: Callable[[Events], bool]
 ) -> None:

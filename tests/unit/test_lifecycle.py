@@ -88,3 +88,16 @@ def test_a_refused_move_leaves_the_batch_as_it_was(tmp_path: Path, status: Statu
         cancel(documents, warehouse, batch.batch_id)
 
     assert documents.get(batch.path) == before
+
+
+def test_a_repeated_cancel_is_no_move_and_changes_nothing(tmp_path: Path) -> None:
+    documents, warehouse = SqliteDocuments(tmp_path / "ledger.sqlite"), DuckdbWarehouse(":memory:")
+    batch: Batch = a_batch(["player-1"])
+    documents.commit([Create(batch.path, batch.fields())])
+    cancel(documents, warehouse, batch.batch_id)
+    before = documents.get(batch.path)
+
+    repeated = cancel(documents, warehouse, batch.batch_id)
+
+    assert repeated.status is Status.CANCELLED
+    assert documents.get(batch.path) == before
