@@ -126,4 +126,5 @@ def _coverage(intervals: Any) -> list[dict[str, Any]]:
             "y": _TOP + 44 * place,
         }
         for place, (share, covered) in enumerate(intervals.items())
+        if covered is not None
     ]

@@ -131,11 +131,11 @@ def _is_headline(players: Players) -> NDArray[np.bool_]:
     )
 
 
-def _systems(said: Mapping[str, Floats], points: Floats, rows: NDArray[np.bool_]) -> dict[str, dict[str, float]]:
+def _systems(said: Mapping[str, Floats], points: Floats, rows: NDArray[np.bool_]) -> dict[str, dict[str, float | None]]:
     return {name: asdict(scores.point_scores(each[rows], points[rows])) for name, each in said.items()}
 
 
-def _coverages(model: Model, said: _Said, points: Floats, rows: NDArray[np.bool_]) -> dict[str, float]:
+def _coverages(model: Model, said: _Said, points: Floats, rows: NDArray[np.bool_]) -> dict[str, float | None]:
     predicted, deviation = said.points[ensemble.SYSTEM_ID], said.deviation
     found = {}
     for share in NOMINAL:

@@ -38,12 +38,12 @@ class PastLines:
 
 @dataclass(frozen=True, slots=True)
 class PointScores:
-    """Errors in points; bias is above 0 where predictions were too high."""
+    """Errors in points; bias is above 0 where predictions were too high. None where there was nothing to compare."""
 
     n: int
-    mae: float
-    rmse: float
-    bias: float
+    mae: float | None
+    rmse: float | None
+    bias: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,21 @@ class ProbabilityScores:
     """How good probabilities of OVER were; smaller is better. Always saying 0.5 has a Brier score of 0.25.
 
     `ece` weighs ten bins of equal width, the usual definition; `ece_equal_count` ten bins of equally many
-    probabilities, which tells more where nearly all are close to 0.5.
+    probabilities, which tells more where nearly all are close to 0.5. None where there was nothing to judge.
     """
 
     n: int
-    brier: float
-    log_loss: float
-    ece: float
-    ece_equal_count: float
+    brier: float | None
+    log_loss: float | None
+    ece: float | None
+    ece_equal_count: float | None
 
 
 def point_scores(predicted: Floats, points: Floats) -> PointScores:
-    """Compare predictions with the points that came; NaN without any."""
+    """Compare predictions with the points that came."""
     errors = predicted - points
     if not len(errors):
-        return PointScores(0, np.nan, np.nan, np.nan)
+        return PointScores(0, None, None, None)
     return PointScores(
         n=len(errors),
         mae=_figure(np.abs(errors).mean()),
@@ -75,9 +75,9 @@ def point_scores(predicted: Floats, points: Floats) -> PointScores:
 
 
 def probability_scores(over: Floats, is_over: Floats) -> ProbabilityScores:
-    """Compare probabilities of OVER with what came, 1 or 0; pushes are left out beforehand. NaN without any."""
+    """Compare probabilities of OVER with what came, 1 or 0; pushes are left out beforehand."""
     if not len(over):
-        return ProbabilityScores(0, np.nan, np.nan, np.nan, np.nan)
+        return ProbabilityScores(0, None, None, None, None)
     bounded = np.clip(over, 1e-12, 1 - 1e-12)
     width = np.minimum((over * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
     return ProbabilityScores(
@@ -98,9 +98,9 @@ def calibration_curve(over: Floats, is_over: Floats) -> list[tuple[float, float,
     ]
 
 
-def coverage(points: Floats, low: Floats, high: Floats) -> float:
-    """The share of points within their interval, bounds included; NaN without any."""
-    return _figure(((points >= low) & (points <= high)).mean()) if len(points) else np.nan
+def coverage(points: Floats, low: Floats, high: Floats) -> float | None:
+    """The share of points within their interval, bounds included; None without any."""
+    return _figure(((points >= low) & (points <= high)).mean()) if len(points) else None
 
 
 def _by_count(over: Floats) -> NDArray[np.intp]:

@@ -54,7 +54,7 @@ def backtest(*, data: Path, model: str, first: datetime, last: datetime, as_json
     if html is not None:
         write_report(found, html, first=since, last=to)
     if as_json:
-        click.echo(json.dumps(found.figures))
+        click.echo(json.dumps(found.figures, allow_nan=False))
         return 0
     _print(console, found.figures)
     if html is not None:
@@ -83,15 +83,22 @@ def _measure(console: Console, *, data: Path, model: str, first: date, last: dat
         )
 
 
-def _print(console: Console, figures: Mapping[str, Any]) -> None:
-    console.print(f"Model {figures['model']}, trained on games before {figures['trained_until']}")
-    console.print(f"Rows: {figures['rows']}")
+def _print_systems(console: Console, figures: Mapping[str, Any]) -> None:
+    if not any(found["n"] for found in figures["systems"].values()):
+        console.print("No such player plays in this span; choose dates later in the season")
+        return
     table = Table("system", "games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
     for name, found in figures["systems"].items():
         table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
     console.print(table)
     for share, covered in figures["intervals"].items():
         console.print(f"The {float(share):.0%} interval holds {covered:.1%} of the games")
+
+
+def _print(console: Console, figures: Mapping[str, Any]) -> None:
+    console.print(f"Model {figures['model']}, trained on games before {figures['trained_until']}")
+    console.print(f"Rows: {figures['rows']}")
+    _print_systems(console, figures)
     lines = figures["lines"]
     if not lines["n"]:
         console.print("No lines on these games")
@@ -101,5 +108,6 @@ def _print(console: Console, figures: Mapping[str, Any]) -> None:
     )
     odds = Table("P(over)", "Brier", "log loss", "ECE", "ECE, equal bins", box=None, pad_edge=False)
     for name, found in (("calibrated", lines), ("raw", lines["raw"]), ("market", lines["market"])):
-        odds.add_row(name, *(f"{found[each]}" for each in ("brier", "log_loss", "ece", "ece_equal_count")))
+        if found["n"]:
+            odds.add_row(name, *(f"{found[each]}" for each in ("brier", "log_loss", "ece", "ece_equal_count")))
     console.print(odds)

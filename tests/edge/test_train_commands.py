@@ -58,6 +58,30 @@ def test_a_backtest_writes_a_report_that_needs_nothing_else(folder: Path, model:
     assert "NaN" not in text
 
 
+def test_figures_that_nothing_tells_are_null_and_no_number_is_made_up(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    # Box scores of the season's first days are not yet ten games of anybody, and nobody has put a line on them.
+    early = tmp_path / "early"
+    early.mkdir()
+    for logs in folder.glob("player_game_logs*"):
+        header, *rows = logs.read_text(encoding="utf-8").splitlines(keepends=True)
+        moved = [row for row in rows if row.split(",")[header.split(",").index("game_date")] >= "2026-01-25"]
+        (early / logs.name).write_text("".join([header, *moved]), encoding="utf-8")
+    span, report = ("--from", "2026-01-28", "--to", "2026-02-02"), tmp_path / "report.html"
+
+    machine = tipoff("backtest", "--data", early, "--model", model, *span, "--json")
+    person = tipoff("backtest", "--data", early, "--model", model, *span, "--html", report)
+
+    assert machine.json["systems"]["ridge"] == {"n": 0, "mae": None, "rmse": None, "bias": None}
+    assert machine.json["intervals"] == {"0.5": None, "0.8": None, "0.9": None}
+    assert machine.json["lines"]["brier"] is None
+    assert "NaN" not in machine.out
+    assert "No such player plays in this span" in person.out
+    assert "No lines on these games" in person.out
+    assert not re.search(r"\b(nan|None)\b", person.out + report.read_text(encoding="utf-8"))
+
+
 def test_a_span_that_was_trained_on_is_a_mistake(folder: Path, model: Path) -> None:
     ran = tipoff("backtest", "--data", folder, "--model", model, "--from", "2026-01-10", "--to", "2026-02-02")
 

@@ -35,6 +35,7 @@ def test_the_calibration_error_is_the_mean_distance_of_what_came_from_what_was_s
 def test_a_probability_of_one_and_of_zero_have_a_bin_and_a_finite_loss() -> None:
     scores = probability_scores(np.array([1.0, 0.0]), np.array([1.0, 1.0]))
 
+    assert scores.log_loss is not None
     assert np.isfinite(scores.log_loss)
     assert scores.ece == 0.5
 
@@ -57,6 +58,6 @@ def test_the_curve_has_ten_bins_of_equally_many() -> None:
 def test_no_games_have_no_figures() -> None:
     nothing = np.empty(0)
 
-    assert np.isnan(point_scores(nothing, nothing).mae)
-    assert np.isnan(probability_scores(nothing, nothing).brier)
+    assert point_scores(nothing, nothing).mae is None
+    assert probability_scores(nothing, nothing).brier is None
     assert calibration_curve(nothing, nothing) == []
