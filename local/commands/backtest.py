@@ -83,18 +83,6 @@ def _measure(console: Console, *, data: Path, model: str, first: date, last: dat
         )
 
 
-def _print_systems(console: Console, figures: Mapping[str, Any]) -> None:
-    if not any(found["n"] for found in figures["systems"].values()):
-        console.print("No such player plays in this span; choose dates later in the season")
-        return
-    table = Table("system", "games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
-    for name, found in figures["systems"].items():
-        table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
-    console.print(table)
-    for share, covered in figures["intervals"].items():
-        console.print(f"The {float(share):.0%} interval holds {covered:.1%} of the games")
-
-
 def _print(console: Console, figures: Mapping[str, Any]) -> None:
     console.print(f"Model {figures['model']}, trained on games before {figures['trained_until']}")
     console.print(f"Rows: {figures['rows']}")
@@ -111,3 +99,15 @@ def _print(console: Console, figures: Mapping[str, Any]) -> None:
         if found["n"]:
             odds.add_row(name, *(f"{found[each]}" for each in ("brier", "log_loss", "ece", "ece_equal_count")))
     console.print(odds)
+
+
+def _print_systems(console: Console, figures: Mapping[str, Any]) -> None:
+    if not any(found["n"] for found in figures["systems"].values()):
+        console.print("No such player plays in this span; choose dates later in the season")
+        return
+    table = Table("system", "games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
+    for name, found in figures["systems"].items():
+        table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
+    console.print(table)
+    for share, covered in figures["intervals"].items():
+        console.print(f"The {float(share):.0%} interval holds {covered:.1%} of the games")

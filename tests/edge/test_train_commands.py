@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,18 +63,15 @@ def test_a_backtest_writes_a_report_that_needs_nothing_else(folder: Path, model:
 def test_figures_that_nothing_tells_are_null_and_no_number_is_made_up(
     folder: Path, model: Path, tmp_path: Path
 ) -> None:
-    # Box scores of the season's first days are not yet ten games of anybody, and nobody has put a line on them.
+    # The logs begin so late that nobody has ten games in them, and there are no lines at all.
     early = tmp_path / "early"
-    early.mkdir()
-    for logs in folder.glob("player_game_logs*"):
-        header, *rows = logs.read_text(encoding="utf-8").splitlines(keepends=True)
-        moved = [row for row in rows if row.split(",")[header.split(",").index("game_date")] >= "2026-01-25"]
-        (early / logs.name).write_text("".join([header, *moved]), encoding="utf-8")
+    _copy(folder, early, "player_game_logs*", lambda row: row if row["game_date"] >= "2026-01-25" else None)
     span, report = ("--from", "2026-01-28", "--to", "2026-02-02"), tmp_path / "report.html"
 
     machine = tipoff("backtest", "--data", early, "--model", model, *span, "--json")
     person = tipoff("backtest", "--data", early, "--model", model, *span, "--html", report)
 
+    assert (machine.status, person.status) == (0, 0)
     assert machine.json["systems"]["ridge"] == {"n": 0, "mae": None, "rmse": None, "bias": None}
     assert machine.json["intervals"] == {"0.5": None, "0.8": None, "0.9": None}
     assert machine.json["lines"]["brier"] is None
@@ -80,6 +79,31 @@ def test_figures_that_nothing_tells_are_null_and_no_number_is_made_up(
     assert "No such player plays in this span" in person.out
     assert "No lines on these games" in person.out
     assert not re.search(r"\b(nan|None)\b", person.out + report.read_text(encoding="utf-8"))
+
+
+def test_a_market_without_prices_is_left_out_of_the_table(folder: Path, model: Path, tmp_path: Path) -> None:
+    unpriced = tmp_path / "unpriced"
+    _copy(folder, unpriced, "player_game_logs*", lambda row: row)
+    _copy(folder, unpriced, "points_lines*", lambda row: row | {"fair_over": ""})
+    backtest = ("backtest", "--model", model, "--from", "2026-01-20", "--to", "2026-02-02", "--data")
+
+    assert "\nmarket " in tipoff(*backtest, folder).out
+    ran = tipoff(*backtest, unpriced)
+
+    assert "\ncalibrated " in ran.out
+    assert "\nmarket " not in ran.out
+    assert tipoff(*backtest, unpriced, "--json").json["lines"]["market"]["brier"] is None
+
+
+def _copy(folder: Path, to: Path, names: str, change: Callable[[dict[str, str]], dict[str, str] | None]) -> None:
+    """Copy CSV files with each row changed, or left out where nothing comes of it."""
+    to.mkdir(exist_ok=True)
+    for path in folder.glob(names):
+        with path.open(encoding="utf-8", newline="") as source, (to / path.name).open("w", encoding="utf-8") as target:
+            reader = csv.DictReader(source)
+            writer = csv.DictWriter(target, reader.fieldnames or ())
+            writer.writeheader()
+            writer.writerows(row for each in reader if (row := change(each)) is not None)
 
 
 def test_a_span_that_was_trained_on_is_a_mistake(folder: Path, model: Path) -> None:
