@@ -46,10 +46,12 @@ bench-start: $(BUILT)
 	$(BIN)/python -m bench.start $(ARGS)
 
 # Every package is pinned by hash, the build backend too, so the project itself installs without fetching anything.
+# The pins are the whole of what is installed: without --no-deps, pip looks for the newest release of a package that
+# another one names with an extra, and stops because that release has no hash.
 $(BUILT): pyproject.toml constraints-dev.txt
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes -r constraints-dev.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r constraints-dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	$(BIN)/python -m pip check
 	touch $@

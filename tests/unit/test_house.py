@@ -264,3 +264,11 @@ def test_every_pin_has_hashes_and_no_place(name: str) -> None:
     assert len(entries) == len(pins(name))
     assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
     assert not re.search(r"://|^\s*-{1,2}(index|extra|find|trusted)|(^|\s)/\w", text, re.MULTILINE)
+
+
+def test_set_up_installs_the_pins_and_asks_nothing_of_later_releases() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+    (install,) = re.findall(r"pip install (.*-r constraints-dev\.txt)", makefile)
+
+    assert {"--require-hashes", "--no-deps"} <= set(install.split())
