@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.ledger_bench import FIRST_DATE, LedgerBench, counting_claims, outcome_of, players_of
-from coordinator import planning
+from coordinator.rules import planning
 from local.emulators import firestore_emulator
 from schemas import names
 from schemas.messages import Predicted

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 
-from coordinator.planning import PlannedPlayer, plan_parameters, request_of
+from coordinator.rules.planning import PlannedPlayer, plan_parameters, request_of
 from coordinator.starting import PlanningRules
 from schemas import names, tables
 from schemas.tables import Cell

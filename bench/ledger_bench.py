@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from coordinator import planning
-from coordinator.batch import Batch, BatchMark, date_path, shard_path
 from coordinator.consolidation import Consolidator
 from coordinator.leases import Leases, get_batch
-from coordinator.ledger import entry_of, new_shard
-from coordinator.lifecycle import Status
+from coordinator.rules import planning
+from coordinator.rules.batch import Batch, BatchMark, date_path, shard_path
+from coordinator.rules.ledger import entry_of, new_shard
+from coordinator.rules.lifecycle import Status
 from coordinator.service import Ledger
 from schemas import names, tables
 from schemas.messages import Predicted

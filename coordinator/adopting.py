@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from coordinator import adoption, merge
-from coordinator.adoption import Adoption, Foreign
-from coordinator.batch import date_path, read_date
 from coordinator.leases import get_batch
 from coordinator.migration import plan
+from coordinator.rules import adoption, merge
+from coordinator.rules.adoption import Adoption, Foreign
+from coordinator.rules.batch import date_path, read_date
 from schemas import names
 from schemas.messages import RowCounts
 from shared.errors import Conflict, InvalidInput, SchemaClash

@@ -23,7 +23,7 @@ Guard = Callable[[str | None, frozenset[Caller]], None]
 
 def create_app(coordinator: Coordinator, *, guard: Guard) -> Flask:
     """Serve a coordinator."""
-    app = Flask("coordinator")
+    app = Flask("coordinator", template_folder="dashboard/templates")
 
     def check(*callers: Caller) -> None:
         guard(token_header(request.headers), frozenset(callers))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from coordinator.batch import Policy
 from coordinator.consolidation import Consolidator
 from coordinator.diagnosis import Diagnosis
 from coordinator.dropping import Dropper
@@ -14,6 +13,7 @@ from coordinator.leases import Leases
 from coordinator.publishing import RequestPublishing
 from coordinator.redriving import Redriver
 from coordinator.repairing import StagingRepair
+from coordinator.rules.batch import Policy
 from coordinator.service import Ledger
 from coordinator.starting import PlanningRules, Starter
 from coordinator.sweep import Sweeper

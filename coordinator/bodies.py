@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from coordinator.batch import MAX_MINUTES, MAX_REPEATS, Policy
+from coordinator.rules.batch import MAX_MINUTES, MAX_REPEATS, Policy
 
 
 def _only_iso(value: object) -> object:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from coordinator.batch import Batch
 from coordinator.leases import get_batch, put_to_rest
-from coordinator.lifecycle import Event, Status, move
+from coordinator.rules.batch import Batch
+from coordinator.rules.lifecycle import Event, Status, move
 from shared.errors import Conflict, Unavailable, VersionChanged
 from shared.ports import DocumentStore, Jobs, JobState, Update
 

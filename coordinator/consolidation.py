@@ -14,12 +14,12 @@ from enum import StrEnum
 from itertools import islice
 from typing import Literal
 
-from coordinator.batch import Batch, BatchMark, Lease, Merge, read_batch, shard_path, shards_path
 from coordinator.events import finished_event
 from coordinator.leases import Leases, get_batch
-from coordinator.ledger import Snapshot, TooManyMissing, Waiting, decide, read_shard, take_snapshot
-from coordinator.lifecycle import MERGED, Event, Status, move
 from coordinator.merging import Merger
+from coordinator.rules.batch import Batch, BatchMark, Lease, Merge, read_batch, shard_path, shards_path
+from coordinator.rules.ledger import Snapshot, TooManyMissing, Waiting, decide, read_shard, take_snapshot
+from coordinator.rules.lifecycle import MERGED, Event, Status, move
 from schemas.messages import RowCounts
 from shared.errors import (
     ConfirmationNeeded,

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from coordinator import merge
-from coordinator.batch import Batch, BatchMark, DateRecord, date_path, read_date, shards_path
-from coordinator.explaining import Explanation, explain
-from coordinator.gaps import Gaps, place, unmerged
 from coordinator.leases import get_batch
-from coordinator.ledger import Snapshot, read_shard, take_snapshot
+from coordinator.rules import merge
+from coordinator.rules.batch import Batch, BatchMark, DateRecord, date_path, read_date, shards_path
+from coordinator.rules.explaining import Explanation, explain
+from coordinator.rules.gaps import Gaps, place, unmerged
+from coordinator.rules.ledger import Snapshot, read_shard, take_snapshot
 from shared.ports import Document, DocumentStore, Warehouse
 
 

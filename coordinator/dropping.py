@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from coordinator.batch import Batch, batch_path, date_path, read_batch, read_date, shards_path
-from coordinator.ledger import Snapshot, read_shard, take_snapshot
-from coordinator.lifecycle import Status
-from coordinator.swept import Orphan, Swept, Verdict
+from coordinator.rules.batch import Batch, batch_path, date_path, read_batch, read_date, shards_path
+from coordinator.rules.ledger import Snapshot, read_shard, take_snapshot
+from coordinator.rules.lifecycle import Status
+from coordinator.sweep_report import Orphan, Swept, Verdict
 from schemas import names
 from shared.errors import Permanent, Transient
 from shared.ports import DocumentStore, Table, Warehouse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coordinator.batch import Batch
+from coordinator.rules.batch import Batch
 from schemas.messages import BatchFinished, PlayerCounts
 from shared.ports import Outgoing
 

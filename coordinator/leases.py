@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from coordinator.batch import Batch, BatchMark, DateRecord, Lease, batch_path, date_path, read_batch, read_date
+from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, batch_path, date_path, read_batch, read_date
 from schemas import names
 from shared.errors import LeaseLost, Unavailable, UnknownBatch, VersionChanged
 from shared.ports import DocumentStore, FieldPath, Jobs, JobState, Update, Value, Write

@@ -14,8 +14,8 @@ from google.cloud import firestore, pubsub_v1
 from coordinator.app import Guard
 from coordinator.app import create_app as serve
 from coordinator.assembly import Parts, assemble
-from coordinator.batch import Policy
 from coordinator.routes.exchange import Caller
+from coordinator.rules.batch import Policy
 from coordinator.starting import PlanningRules
 from shared import logs
 from shared.adapters import bigquery_clients

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import takewhile
 
-from coordinator import merge
-from coordinator.batch import Batch, Merge
-from coordinator.fitting import fit, lacks
-from coordinator.ledger import Snapshot
+from coordinator.rules import merge
+from coordinator.rules.batch import Batch, Merge
+from coordinator.rules.ledger import Snapshot
+from coordinator.schema_check import fit, lacks
 from schemas import names
 from shared.errors import ConfirmationNeeded, QueryRefused, Unavailable, VerificationRefused
 from shared.ports import Job, JobState, Warehouse

@@ -22,10 +22,10 @@ from coordinator.answers import (
     StartNotNeeded,
 )
 from coordinator.bodies import ConsolidateBody, NoBody, PolicyChanges, StartBody, SweepBody
-from coordinator.explaining import Explanation
-from coordinator.gaps import Gaps
+from coordinator.rules.explaining import Explanation
+from coordinator.rules.gaps import Gaps
 from coordinator.schema_view import SchemaView
-from coordinator.swept import SweepAnswer
+from coordinator.sweep_report import SweepAnswer
 from coordinator.views import BatchView
 from schemas.messages import PushEnvelope
 from schemas.names import BATCH_ID_PATTERN

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from coordinator import planning
-from coordinator.batch import Batch, shard_path, shards_path
 from coordinator.leases import get_batch
-from coordinator.ledger import Shard, read_shard
-from coordinator.lifecycle import Event, Status, move
+from coordinator.rules import planning
+from coordinator.rules.batch import Batch, shard_path, shards_path
+from coordinator.rules.ledger import Shard, read_shard
+from coordinator.rules.lifecycle import Event, Status, move
 from schemas import names, tables
 from shared.errors import Unavailable, VersionChanged
 from shared.ports import DocumentStore, FieldPath, Outgoing, Publisher, TableSpec, Update, Value, Warehouse

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from coordinator.batch import Batch, DateRecord, read_batch, read_date, shards_path
 from coordinator.leases import get_batch
-from coordinator.ledger import read_shard, take_snapshot
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Batch, DateRecord, read_batch, read_date, shards_path
+from coordinator.rules.ledger import read_shard, take_snapshot
+from coordinator.rules.lifecycle import Status
 from coordinator.starting import Started, Starter, Wanted
 from schemas import names
 from shared.errors import Conflict

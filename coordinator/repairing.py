@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from coordinator.batch import Batch, shard_path
-from coordinator.ledger import Shard, entry_of, take_snapshot
-from coordinator.lifecycle import Status
-from coordinator.planning import shard_of
+from coordinator.rules.batch import Batch, shard_path
+from coordinator.rules.ledger import Shard, entry_of, take_snapshot
+from coordinator.rules.lifecycle import Status
+from coordinator.rules.planning import shard_of
 from schemas import names, tables
 from schemas.messages import Predicted
 from schemas.tables import Row

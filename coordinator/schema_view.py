@@ -8,9 +8,9 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from coordinator.batch import Batch, read_batch, shards_path
-from coordinator.ledger import Snapshot, read_shard, take_snapshot
 from coordinator.migration import plan
+from coordinator.rules.batch import Batch, read_batch, shards_path
+from coordinator.rules.ledger import Snapshot, read_shard, take_snapshot
 from schemas import names, tables
 from schemas.tables import Column
 from shared.ports import DocumentStore, Tables, Where

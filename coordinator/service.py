@@ -14,12 +14,12 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from coordinator import planning
-from coordinator.batch import Batch, shard_path
 from coordinator.consolidation import Consolidator, Report
 from coordinator.leases import get_batch
-from coordinator.ledger import AnyOutcome, Shard, entry_of, read_shard, take_snapshot
-from coordinator.lifecycle import Status
+from coordinator.rules import planning
+from coordinator.rules.batch import Batch, shard_path
+from coordinator.rules.ledger import AnyOutcome, Shard, entry_of, read_shard, take_snapshot
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import OUTCOME, Failed, FailureCode, Predicted
 from shared.errors import DocumentMissing, MalformedMessage, UnknownBatch

@@ -12,8 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from coordinator import planning, quotas
-from coordinator.batch import (
+from coordinator.cancelling import cancel
+from coordinator.leases import get_batch
+from coordinator.publishing import RequestPublishing
+from coordinator.rules import planning, quotas
+from coordinator.rules.batch import (
     KEEP_DOCUMENTS,
     Batch,
     BatchMark,
@@ -24,11 +27,8 @@ from coordinator.batch import (
     read_date,
     shard_path,
 )
-from coordinator.cancelling import cancel
-from coordinator.leases import get_batch
-from coordinator.ledger import new_shard
-from coordinator.lifecycle import Status
-from coordinator.publishing import RequestPublishing
+from coordinator.rules.ledger import new_shard
+from coordinator.rules.lifecycle import Status
 from coordinator.service import Ledger
 from schemas import names, tables
 from shared.errors import Conflict, DocumentExists, Unavailable, VersionChanged

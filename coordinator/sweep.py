@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from coordinator.batch import Batch, read_batch
 from coordinator.consolidation import Consolidator, Report
 from coordinator.leases import get_batch
-from coordinator.ledger import Shard, decide, take_snapshot
-from coordinator.lifecycle import MERGED, Event, Status
 from coordinator.publishing import RequestPublishing
 from coordinator.repairing import StagingRepair, is_silent_past, whom_to_look_for
+from coordinator.rules.batch import Batch, read_batch
+from coordinator.rules.ledger import Shard, decide, take_snapshot
+from coordinator.rules.lifecycle import MERGED, Event, Status
 from coordinator.service import Ledger
-from coordinator.swept import Swept, Verdict
+from coordinator.sweep_report import Swept, Verdict
 from shared.errors import Permanent, Transient
 from shared.ports import DocumentStore, Where
 

@@ -7,11 +7,11 @@ from datetime import date, datetime
 
 from pydantic import BaseModel
 
-from coordinator.batch import Batch, read_batch, shards_path
 from coordinator.leases import get_batch
-from coordinator.ledger import Shard, read_shard, take_snapshot
-from coordinator.timeline import Moment, timeline
-from coordinator.timing import AnswerTimes, answer_times, outcome_times
+from coordinator.rules.batch import Batch, read_batch, shards_path
+from coordinator.rules.ledger import Shard, read_shard, take_snapshot
+from coordinator.rules.timeline import Moment, timeline
+from coordinator.rules.timing import AnswerTimes, answer_times, outcome_times
 from schemas.messages import PlayerCounts, RowCounts
 from shared.ports import DocumentStore, Where
 

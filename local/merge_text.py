@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from coordinator import merge
-from coordinator.batch import shards_path
-from coordinator.fitting import fit
 from coordinator.leases import get_batch
-from coordinator.ledger import read_shard, take_snapshot
+from coordinator.rules import merge
+from coordinator.rules.batch import shards_path
+from coordinator.rules.ledger import read_shard, take_snapshot
+from coordinator.schema_check import fit
 from schemas import names
 from shared.declared import addition_statement
 from shared.errors import InvalidInput

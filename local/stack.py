@@ -23,7 +23,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from coordinator.app import create_app as serve_coordinator
 from coordinator.assembly import Coordinator, Parts, assemble
-from coordinator.batch import Policy
+from coordinator.rules.batch import Policy
 from coordinator.starting import PlanningRules
 from local.coordinator_client import Answer
 from local.push import PushPolicy, PushTopic

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.assembly import Coordinator, Parts, assemble
-from coordinator.batch import Batch, Policy
 from coordinator.leases import get_batch
-from coordinator.ledger import AnyOutcome
+from coordinator.rules.batch import Batch, Policy
+from coordinator.rules.ledger import AnyOutcome
 from coordinator.starting import PlanningRules, Started
 from schemas import names, tables
 from schemas.messages import OUTCOME, BatchFinished, PredictionRequest

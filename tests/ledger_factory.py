@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from coordinator import planning
-from coordinator.batch import Batch, Policy, shard_path
-from coordinator.ledger import AnyOutcome, Shard, entry_of, new_shard, read_shard
+from coordinator.rules import planning
+from coordinator.rules.batch import Batch, Policy, shard_path
+from coordinator.rules.ledger import AnyOutcome, Shard, entry_of, new_shard, read_shard
 from schemas import names
 from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
 from shared.ports import Document, FieldPath, Value

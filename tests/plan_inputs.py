@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from coordinator.planning import (
+from coordinator.rules.planning import (
     InputFinding,
     check_query,
     names_statement,

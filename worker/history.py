@@ -1,7 +1,7 @@
 """Past games as the players' requests would have been: the plan of every date at once, for training and backtest.
 
 Each row of the logs is a player about to play that game, and sees only what came before its date. It mirrors
-`coordinator/plan.sql`, and a test holds the two together.
+`coordinator/rules/plan.sql`, and a test holds the two together.
 """
 
 from __future__ import annotations

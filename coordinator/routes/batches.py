@@ -13,7 +13,7 @@ from coordinator.assembly import Coordinator
 from coordinator.bodies import ConsolidateBody, GameDate, NoBody, PolicyChanges
 from coordinator.cancelling import cancel
 from coordinator.consolidation import Report
-from coordinator.policing import change_policy
+from coordinator.policy import change_policy
 from coordinator.routes.exchange import Caller, Check, batch_id_of, idempotency_key, query_value, read_body
 from coordinator.views import BatchView
 from shared.errors import Conflict, InvalidInput

@@ -17,9 +17,9 @@ from markupsafe import Markup
 from pydantic import TypeAdapter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from coordinator import pages, telling
 from coordinator.assembly import Coordinator
 from coordinator.bodies import GameDate
+from coordinator.dashboard import buttons, pages
 from coordinator.routes import forms
 from coordinator.routes.exchange import Caller, Check, batch_id_of, query_value
 from coordinator.schema_view import view_schema
@@ -32,7 +32,7 @@ LIVE_COUNTED = 5
 """So many live batches are read whole for the list; there is one per game date, and its redrives."""
 
 _GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
-_templates = resources.files("coordinator") / "templates"
+_templates = resources.files("coordinator.dashboard") / "templates"
 STYLE = (_templates / "dashboard.css").read_text(encoding="utf-8")
 SCRIPT = (_templates / "dashboard.js").read_text(encoding="utf-8")
 _HEADERS = forms.page_headers(style=STYLE, script=SCRIPT)
@@ -110,7 +110,7 @@ def _page(template: str, *, status: int = 200, **shown: object) -> Response:
         form_token=token,
         once=str(uuid.uuid4()),
         said=said,
-        is_refused=said.startswith(telling.REFUSED),
+        is_refused=said.startswith(buttons.REFUSED),
         **shown,
     )
     answer = make_response(html, status)
@@ -156,12 +156,12 @@ def _act(app: Flask, batch_id: str, action: str) -> Response:
     method, path, body = request_of(batch_id, action)
     status, answer = _ask(app, method, path, body)
     shown = str(answer.get("batch_id") or batch_id) if action == "redrive" else batch_id
-    return _told(f"/dashboard/batches/{shown}", telling.outcome_words(action, status, answer))
+    return _told(f"/dashboard/batches/{shown}", buttons.answer_words(action, status, answer))
 
 
 def _swept(app: Flask) -> Response:
     forms.check_form(request)
-    return _told("/", telling.outcome_words("sweep", *_ask(app, "POST", "/sweep", {})))
+    return _told("/", buttons.answer_words("sweep", *_ask(app, "POST", "/sweep", {})))
 
 
 def request_of(batch_id: str, action: str) -> tuple[str, str, Mapping[str, object]]:

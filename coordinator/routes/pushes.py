@@ -12,8 +12,8 @@ from collections.abc import Callable
 from flask import Flask, Response, request
 
 from coordinator.assembly import Coordinator
-from coordinator.ledger import AnyOutcome
 from coordinator.routes.exchange import Caller, Check, no_content
+from coordinator.rules.ledger import AnyOutcome
 from coordinator.service import dead_lettered, read_outcome, unreadable
 from schemas.messages import Failed
 from shared import logs

@@ -11,7 +11,7 @@ from coordinator.answers import StartAnswer, StartNotNeeded
 from coordinator.assembly import Coordinator
 from coordinator.bodies import StartBody, SweepBody
 from coordinator.routes.exchange import Caller, Check, idempotency_key, problem, read_body
-from coordinator.swept import SweepAnswer, Verdict
+from coordinator.sweep_report import SweepAnswer, Verdict
 from shared.errors import Conflict
 from shared.problems import problem_of_status
 

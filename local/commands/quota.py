@@ -11,7 +11,7 @@ import click
 from local.commands.exits import NO_SUCCESS
 
 if TYPE_CHECKING:
-    from coordinator.quotas import Quota
+    from coordinator.rules.quotas import Quota
 
 
 @click.command(short_help="Forecast what a batch uses of the quotas.")
@@ -35,7 +35,7 @@ def quota(*, players: int, rows_per_player: int | None, as_json: bool) -> int:
 
     Exits 0 when the batch fits, 1 when a hard limit is met.
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
-    from coordinator import quotas  # noqa: PLC0415 - so that --help answers at once
+    from coordinator.rules import quotas  # noqa: PLC0415 - so that --help answers at once
 
     found = quotas.forecast(players, rows_per_player=rows_per_player or quotas.ROWS_PER_PLAYER)
     over = [one for one in found if one.is_hard and not one.fits]

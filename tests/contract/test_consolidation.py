@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Policy
 from coordinator.consolidation import Report
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Policy
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import RowCounts
 from schemas.tables import DELIVERY_COLUMN

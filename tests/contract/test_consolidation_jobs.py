@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Policy, date_path
 from coordinator.consolidation import Report
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Policy, date_path
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.tables import DELIVERY_COLUMN
 from shared.errors import Unavailable

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.consolidation import Report
-from coordinator.lifecycle import Status
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import RowCounts
 from schemas.tables import DELIVERY_COLUMN, Cell

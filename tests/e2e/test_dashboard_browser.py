@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
-from coordinator.lifecycle import Status
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import START, Front, a_failure

@@ -7,9 +7,9 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from coordinator.batch import date_path, shard_path
-from coordinator.ledger import new_shard
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import date_path, shard_path
+from coordinator.rules.ledger import new_shard
+from coordinator.rules.lifecycle import Status
 from local.push import PushTopic
 from local.stack import LocalStack
 from shared.adapters.sqlite import SqliteDocuments

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
-from coordinator.batch import Policy
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Policy
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, assert_problem

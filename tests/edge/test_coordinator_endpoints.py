@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.lifecycle import Status
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import START, Front, Outage, a_failure, assert_problem

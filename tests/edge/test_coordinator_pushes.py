@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from coordinator.batch import shard_path
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import shard_path
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode
 from tests.batch_stand import PLAYERS, Stand

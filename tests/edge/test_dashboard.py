@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from coordinator import pages
 from coordinator.app import create_app
-from coordinator.batch import Policy
-from coordinator.lifecycle import Status
+from coordinator.dashboard import pages
 from coordinator.routes.dashboard import request_of
 from coordinator.routes.exchange import Caller
+from coordinator.rules.batch import Policy
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode
 from shared.errors import NotAuthorised

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.routing import MapAdapter
 
-from coordinator.batch import Batch, BatchMark, DateRecord, Fields, Lease, Merge
-from coordinator.explaining import explain
-from coordinator.ledger import AnyOutcome, Shard
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Batch, BatchMark, DateRecord, Fields, Lease, Merge
+from coordinator.rules.explaining import explain
+from coordinator.rules.ledger import AnyOutcome, Shard
+from coordinator.rules.lifecycle import Status
 from local.cli import commands
 from schemas import names
 from schemas.messages import RowCounts

@@ -16,7 +16,7 @@ import pytest
 from flask import Flask, Response, request
 
 from coordinator.app import create_app
-from coordinator.lifecycle import Status
+from coordinator.rules.lifecycle import Status
 from shared.errors import CallerRefused
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, Outage, a_failure

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Policy
+from coordinator.rules.batch import Policy
 from local.inputs import load_folder
 from local.stack import LocalParts, open_parts
 from tests.tipoff_command import DAY, tipoff, write_league

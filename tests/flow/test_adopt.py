@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from coordinator import adoption
 from coordinator.adopting import Adopter
+from coordinator.rules import adoption
 from local.cli import commands
 from schemas import names, tables
 from schemas.tables import Column

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Policy, batch_path, shard_path
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Policy, batch_path, shard_path
+from coordinator.rules.lifecycle import Status
 from shared.ports import Document, Write
 from shared.ports import Path as DocumentPath
 from tests.batch_stand import PLAYERS, Stand

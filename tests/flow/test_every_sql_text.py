@@ -17,10 +17,11 @@ from typing import Literal
 
 import pytest
 
-from coordinator import adoption, merge, planning, repairing
+from coordinator import repairing
 from coordinator.leases import put_to_rest
-from coordinator.ledger import Delivery, Snapshot
-from coordinator.merge import Consolidation, StagingTable
+from coordinator.rules import adoption, merge, planning
+from coordinator.rules.ledger import Delivery, Snapshot
+from coordinator.rules.merge import Consolidation, StagingTable
 from local import export, run
 from schemas import names, tables
 from schemas.tables import Column, Row
@@ -99,17 +100,17 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         {"players": ["ann"], "game_date": GAME_DATE, "planned_at": NOON},
     )
     return {
-        "coordinator.merge.merge_statement": merges,
-        "coordinator.merge.count_statement": counts,
-        "coordinator.merge.staging_check": checks,
-        "coordinator.merge.source": [*merges, *counts],
-        "coordinator.merge._staged": [*merges, *counts],
-        "coordinator.planning.plan_statement": [plan, plan_of_some],
-        "coordinator/plan.sql": [plan, plan_of_some],
+        "coordinator.rules.merge.merge_statement": merges,
+        "coordinator.rules.merge.count_statement": counts,
+        "coordinator.rules.merge.staging_check": checks,
+        "coordinator.rules.merge.source": [*merges, *counts],
+        "coordinator.rules.merge._staged": [*merges, *counts],
+        "coordinator.rules.planning.plan_statement": [plan, plan_of_some],
+        "coordinator/rules/plan.sql": [plan, plan_of_some],
         "coordinator.repairing.deliveries_query": [lost],
-        "coordinator/plan_check.sql": [findings],
-        "coordinator.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
-        "coordinator.planning.requests_statement": [requests],
+        "coordinator/rules/plan_check.sql": [findings],
+        "coordinator.rules.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
+        "coordinator.rules.planning.requests_statement": [requests],
         "coordinator.leases.put_to_rest": [a_job_id_used_up()],
         "local.export.active_predictions_sql": [
             Text("export", export.active_predictions_sql(), {"game_date": GAME_DATE})
@@ -135,11 +136,11 @@ def adopting() -> Mapping[str, Sequence[Text]]:
     counted = Text("count adopted", adoption.count(ADOPTION))
     merged = Text("merge adopted", adoption.merge_text(ADOPTION), {"batch_id": "adopt_1"})
     return {
-        "coordinator.adoption.gather": [Text("gather", adoption.gather(ADOPTION, foreign))],
-        "coordinator.adoption.row_counts": [Text("row counts", adoption.row_counts(foreign))],
-        "coordinator.adoption.findings": [Text("findings", adoption.findings(ADOPTION))],
-        "coordinator.adoption.distinct_keys": [Text("distinct keys", adoption.distinct_keys(ADOPTION))],
-        "coordinator.adoption.source": [counted, merged],
+        "coordinator.rules.adoption.gather": [Text("gather", adoption.gather(ADOPTION, foreign))],
+        "coordinator.rules.adoption.row_counts": [Text("row counts", adoption.row_counts(foreign))],
+        "coordinator.rules.adoption.findings": [Text("findings", adoption.findings(ADOPTION))],
+        "coordinator.rules.adoption.distinct_keys": [Text("distinct keys", adoption.distinct_keys(ADOPTION))],
+        "coordinator.rules.adoption.source": [counted, merged],
     }
 
 

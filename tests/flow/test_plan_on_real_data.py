@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.planning import InputFinding, InputProblem, check_query, read_check
+from coordinator.rules.planning import InputFinding, InputProblem, check_query, read_check
 from schemas import names, tables
 from schemas.messages import PredictionRequest
 from schemas.tables import Cell, Column, Row

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from coordinator.planning import (
+from coordinator.rules.planning import (
     InputFinding,
     InputProblem,
     names_statement,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Policy
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Policy
+from coordinator.rules.lifecycle import Status
 from coordinator.starting import Started
 from shared.errors import Conflict, Unavailable, UnknownBatch
 from tests.batch_stand import PLAYERS, Crash, Stand, a_league

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Policy
-from coordinator.lifecycle import Status
-from coordinator.swept import Swept, Verdict
+from coordinator.rules.batch import Policy
+from coordinator.rules.lifecycle import Status
+from coordinator.sweep_report import Swept, Verdict
 from shared.errors import Transient, Unavailable
 from shared.ports import Update
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand

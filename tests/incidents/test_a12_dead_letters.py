@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Policy
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Policy
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from shared.ports import Outgoing
 from tests.batch_stand import PLAYERS, Stand

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Policy, shard_path
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Policy, shard_path
+from coordinator.rules.lifecycle import Status
 from schemas.messages import PlayerCounts
 from shared.errors import Unavailable
 from shared.ports import Update, Write

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Policy, date_path, read_date, shard_path
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Policy, date_path, read_date, shard_path
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from shared.errors import Conflict, LeaseLost, Unavailable
 from shared.ports import Outgoing, Update

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Policy
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Policy
+from coordinator.rules.lifecycle import Status
 from schemas.messages import BatchFinished, RowCounts
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import a_failure

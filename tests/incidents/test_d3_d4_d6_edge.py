@@ -12,7 +12,7 @@ from flask import Flask
 
 from coordinator.app import create_app as serve_coordinator
 from coordinator.assembly import Parts, assemble
-from coordinator.batch import Policy
+from coordinator.rules.batch import Policy
 from coordinator.starting import PlanningRules
 from schemas import tables
 from shared import logs

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from coordinator.app import create_app
-from coordinator.batch import Policy
+from coordinator.rules.batch import Policy
 from shared import logs
 from tests.batch_stand import PLAYERS, Stand
 from tests.provision_stand import DEPLOY, Provisioning

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from coordinator.batch import Batch, BatchMark, DateRecord, Lease, Merge, Policy, read_batch, read_date
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge, Policy, read_batch, read_date
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import RowCounts
 from shared.errors import InvalidInput

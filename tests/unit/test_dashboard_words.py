@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coordinator import pages
-from coordinator.actions import Action
-from coordinator.telling import outcome_words
+from coordinator.dashboard import pages
+from coordinator.dashboard.buttons import answer_words
+from coordinator.rules.actions import Action
 from schemas.messages import PlayerCounts
 
 NOW = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
@@ -67,22 +67,22 @@ def test_every_action_has_its_own_address(path: str, body: dict[str, bool | int]
 
 
 def test_what_could_not_be_done_is_told_in_the_routes_own_words() -> None:
-    assert outcome_words("cancel", 409, {"detail": "it has ended"}) == "Not done: it has ended"
-    assert outcome_words("cancel", 500, {}) == "Not done: the route answered 500"
+    assert answer_words("cancel", 409, {"detail": "it has ended"}) == "Not done: it has ended"
+    assert answer_words("cancel", 500, {}) == "Not done: the route answered 500"
 
 
 def test_a_sweep_that_is_not_finished_is_told_with_what_it_did_do() -> None:
     swept = [{"batch_id": "a", "did": ["published it"], "why": ""}, {"batch_id": "b", "did": [], "why": "no answer"}]
 
-    assert outcome_words("sweep", 503, {"batches": swept}) == (
+    assert answer_words("sweep", 503, {"batches": swept}) == (
         "Not done: Swept: looked at 2 batches. a: published it. b: no answer."
     )
-    assert outcome_words("sweep", 200, {"batches": []}) == "Swept: looked at 0 batches; nothing was due."
+    assert answer_words("sweep", 200, {"batches": []}) == "Swept: looked at 0 batches; nothing was due."
 
 
 def test_a_redrive_tells_whom_the_fresh_plan_is_without() -> None:
     answer = {"batch_id": "b", "expected": 1200, "not_expected": ["x"]}
 
-    assert outcome_words("redrive", 202, answer) == (
+    assert answer_words("redrive", 202, answer) == (
         "Redrive b has been started for 1,200 players. 1 player is no longer expected: the fresh plan is without them."
     )

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from coordinator.batch import Batch, BatchMark, DateRecord, Lease, Merge
-from coordinator.explaining import explain, when
-from coordinator.ledger import Shard
-from coordinator.lifecycle import Status
+from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge
+from coordinator.rules.explaining import explain, when
+from coordinator.rules.ledger import Shard
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode, RowCounts
 from tests.ledger_factory import PLANNED_AT, a_batch, a_shard, failed, predicted

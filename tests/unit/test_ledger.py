@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.batch import Policy
-from coordinator.ledger import AnyOutcome, TooManyMissing, Waiting, decide, entry_of, take_snapshot
-from coordinator.lifecycle import Event
+from coordinator.rules.batch import Policy
+from coordinator.rules.ledger import AnyOutcome, TooManyMissing, Waiting, decide, entry_of, take_snapshot
+from coordinator.rules.lifecycle import Event
 from schemas.messages import FailureCode, PlayerCounts, SkipReason
 from tests.ledger_factory import PLANNED_AT, a_shard, failed, predicted, skipped
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Batch
 from coordinator.cancelling import cancel
-from coordinator.lifecycle import LIVE, MERGED, MOVES, Event, Status, move
+from coordinator.rules.batch import Batch
+from coordinator.rules.lifecycle import LIVE, MERGED, MOVES, Event, Status, move
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 from shared.errors import MoveRefused

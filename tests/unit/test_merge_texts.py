@@ -16,9 +16,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from coordinator import merge
-from coordinator.ledger import Delivery, Snapshot
-from coordinator.merge import Consolidation, Counted, StagingTable
+from coordinator.rules import merge
+from coordinator.rules.ledger import Delivery, Snapshot
+from coordinator.rules.merge import Consolidation, Counted, StagingTable
 from schemas import names, tables
 from schemas.messages import RowCounts
 from schemas.tables import Row

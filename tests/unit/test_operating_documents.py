@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from coordinator.quotas import first_met, forecast
+from coordinator.rules.quotas import first_met, forecast
 from local.cli import commands
 from tests.provision_stand import DEPLOY, ROOT
 

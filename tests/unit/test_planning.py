@@ -12,7 +12,7 @@ import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.planning import (
+from coordinator.rules.planning import (
     InputFinding,
     InputProblem,
     PlannedPlayer,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.batch import Batch, BatchMark, Lease, date_path, shards_path
-from coordinator.ledger import new_shard
+from coordinator.rules.batch import Batch, BatchMark, Lease, date_path, shards_path
+from coordinator.rules.ledger import new_shard
 from local.provision import Backoff, Delivery, Topics
 from shared import gunicorn_conf
 from shared.settings import CoordinatorSettings, WorkerSettings, describe, read

@@ -14,10 +14,10 @@ from google.cloud import bigquery
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator import quotas
-from coordinator.batch import shards_path
-from coordinator.planning import cut_shards
-from coordinator.quotas import Deployment, Quota, check_fits, first_met, forecast
+from coordinator.rules import quotas
+from coordinator.rules.batch import shards_path
+from coordinator.rules.planning import cut_shards
+from coordinator.rules.quotas import Deployment, Quota, check_fits, first_met, forecast
 from local.cli import commands
 from schemas import tables
 from shared.errors import InvalidInput

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from coordinator.lifecycle import Status
+from coordinator.rules.lifecycle import Status
 from local.cli import commands
 from local.inputs import INPUT_TABLES
 from schemas import tables

@@ -11,7 +11,7 @@ REFUSED = "Not done:"
 _FIRST_ERROR_STATUS = 400
 
 
-def outcome_words(action: str, status: int, answer: Mapping[str, Any]) -> str:
+def answer_words(action: str, status: int, answer: Mapping[str, Any]) -> str:
     """Say what came of a button, from the status and the JSON that its route answered with."""
     if action == "sweep" and "batches" in answer:
         return _swept(status, answer["batches"])

@@ -13,9 +13,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from coordinator.batch import MAX_MINUTES, Batch, DateRecord
-from coordinator.ledger import Snapshot, TooManyMissing, Waiting, decide
-from coordinator.lifecycle import MERGED, Event, Status
+from coordinator.rules.batch import MAX_MINUTES, Batch, DateRecord
+from coordinator.rules.ledger import Snapshot, TooManyMissing, Waiting, decide
+from coordinator.rules.lifecycle import MERGED, Event, Status
 
 NAMES_SHOWN = 5
 _MORE_TIME = timedelta(hours=1)

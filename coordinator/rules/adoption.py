@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 
-from coordinator import merge
+from coordinator.rules import merge
 from schemas import names, tables
 from schemas.tables import Column, Row
 from shared.errors import InvalidInput, VerificationRefused

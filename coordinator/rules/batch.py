@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, cast
 
-from coordinator.lifecycle import LIVE, Status
+from coordinator.rules.lifecycle import LIVE, Status
 from schemas import names
 from schemas.messages import RowCounts
 from shared.errors import InvalidInput

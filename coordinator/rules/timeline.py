@@ -10,8 +10,8 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from coordinator.batch import Batch
-from coordinator.ledger import Shard
+from coordinator.rules.batch import Batch
+from coordinator.rules.ledger import Shard
 
 
 class Moment(BaseModel):

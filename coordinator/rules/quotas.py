@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coordinator.planning import cut_size
+from coordinator.rules.planning import cut_size
 from shared.errors import InvalidInput
 
 MB = 1_000_000

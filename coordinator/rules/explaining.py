@@ -11,10 +11,10 @@ from typing import assert_never, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from coordinator.actions import Action, Look, actions_for, named
-from coordinator.batch import Batch, DateRecord
-from coordinator.ledger import Shard, TooManyMissing, take_snapshot
-from coordinator.lifecycle import Event, Status
+from coordinator.rules.actions import Action, Look, actions_for, named
+from coordinator.rules.batch import Batch, DateRecord
+from coordinator.rules.ledger import Shard, TooManyMissing, take_snapshot
+from coordinator.rules.lifecycle import Event, Status
 
 
 class Sentence(BaseModel):

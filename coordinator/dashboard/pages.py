@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from coordinator.actions import Action
-from coordinator.explaining import Explanation
-from coordinator.gaps import Gaps
-from coordinator.timing import AnswerTimes
+from coordinator.rules.actions import Action
+from coordinator.rules.explaining import Explanation
+from coordinator.rules.gaps import Gaps
+from coordinator.rules.timing import AnswerTimes
 from coordinator.views import BatchSummary, BatchView, ShardView
 from schemas.messages import PlayerCounts
 

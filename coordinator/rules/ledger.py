@@ -14,8 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar, assert_never, cast
 
-from coordinator.batch import Policy
-from coordinator.lifecycle import Event
+from coordinator.rules.batch import Policy
+from coordinator.rules.lifecycle import Event
 from schemas.messages import Failed, PlayerCounts, Predicted, Skipped
 from shared.ports import Document, FieldPath, Value
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 
-from coordinator.batch import Batch, Policy
 from coordinator.leases import get_batch
+from coordinator.rules.batch import Batch, Policy
 from shared.errors import Conflict, Unavailable, VersionChanged
 from shared.ports import DocumentStore, Update
 

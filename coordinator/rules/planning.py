@@ -137,7 +137,7 @@ def check_query() -> str:
 
 
 def _sql(name: str) -> str:
-    return files("coordinator").joinpath(name).read_text(encoding="utf-8")
+    return files("coordinator.rules").joinpath(name).read_text(encoding="utf-8")
 
 
 # --- what the warehouse answered ------------------------------------------------------------------------------

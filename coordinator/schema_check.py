@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coordinator import merge
-from coordinator.batch import Batch
-from coordinator.ledger import Snapshot
+from coordinator.rules import merge
+from coordinator.rules.batch import Batch
+from coordinator.rules.ledger import Snapshot
 from schemas import names, tables
 from schemas.tables import Column
 from shared.errors import SchemaClash, TableMissing

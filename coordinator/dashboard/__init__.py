@@ -1,0 +1,1 @@
+"""The dashboard's words and templates; its addresses are `coordinator.routes.dashboard`."""
