@@ -1,10 +1,11 @@
 """The warehouses that contract tests run over, and one that is watched: a test may stop it before or after any statement.
 
-Another warehouse joins by one more name in `WAREHOUSES` or `PEERS` and its way to open in `open_warehouse`.
+Another warehouse joins by one more name in `PEERS` and its way to open in `open_warehouse`.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -19,11 +20,22 @@ from shared.adapters.duckdb import DuckdbWarehouse
 from shared.ports import Job, Parameters, Table, TableSpec, Warehouse
 from tests.local_bigquery_peer import BIGQUERY, cannot_hold
 
-WAREHOUSES = ("duckdb",)
-PEERS = (*WAREHOUSES, BIGQUERY)
+PEERS = ("duckdb", BIGQUERY)
+WAREHOUSES = PEERS if os.environ.get("EVERY_WAREHOUSE") else ("duckdb",)
+"""What a consolidation test runs over unless it is marked with `on_every_warehouse`."""
+
+KEEPS_NO_PRECISION = "an added column keeps neither its precision nor its description"
+READS_NO_BYTES = "its dry run processes no bytes"
+GAPS = {
+    "test_v1_and_v2_rows_in_one_batch_bring_a_v1_target_to_v2": KEEPS_NO_PRECISION,
+    "test_a_batch_that_was_refused_for_its_columns_merges_once_they_are_there": KEEPS_NO_PRECISION,
+    "test_a_target_of_the_older_version_gets_the_new_columns_by_one_alter_and_they_are_filled": KEEPS_NO_PRECISION,
+    "test_a_merge_that_would_read_more_than_allowed_is_refused": READS_NO_BYTES,
+}
+"""Where a consolidation on local-bigquery differs from one on BigQuery, whose promise is what the test says."""
 
 on_every_warehouse = pytest.mark.parametrize("bench", PEERS, indirect=True)
-"""For one test of each kind only: local-bigquery takes up to ten seconds for a consolidation."""
+"""For one test of each kind: local-bigquery takes up to ten seconds for a consolidation. `EVERY_WAREHOUSE=1` runs all."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,8 @@ class Peer:
 def open_warehouse(request: pytest.FixtureRequest, folder: Path) -> Iterator[Peer]:
     """Open the one of `PEERS` that a fixture's request is for."""
     if request.param == "bigquery":
+        if gap := GAPS.get(request.node.originalname):
+            request.applymarker(pytest.mark.xfail(reason=f"local-bigquery: {gap}", strict=True))
         with request.getfixturevalue("bigquery_peer").new_warehouse() as warehouse:
             yield Peer(warehouse, cannot_hold)
         return

@@ -12,15 +12,14 @@ import pytest
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.ports import Warehouse
 from tests.local_bigquery_peer import BIGQUERY, BigqueryPeer, cannot_hold, running_peer
+from tests.warehouse_kit import KEEPS_NO_PRECISION, READS_NO_BYTES
 from tests.warehouse_port_kit import Bench, DuckdbServer
 
 GAPS = {
-    "test_added_columns_are_empty_in_the_rows_there_were_and_a_repeat_changes_nothing": (
-        "an added column keeps neither its precision nor its description"
-    ),
+    "test_added_columns_are_empty_in_the_rows_there_were_and_a_repeat_changes_nothing": (KEEPS_NO_PRECISION),
     "test_a_table_made_by_a_statement_keeps_its_expiry": "it refuses a query parameter among a table's options",
     "test_the_planning_dialect_means_the_same": "TO_JSON_STRING writes times as CAST does, not as JSON has them",
-    "test_an_estimate_checks_the_statement_and_runs_nothing": "its dry run processes no bytes",
+    "test_an_estimate_checks_the_statement_and_runs_nothing": READS_NO_BYTES,
 }
 """Where local-bigquery differs from BigQuery, whose promise is what the test says."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -148,9 +149,9 @@ def test_a_third_batch_counts_on_and_a_new_line_starts_at_one(bench: Bench) -> N
 
     bench.merged("ann", lines=("20.5", "21.0"))
 
-    assert {str(row["current_points_line"]): row["prediction_version"] for row in bench.table()} == {
-        "20.5": 3,
-        "21.0": 1,
+    assert {row["current_points_line"]: row["prediction_version"] for row in bench.table()} == {
+        Decimal("20.5"): 3,
+        Decimal(21): 1,
     }
 
 
