@@ -13,6 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from worker.players import Floats
+from worker.portable import DIGITS, settled
 
 
 class Recommendation(StrEnum):
@@ -37,11 +38,11 @@ class PlattScaling:
     def calibrate(self, raw: float) -> float:
         """Turn a raw probability, 0 to 1 and both included, into a calibrated one."""
         bounded = min(max(raw, _NEAR_ZERO), 1.0 - _NEAR_ZERO)
-        return 1.0 / (1.0 + math.exp(-self.slope * math.log(bounded / (1.0 - bounded))))
+        return round(1.0 / (1.0 + math.exp(-self.slope * math.log(bounded / (1.0 - bounded)))), DIGITS)
 
     def calibrate_all(self, raw: Floats) -> Floats:
         """Turn many raw probabilities into calibrated ones."""
-        return 1.0 / (1.0 + np.exp(-self.slope * log_odds(raw)))
+        return settled(1.0 / (1.0 + np.exp(-self.slope * log_odds(raw))))
 
 
 _NEAR_ZERO = 1e-12

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.players import Floats
+from worker.portable import settled
 
 _TAIL_RATE = 3.0
 """Beyond the outermost quantiles the tails fall off as a normal distribution's do there, per unit of deviation."""
@@ -59,7 +60,7 @@ class Spread:
         shape = self._shape(predicted)
         over = 1.0 - self._below((line + push - predicted) / deviation, shape)
         under = self._below((line - push - predicted) / deviation, shape)
-        return over / (over + under)
+        return settled(over / (over + under))
 
     def _shape(self, predicted: Floats) -> Floats:
         """The quantiles of each player's level, `(N, levels)`."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.players import WINDOW_GAMES, Floats, Players
+from worker.portable import halvings
 
 FEATURE_VERSION = "features_v1"
 """Changes with any change to the list or to what a name means: a model trained on another is refused (E6)."""
@@ -152,7 +153,7 @@ def _weights(half_life: float) -> Floats:
 
 
 _WEIGHTS: dict[float, Floats] = {
-    half_life: 0.5 ** (np.arange(WINDOW_GAMES) / half_life)
+    half_life: halvings(half_life, WINDOW_GAMES)
     for half_life in (2, MINUTES_HALF_LIFE_GAMES, 4, 8, RATE_HALF_LIFE_GAMES, 16)
 }
 

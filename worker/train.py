@@ -32,6 +32,7 @@ from worker.model import (
     TrainedOn,
 )
 from worker.players import Floats, Players
+from worker.portable import least_squares
 from worker.scores import PastLines
 from worker.systems import SYSTEMS, ensemble, forecasts
 from worker.systems.forecast import Situation
@@ -163,7 +164,7 @@ def _choose(games: _Games, blocks: NDArray[np.intp]) -> _Choices:
 def _penalty_errors(last: _Games, before: _Games) -> Iterator[tuple[float, float]]:
     for penalty in PENALTIES:
         model = Model(_document(before, _Choices(penalty)))
-        points = model.document.ridge.intercept + model.standardized(last.features) @ model.coefficients
+        points = model.document.ridge.intercept + (model.standardized(last.features) * model.coefficients).sum(axis=1)
         yield penalty, round(float(np.abs(points - last.points).mean()), 6)
 
 
@@ -210,8 +211,7 @@ def _fit_ridge(games: _Games, penalty: float) -> RidgePart:
     scale = np.where(scale > 0, scale, 1.0)
     standardized = centered / scale
     intercept = float(games.points.mean())
-    normal = standardized.T @ standardized + penalty * np.eye(len(FEATURES))
-    coefficients = np.linalg.solve(normal, standardized.T @ (games.points - intercept))
+    coefficients = least_squares(standardized, games.points - intercept, penalty=penalty)
     terms = {
         name: Term(coefficient=_short(coefficients[place]), mean=_short(mean[place]), scale=_short(scale[place]))
         for place, name in enumerate(FEATURES)
@@ -241,7 +241,7 @@ def _fit_spread(predicted: Floats, games: _Games) -> SpreadPart:
     """Fit the size of the errors to the prediction, and their shape at each level of scorers."""
     errors = games.points - predicted
     design = np.column_stack([np.ones(len(errors)), np.maximum(predicted, 0.0)])
-    at_zero, per_point = np.linalg.solve(design.T @ design, design.T @ errors**2)
+    at_zero, per_point = least_squares(design, errors**2)
     size = {"variance_at_zero": _short(max(at_zero, 1.0)), "variance_per_point": _short(max(per_point, 0.0))}
     unshaped = Spread(**size, prior_games=PRIOR_GAMES, levels=np.empty(0), centers=np.empty(0), quantiles=np.empty(0))
     standard = errors / unshaped.deviation(predicted, games.players.points)

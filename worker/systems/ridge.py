@@ -6,6 +6,7 @@ Every term is some points more or fewer than an average player's, so the terms s
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -67,4 +68,4 @@ def predict(situation: Situation, earlier: Mapping[str, Forecast], /) -> Forecas
 def _component(component: str, terms: Mapping[str, float]) -> Decimal | None:
     """The points of a component's terms against an average game; None where all of them are unknown."""
     parts = [term for name, term in terms.items() if FEATURES[name] == component]
-    return Decimal(sum(parts)).quantize(Decimal("0.01"), ROUND_HALF_UP) if parts else None
+    return Decimal(math.fsum(parts)).quantize(Decimal("0.01"), ROUND_HALF_UP) if parts else None

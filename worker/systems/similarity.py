@@ -35,7 +35,7 @@ def predict(situation: Situation, earlier: Mapping[str, Forecast], /) -> Forecas
         part = slice(start, start + _AT_ONCE)
         nearest, distances = nearest_situations(places[part], model.situations, model.document.similarity.neighbours)
         points[part] = model.situation_points[nearest].mean(axis=1)
-        alike = 100.0 / (1.0 + np.sqrt(np.maximum(distances, 0.0)))
+        alike = 100.0 / (1.0 + np.sqrt(distances))
         similarities[part] = np.column_stack([alike.mean(axis=1), alike.min(axis=1)])
     neighbours = model.document.similarity.neighbours
 
@@ -67,9 +67,21 @@ def located(features: Floats, model: Model) -> Floats:
 
 
 def nearest_situations(places: Floats, situations: Floats, neighbours: int) -> tuple[NDArray[np.intp], Floats]:
-    """Find the nearest situations of each place, in no particular order, and their squared distances."""
-    squared = (places**2).sum(axis=1)[:, None] + (situations**2).sum(axis=1) - 2.0 * places @ situations.T
-    nearest = np.argpartition(squared, neighbours - 1, axis=1)[:, :neighbours]
+    """Find the nearest situations of each place, in the library's order, and their squared distances.
+
+    Of equally distant ones the first in the library are taken, and distances are equal that differ by less than a
+    billionth: which ones are found depends on no processor (F1).
+    """
+    squared = np.zeros((len(places), len(situations)))
+    # Column by column: a matrix product adds in the order that suits the processor.
+    for place, situation in zip(places.T, situations.T, strict=True):
+        squared += (place[:, None] - situation) ** 2
+    squared = np.round(squared, 9)
+    farthest = np.partition(squared, neighbours - 1, axis=1)[:, neighbours - 1 : neighbours]
+    is_nearer, is_tied = squared < farthest, squared == farthest
+    places_left = neighbours - is_nearer.sum(axis=1, keepdims=True)
+    is_taken = is_nearer | (is_tied & (is_tied.cumsum(axis=1) <= places_left))
+    nearest = np.nonzero(is_taken)[1].reshape(len(places), neighbours)
     return nearest, np.take_along_axis(squared, nearest, axis=1)
 
 
