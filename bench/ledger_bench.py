@@ -44,7 +44,7 @@ def outcome_of(batch_id: str, player: str) -> Predicted:
         batch_id=batch_id,
         player_lookup=player,
         worker_revision=REVISION,
-        delivery=names.delivery_id(batch_id, player, REVISION),
+        delivery=names.delivery_id(batch_id, player, [{"by": REVISION}]),
         table=names.staging_table(batch_id, SCHEMA_VERSION),
         schema_version=SCHEMA_VERSION,
         rows=1,
@@ -182,7 +182,7 @@ def _row(batch: Batch, player: str) -> dict[str, Cell]:
         "is_active": True,
         "created_at": batch.planned_at,
         "updated_at": batch.planned_at,
-        DELIVERY_COLUMN: names.delivery_id(batch.batch_id, player, REVISION),
+        DELIVERY_COLUMN: names.delivery_id(batch.batch_id, player, [{"by": REVISION}]),
     }
 
 

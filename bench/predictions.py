@@ -93,7 +93,7 @@ def _one_by_one(players: Players, model: Model) -> None:
 def _answer(requests: list[bytes], model: Model) -> None:
     for data in requests:
         request: PredictionRequest = messages.parse_request(data)
-        staged_rows(request, model, delivery="bench", schema_version=2)
+        staged_rows(request, model, schema_version=2)
 
 
 def _seconds(act: Callable[[], object], *, rounds: int = 5) -> float:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -43,9 +43,10 @@ def staging_table(of_batch: str, schema_version: int) -> str:
     return f"_staging_{check_batch_id(of_batch)}_v{schema_version:d}"
 
 
-def delivery_id(of_batch: str, player_lookup: str, worker_revision: str) -> str:
-    """The delivery of one worker revision for one player: rows that share it are identical copies (B15)."""
-    return _short_hash([of_batch, player_lookup, worker_revision])
+def delivery_id(of_batch: str, player_lookup: str, rows: Sequence[Mapping[str, object]]) -> str:
+    """The delivery of a player's checked rows: those that share it are identical, whoever made them (B15, F1)."""
+    content = json.dumps(rows, default=str, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return _short_hash([of_batch, player_lookup, content])
 
 
 def prediction_id(

@@ -43,7 +43,7 @@ def predicted(
         batch_id=batch_id,
         player_lookup=player,
         worker_revision=by,
-        delivery=names.delivery_id(batch_id, player, by),
+        delivery=names.delivery_id(batch_id, player, [{"by": by}]),
         table=names.staging_table(batch_id, version),
         schema_version=version,
         rows=rows,

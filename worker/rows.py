@@ -1,7 +1,7 @@
 """What a player's predictions look like as rows of the predictions table, from the request and the model alone.
 
-No clock and no chance: the same request and model make the same rows, byte for byte, so copies that were staged
-twice are copies (B15). A column that nobody fills, or whose value the request does not tell, is null.
+No clock and no chance: the same request and model make the same rows, byte for byte, on every machine; the rows' own
+bytes name their delivery, so that those which share it are copies (B15, F1). A column that nobody fills, or whose value the request does not tell, is null.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from schemas import names
 from schemas.messages import Absences, Line, PredictionRequest
-from schemas.tables import DELIVERY_COLUMN, PREDICTIONS, Cell, TableSchema, load, staging_schema
+from schemas.tables import DELIVERY_COLUMN, PREDICTIONS, Cell, TableSchema, load
 from worker import inputs
 from worker.calibration import PlattScaling, Recommendation, Verdict, judge
 from worker.features import FEATURE_VERSION, FEATURES
@@ -28,9 +28,7 @@ _TENTH, _HUNDREDTH, _THOUSANDTH = Decimal("0.1"), Decimal("0.01"), Decimal("0.00
 _BILLIONTH = Decimal("1e-9")
 
 
-def staged_rows(
-    request: PredictionRequest, model: Model, *, delivery: str, schema_version: int
-) -> list[dict[str, Cell]]:
+def staged_rows(request: PredictionRequest, model: Model, *, schema_version: int) -> list[dict[str, Cell]]:
     """Predict, and build one row per system and line, or one NO_LINE row per system, as the staging table takes them.
 
     Numbers are rounded half away from zero to their column's scale, since the warehouse would round silently. A value
@@ -42,19 +40,19 @@ def staged_rows(
     """
     situation = Situation.of(players_of([request]), model)
     said = forecasts(situation)
-    return rows_saying(request, said, situation, delivery=delivery, schema_version=schema_version)
+    return rows_saying(request, said, situation, schema_version=schema_version)
 
 
 def rows_saying(
-    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, *, delivery: str, schema_version: int
+    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, *, schema_version: int
 ) -> list[dict[str, Cell]]:
     """Write down what systems said of a request's player, who is the only one of the situation.
 
     Raises:
         RowRefused, ArithmeticError: as `staged_rows`.
     """
-    schema, newer_columns = _staging(schema_version)
-    common = _request_cells(request) | _feature_cells(situation) | {DELIVERY_COLUMN: delivery}
+    schema, newer_columns = _declared(schema_version)
+    common = _request_cells(request) | _feature_cells(situation)
     rows = []
     for forecast, all_judged in zip(said, _judged_cells(request, said, situation), strict=True):
         of_system = _system_cells(forecast)
@@ -63,13 +61,15 @@ def rows_saying(
     def declared(row: dict[str, Cell]) -> dict[str, Cell]:
         return {name: cell for name, cell in row.items() if name not in newer_columns} if newer_columns else row
 
-    return schema.validate_rows(declared(common), map(declared, rows))
+    told = schema.validate_rows(declared(common), map(declared, rows))
+    delivery = names.delivery_id(request.batch_id, request.player_lookup, told)
+    return [{**row, DELIVERY_COLUMN: delivery} for row in told]
 
 
 @cache
-def _staging(schema_version: int) -> tuple[TableSchema, frozenset[str]]:
-    """The staging table's schema, and the columns that only newer versions have."""
-    schema = staging_schema(schema_version)
+def _declared(schema_version: int) -> tuple[TableSchema, frozenset[str]]:
+    """The declared table, and the columns that only newer versions have."""
+    schema = load(PREDICTIONS, schema_version)
     return schema, frozenset(set(load(PREDICTIONS).names) - set(schema.names))
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from schemas import names
 from schemas.messages import Failed, FailureCode, Outcome, Predicted, PredictionRequest, Skipped, SkipReason
-from schemas.tables import PREDICTIONS, Row, RowRefused, load
+from schemas.tables import DELIVERY_COLUMN, PREDICTIONS, Row, RowRefused, load
 from shared.errors import InvalidInput, QueryRefused, TableMissing, TipoffError, Unavailable
 from shared.ports import Outgoing, Publisher, Tables
 from shared.staging import staging_spec
@@ -30,9 +30,9 @@ class Worker:
     Args:
         warehouse: where staging tables live.
         outcomes: the topic that the coordinator hears outcomes from.
-        revision: names the code that runs; part of each delivery's id, since another revision may make other rows.
+        revision: names the code that runs, in every outcome.
         schema_version: the version of the predictions table whose columns this worker writes (B3).
-        model: what the trained systems predict from; part of each delivery's id too.
+        model: what the trained systems predict from.
         clock: tells the time, only for whether a request came too late (A19).
 
     Raises:
@@ -124,26 +124,24 @@ class Worker:
         return None
 
     def _predict(self, request: PredictionRequest) -> Outcome:
-        maker = f"{self.revision}/{self._model.version}"
-        delivery = names.delivery_id(request.batch_id, request.player_lookup, maker)
-        if staged := self._unannounced.get(delivery):
-            return staged
         try:
-            rows = staged_rows(request, self._model, delivery=delivery, schema_version=self._schema_version)
+            rows = staged_rows(request, self._model, schema_version=self._schema_version)
         except RowRefused as error:
             return self._failed(request, FailureCode.ROW_REFUSED, error)
         except (ArithmeticError, ValueError) as error:
             return self._failed(request, FailureCode.PREDICTION_ERROR, f"{type(error).__name__}: {error}")
-        return self._stage(request, rows, delivery=delivery)
+        return self._stage(request, rows)
 
-    def _stage(self, request: PredictionRequest, rows: Sequence[Row], *, delivery: str) -> Predicted | Failed:
-        table = names.staging_table(request.batch_id, self._schema_version)
-        try:
-            self._append(table, rows, request)
-        except QueryRefused as error:
-            return self._failed(request, FailureCode.ROW_REFUSED, error)
+    def _stage(self, request: PredictionRequest, rows: Sequence[Row]) -> Predicted | Failed:
+        table, delivery = names.staging_table(request.batch_id, self._schema_version), str(rows[0][DELIVERY_COLUMN])
+        if delivery not in self._unannounced:
+            try:
+                self._append(table, rows, request)
+            except QueryRefused as error:
+                return self._failed(request, FailureCode.ROW_REFUSED, error)
+            self._unannounced.add(delivery)
         prediction_ids = {str(row["prediction_id"]) for row in rows}
-        outcome = Predicted(
+        return Predicted(
             batch_id=request.batch_id,
             player_lookup=request.player_lookup,
             worker_revision=self.revision,
@@ -154,8 +152,6 @@ class Worker:
             rows=len(prediction_ids),
             digest=names.digest(prediction_ids),
         )
-        self._unannounced.remember(outcome)
-        return outcome
 
     def _append(self, table: str, rows: Sequence[Row], request: PredictionRequest) -> None:
         """Append the rows, after making the table where no worker of this schema version has written yet."""
@@ -180,7 +176,7 @@ class Worker:
         }
         self._outcomes.publish([Outgoing(outcome.model_dump_json().encode(), attributes)])
         if isinstance(outcome, Predicted):
-            self._unannounced.forget(outcome)
+            self._unannounced.discard(outcome.delivery)
 
     def _skipped(self, request: PredictionRequest, reason: SkipReason) -> Skipped:
         return Skipped(
@@ -211,19 +207,19 @@ class _Unannounced:
     CAPACITY = 1_000
 
     def __init__(self) -> None:
-        self._outcomes: OrderedDict[str, Predicted] = OrderedDict()
+        self._deliveries: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, delivery: str) -> Predicted | None:
+    def __contains__(self, delivery: str) -> bool:
         with self._lock:
-            return self._outcomes.get(delivery)
+            return delivery in self._deliveries
 
-    def remember(self, outcome: Predicted) -> None:
+    def add(self, delivery: str) -> None:
         with self._lock:
-            self._outcomes[outcome.delivery] = outcome
-            while len(self._outcomes) > self.CAPACITY:
-                self._outcomes.popitem(last=False)
+            self._deliveries[delivery] = None
+            while len(self._deliveries) > self.CAPACITY:
+                self._deliveries.popitem(last=False)
 
-    def forget(self, outcome: Predicted) -> None:
+    def discard(self, delivery: str) -> None:
         with self._lock:
-            self._outcomes.pop(outcome.delivery, None)
+            self._deliveries.pop(delivery, None)

@@ -53,7 +53,7 @@ def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Sta
         batch_id=BATCH_ID,
         player_lookup="nikola-jokić",
         worker_revision="worker-00001",
-        delivery=names.delivery_id(BATCH_ID, "nikola-jokić", f"worker-00001/{shipped_model().version}"),
+        delivery=str(rows[0]["_delivery"]),
         table=names.staging_table(BATCH_ID, 2),
         schema_version=2,
         schema_fingerprint=tables.load(tables.PREDICTIONS, 2).fingerprint,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.messages import Failed, FailureCode, Predicted, PredictionRequest, SeasonToDate, Skipped
-from tests.requests_factory import BATCH_ID, a_request, an_injury
+from tests.requests_factory import a_request, an_injury
 from tests.worker_stand import Stand, a_stand, another_worker
 from worker.service import _Unannounced
 
@@ -91,27 +91,13 @@ def test_a4_what_was_announced_is_not_remembered(stand: Stand) -> None:
 
 def test_a4_what_is_remembered_is_bounded_and_the_oldest_gives_way() -> None:
     remembered = _Unannounced()
-    outcomes = [_predicted(f"d{number}") for number in range(_Unannounced.CAPACITY + 1)]
 
-    for outcome in outcomes:
-        remembered.remember(outcome)
+    for number in range(_Unannounced.CAPACITY + 1):
+        remembered.add(f"d{number}")
 
-    assert remembered.get("d0") is None
-    assert remembered.get("d1") == outcomes[1]
-    assert remembered.get(outcomes[-1].delivery) == outcomes[-1]
-
-
-def _predicted(delivery: str) -> Predicted:
-    return Predicted(
-        batch_id=BATCH_ID,
-        player_lookup="jalen-williams",
-        worker_revision="worker-00001",
-        delivery=delivery,
-        table="t",
-        schema_version=2,
-        rows=1,
-        digest="d",
-    )
+    assert "d0" not in remembered
+    assert "d1" in remembered
+    assert f"d{_Unannounced.CAPACITY}" in remembered
 
 
 def test_a4_another_process_stages_copies_of_the_same_delivery(stand: Stand) -> None:
@@ -130,11 +116,26 @@ def test_a4_another_process_stages_copies_of_the_same_delivery(stand: Stand) -> 
     assert {row["_delivery"] for row in rows} == {outcome.delivery}
 
 
-def test_a4_another_revision_makes_another_delivery(stand: Stand) -> None:
+def test_a4_another_revision_that_makes_the_same_rows_makes_copies_of_the_same_delivery(stand: Stand) -> None:
     stand.push(a_request())
 
     with another_worker(stand.warehouse, stand.outcomes, revision="worker-00002") as other:
         other.push(a_request(), attempt=2)
+
+    first, second = stand.published()
+    assert isinstance(first, Predicted)
+    assert isinstance(second, Predicted)
+    assert (first.worker_revision, second.worker_revision) == ("worker-00001", "worker-00002")
+    assert first.delivery == second.delivery
+    rows = stand.staged()
+    assert len(rows) == 10
+    assert rows[0::2] == rows[1::2]
+
+
+def test_a4_other_rows_of_the_same_ids_are_another_delivery(stand: Stand) -> None:
+    stand.push(a_request())
+
+    stand.push(a_request(injury=an_injury("QUESTIONABLE")), attempt=2)
 
     first, second = stand.published()
     assert isinstance(first, Predicted)

@@ -16,6 +16,7 @@ from schemas import names
 from schemas.messages import Absences, AbsentTeammate, Line, PredictionRequest, RecentGame, SeasonToDate
 from schemas.tables import Cell, RowRefused, load, staging_schema
 from tests.requests_factory import (
+    BATCH_ID,
     GAME_DATE,
     PLANNED_AT,
     a_game,
@@ -54,7 +55,7 @@ INJURY = {
 
 
 def rows_of(request: PredictionRequest, *, schema_version: int = 2) -> list[dict[str, Cell]]:
-    return staged_rows(request, shipped_model(), delivery="d1", schema_version=schema_version)
+    return staged_rows(request, shipped_model(), schema_version=schema_version)
 
 
 def a_row(system_id: str = "season_average", **overrides: Any) -> dict[str, Cell]:
@@ -71,7 +72,7 @@ def rows_saying(points: str, **overrides: Any) -> list[dict[str, Cell]]:
         reason=lambda _player: "a test says so",
     )
     situation = Situation.of(players_of([request]), shipped_model())
-    return rows_of_forecasts(request, [said], situation, delivery="d1", schema_version=2)
+    return rows_of_forecasts(request, [said], situation, schema_version=2)
 
 
 def null_in(row: dict[str, Cell]) -> set[str]:
@@ -183,7 +184,13 @@ def test_a_row_carries_the_batch_and_the_game() -> None:
     assert row["created_at"] == row["updated_at"] == PLANNED_AT
     assert row["prediction_version"] == 1
     assert row["is_active"] is True
-    assert row["_delivery"] == "d1"
+
+
+def test_a_delivery_is_named_by_the_rows_and_by_nothing_else() -> None:
+    rows = rows_of(a_request())
+
+    (delivery,) = {row.pop("_delivery") for row in rows}
+    assert delivery == names.delivery_id(BATCH_ID, "nikola-jokić", rows)
 
 
 def test_a_real_line_is_told_with_its_source() -> None:
