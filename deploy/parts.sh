@@ -172,13 +172,29 @@ service() {
     local name=$1 runs_as=$2 environment=$3
     shift 3
     local -a flags=(
-        --region="$REGION" --service-account="$(account "$runs_as")" --update-env-vars="$environment"
+        --region="$REGION" --service-account="$(account "$runs_as")" --update-env-vars="$environment" --invoker-iam-check
         --timeout=900 --concurrency=8 --cpu-boost --cpu-throttling
         "$@"
     )
     ensure gcloud run services describe "$name" --region="$REGION" --or \
         gcloud run deploy "$name" --image="$(image "$name")" --no-allow-unauthenticated "${flags[@]}" --then \
         gcloud run services update "$name" --no-traffic "${flags[@]}"
+}
+
+# Take away what lets everybody call a service: TIPOFF_AUTH=cloud-run is sound only while Cloud Run asks each caller (F6).
+close_to_strangers() { # SERVICE
+    local member role roles
+    for member in allUsers allAuthenticatedUsers; do
+        roles=$(public_roles "$1" "$member") # apart from the loop, which would take a failed look for an empty one
+        for role in $roles; do
+            run gcloud run services remove-iam-policy-binding "$1" --region="$REGION" --member="$member" --role="$role"
+        done
+    done
+}
+
+public_roles() { # SERVICE MEMBER
+    found_by gcloud run services get-iam-policy "$1" --region="$REGION" '--flatten=bindings[].members' \
+        "--filter=bindings.members=$2" '--format=value(bindings.role)'
 }
 
 may_call() { # SERVICE ACCOUNT
@@ -203,8 +219,11 @@ services() {
     service "$COORDINATOR" coordinator \
         "$(environment_of_both "$COORDINATOR"),TIPOFF_FIRESTORE_DATABASE=$FIRESTORE_DATABASE,TIPOFF_REQUESTS_TOPIC=$REQUESTS_TOPIC,TIPOFF_FINISHED_TOPIC=$FINISHED_TOPIC,TIPOFF_SCHEDULER_CALLERS=$(account scheduler),TIPOFF_ADMIN_CALLERS=$(account operator)" \
         --ingress=all --min-instances=0 --max-instances=4 --cpu=1 --memory=2Gi
+    for name in "$WORKER" "$COORDINATOR"; do close_to_strangers "$name"; done
     may_call "$WORKER" push
     for name in push scheduler operator build; do may_call "$COORDINATOR" "$name"; done
+    run "$HERE/strangers.sh" --internal "$(url "$WORKER")" "$(url "$WORKER")" "$(account push)" /ready /predict
+    run "$HERE/strangers.sh" "$(url "$COORDINATOR")" "$(url "$COORDINATOR")" "$(account operator)" /ready /batches
 }
 
 # --- what calls by the clock ----------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from local.commands.status import status
 from local.commands.sweep import sweep
 from local.commands.train import train
 from local.commands.up import up
+from local.terminal import echo
 from shared.errors import Conflict, InvalidInput, TipoffError
 
 
@@ -47,7 +48,7 @@ def main() -> NoReturn:
 
 
 def _end(status: int, why: str) -> NoReturn:
-    click.echo(f"tipoff: {' '.join(why.split())}", err=True)
+    echo(f"tipoff: {' '.join(why.split())}", err=True)
     sys.exit(status)
 
 

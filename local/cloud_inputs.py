@@ -19,7 +19,9 @@ from shared.errors import Unavailable
 _LOAD_SECONDS = 300.0
 
 
-def load_inputs(client: bigquery.Client, dataset: str, *, folder: Path, game_date: date) -> InputSummary:
+def load_inputs(
+    client: bigquery.Client, dataset: str, *, folder: Path, game_date: date, max_bytes: int
+) -> InputSummary:
     """Replace the dataset's four input tables by what the folder's CSV files hold, each by one load job.
 
     The files are read and checked by `local.inputs.load_folder`, so a refused folder leaves the tables as they were.
@@ -30,7 +32,7 @@ def load_inputs(client: bigquery.Client, dataset: str, *, folder: Path, game_dat
         Unavailable: BigQuery did not take a table.
     """
     with closing(DuckdbWarehouse(":memory:")) as checked, tempfile.TemporaryDirectory(prefix="tipoff-") as scratch:
-        summary = load_folder(checked, folder=folder, game_date=game_date)
+        summary = load_folder(checked, folder=folder, game_date=game_date, max_bytes=max_bytes)
         for table in INPUT_TABLES:
             file = Path(scratch) / f"{table}.parquet"
             cursor = checked.cursor()

@@ -28,6 +28,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 
 from local.cloud_inputs import load_inputs
 from local.emulators import Emulator, firestore_emulator, pubsub_emulator
+from local.input_bound import MAX_INPUT_MB, MIB
 from local.inputs import InputSummary
 from local.local_bigquery import LocalBigquery, local_bigquery
 from local.processes import Process
@@ -166,9 +167,9 @@ class CloudStack:
             for each in self._urls:
                 self._wait_until_ready(each)
 
-    def load(self, folder: Path, game_date: date) -> InputSummary:
+    def load(self, folder: Path, game_date: date, *, max_bytes: int = MAX_INPUT_MB * MIB) -> InputSummary:
         """Replace the input tables by a folder's CSV files; see `load_inputs`."""
-        return load_inputs(self._bigquery_client, DATASET, folder=folder, game_date=game_date)
+        return load_inputs(self._bigquery_client, DATASET, folder=folder, game_date=game_date, max_bytes=max_bytes)
 
     def kill(self, service: str) -> None:
         """End a service at once, as a crash would; what is pushed to it meanwhile comes again."""

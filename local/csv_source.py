@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from schemas.tables import Column, TableSchema
 from shared.errors import InvalidInput
 
 _SHOWN_CHARACTERS = 60
+_READ_AT_ONCE_BYTES = 2**20
+_CONTROL_CHARACTERS = r"[\p{Cc}\x{2028}-\x{202E}\x{2066}-\x{2069}]"
+"""What a terminal may take for a command, or shows in another order than it is read."""
 
 _EXPECTED = {
     "DATE": "a date such as 2026-01-30",
@@ -37,13 +42,17 @@ class StagedFile:
     name: str
     raw: str
     rows: int
+    size_bytes: int
+    """Of its text, unpacked."""
     present: frozenset[str]
     """Declared columns that the file has."""
     extra: tuple[str, ...]
     """Its other columns, which are not read."""
 
 
-def stage(cursor: duckdb.DuckDBPyConnection, *, path: Path, schema: TableSchema, scratch: Path, raw: str) -> StagedFile:
+def stage(
+    cursor: duckdb.DuckDBPyConnection, *, path: Path, schema: TableSchema, scratch: Path, raw: str, max_bytes: int
+) -> StagedFile:
     """Read and check one file, plain or gzip, into the temporary table `raw`; a repeat replaces that table.
 
     Header names are compared without case or surrounding spaces. An empty cell is NULL.
@@ -54,11 +63,12 @@ def stage(cursor: duckdb.DuckDBPyConnection, *, path: Path, schema: TableSchema,
         schema: the declared columns.
         scratch: a folder for the unpacked file.
         raw: name for the temporary table.
+        max_bytes: the most that its text may have; no more is unpacked.
 
     Raises:
         InvalidInput: the file cannot be read, or names the file, its column, data row (1-based) and value at fault.
     """
-    text = _text(path)
+    text = _text(path, max_bytes)
     header = _header(path.name, text)
     _check_header(path.name, header, schema)
     unpacked = scratch / f"{raw}.csv"
@@ -73,6 +83,7 @@ def stage(cursor: duckdb.DuckDBPyConnection, *, path: Path, schema: TableSchema,
         name=path.name,
         raw=raw,
         rows=int(_scalar(cursor, f"SELECT COUNT(*) FROM {raw}")),
+        size_bytes=len(text),
         present=frozenset(wanted),
         extra=tuple(name or "(unnamed)" for name in header if name not in wanted),
     )
@@ -89,12 +100,11 @@ def typed_select(staged: StagedFile, columns: Sequence[Column]) -> str:
     return f"SELECT {', '.join(cells)} FROM {staged.raw}"
 
 
-def _text(path: Path) -> bytes:
+def _text(path: Path, max_bytes: int) -> bytes:
     """The file's text, unpacked, in UTF-8 without a byte order mark, lines ending in a single newline."""
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = _read_at_most(file, path.name, max_bytes)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InvalidInput(path.name, f"is not a sound gzip file ({error}); pack it again") from error
     except OSError as error:
@@ -107,6 +117,17 @@ def _text(path: Path) -> bytes:
         line = content.count(b"\n", 0, error.start) + 1
         raise InvalidInput(path.name, f"line {line} is not UTF-8 text; save the file as UTF-8") from error
     return content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _read_at_most(file: BufferedIOBase, name: str, max_bytes: int) -> bytes:
+    """Read to the end, in pieces, since a gzip file of a few MB may unpack to all of the memory (F9)."""
+    content = io.BytesIO()
+    while piece := file.read(_READ_AT_ONCE_BYTES):
+        if content.tell() + len(piece) > max_bytes:
+            problem = "with this file the input files hold more than they may in all; if it is as it should be, raise"
+            raise InvalidInput(name, f"{problem} --max-input-mb")
+        content.write(piece)
+    return content.getvalue()
 
 
 def _header(name: str, text: bytes) -> list[str]:
@@ -136,7 +157,7 @@ def _read_sql(raw: str, header: Sequence[str], wanted: Sequence[str]) -> str:
 
 def _unreadable(name: str, text: bytes, width: int) -> InvalidInput:
     """Find what the reader stumbled over; only called when it did."""
-    reader = csv.reader(text.decode("utf-8").splitlines(keepends=True), strict=True)
+    reader = csv.reader(_lines(text), strict=True)
     row = 0
     try:
         next(reader)
@@ -162,7 +183,7 @@ def _check_cells(cursor: duckdb.DuckDBPyConnection, staged: StagedFile, columns:
     value = _scalar(cursor, f"SELECT {column.name} FROM {staged.raw} WHERE rowid = {row:d}")
     place = f"data row {row + 1} (line {_line_of(text, row + 1)}), column {column.name}"
     is_what = "is empty" if value is None else f"is {_shown(repr(value), _SHOWN_CHARACTERS)}"
-    raise InvalidInput(staged.name, f"{place} {is_what}; expected {_expected(column)}")
+    raise InvalidInput(staged.name, f"{place} {is_what}; expected {_expected(column, value)}")
 
 
 def _is_bad(column: Column) -> str:
@@ -188,7 +209,7 @@ def _is_sound(column: Column) -> str:
         case "TIMESTAMP":
             return rf"regexp_matches({name}, '^\d{{4}}-\d{{2}}-\d{{2}}[T ]') AND {_typed(column)} IS NOT NULL"
         case _:
-            return "TRUE"
+            return f"NOT regexp_matches({name}, '{_CONTROL_CHARACTERS}')"
 
 
 def _typed(column: Column) -> str:
@@ -212,21 +233,28 @@ def _typed(column: Column) -> str:
             return name
 
 
-def _expected(column: Column) -> str:
+def _expected(column: Column, value: object) -> str:
     if column.type == "NUMERIC" and column.precision is not None:
         digits = column.precision - (column.scale or 0)
         return f"a number with at most {digits} digits before the point and {column.scale or 0} after it"
+    if column.type == "STRING" and value is not None:
+        return "text without control characters"
     return _EXPECTED.get(column.type, "a value; the column may not be empty")
 
 
 def _line_of(text: bytes, data_row: int) -> int:
     """The line on which a data row ends; rows and lines differ where a quoted value spans lines or lines are empty."""
-    reader = csv.reader(text.decode("utf-8").splitlines(keepends=True))
+    reader = csv.reader(_lines(text))
     next(reader)
     rows = (cells for cells in reader if cells)
     for _ in range(data_row):
         next(rows)
     return reader.line_num
+
+
+def _lines(text: bytes) -> Iterator[str]:
+    """The lines one by one, and only where the reader of the table ends them too."""
+    return io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="\n")
 
 
 def _scalar(cursor: duckdb.DuckDBPyConnection, sql: str) -> Any:

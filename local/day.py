@@ -29,8 +29,10 @@ class Day:
 
     game_date: date | None
     data: Path | None
+    max_input_bytes: int
     state: Path
     export: Path | None
+    spreadsheet_safe: bool
     model: str | None
     """Path or gs:// URL; None is the shipped model."""
     resume: bool
@@ -97,7 +99,7 @@ def run_day(day: Day, *, say: Callable[[str], None], shown: Callable[[Seen], Non
         if seen.has_ended_well and day.export is not None:
             say("exporting")
             with phases.timed("export"):
-                exported = export(stack.warehouse, seen.game_date, day.export)
+                exported = export(stack.warehouse, seen.game_date, day.export, spreadsheet_safe=day.spreadsheet_safe)
         say("stopping services")
         return Done(
             seen=seen,
@@ -156,7 +158,9 @@ def _begin(
     game_date = day.game_date or SAMPLE_GAME_DATE
     say("loading inputs")
     with phases.timed("load"):
-        inputs = load_folder(stack.warehouse, folder=_folder(day, home), game_date=game_date)
+        inputs = load_folder(
+            stack.warehouse, folder=_folder(day, home), game_date=game_date, max_bytes=day.max_input_bytes
+        )
     say("planning")
     with phases.timed("plan"):
         return _start(stack, day, game_date, left), inputs

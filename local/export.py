@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import TextIO
 
 import duckdb
 
@@ -19,6 +20,9 @@ from schemas.names import PREDICTIONS_TABLE
 from schemas.tables import Cell, Column, Row, load
 from shared.errors import InvalidInput
 from shared.ports import Jobs
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What makes a spreadsheet take text for a formula (OWASP, "CSV Injection"); a number is no text."""
 
 _PARQUET_TYPES = {
     "STRING": "VARCHAR",
@@ -32,12 +36,16 @@ _PARQUET_TYPES = {
 }
 
 
-def export(warehouse: Jobs, game_date: date, path: Path) -> int:
+def export(warehouse: Jobs, game_date: date, path: Path, *, spreadsheet_safe: bool = False) -> int:
     """Write the date's active predictions to a `.csv` or `.parquet` file and return their number.
 
     All declared columns of the newest version in their order, rows ordered by player, system and line; the same table
     gives the same rows and, as CSV, the same bytes. The file appears whole or not at all, and replaces one of that name.
     In CSV null is empty, times are ISO 8601 in UTC, NUMERIC has its declared decimals and lists are JSON.
+
+    Args:
+        spreadsheet_safe: put an apostrophe before text in CSV that a spreadsheet would take for a formula. Numbers stay, and
+            so does Parquet, whose cells say what they are.
 
     Raises:
         InvalidInput: the path has another ending, or cannot be written.
@@ -46,6 +54,8 @@ def export(warehouse: Jobs, game_date: date, path: Path) -> int:
     write = writer_for(path)
     columns = load(PREDICTIONS_TABLE).columns
     rows = warehouse.query(active_predictions_sql(), {"game_date": game_date})
+    if spreadsheet_safe and write is _write_csv:
+        rows = [{name: _inert(cell) for name, cell in row.items()} for row in rows]
     try:
         with tempfile.TemporaryDirectory(prefix=".tipoff-export-", dir=path.parent) as scratch:
             written = Path(scratch) / path.name
@@ -85,9 +95,24 @@ def active_predictions_sql() -> str:
     )
 
 
+class _Lines:
+    """Ends rows by a newline. The writer is told of a carriage return too, since it quotes only what may end a row."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str, /) -> object:
+        """Write one row."""
+        return self._file.write(row.removesuffix("\r\n") + "\n")
+
+
+def _inert(cell: Cell) -> Cell:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+
+
 def _write_csv(path: Path, columns: Sequence[Column], rows: Sequence[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(_Lines(file), lineterminator="\r\n")
         writer.writerow(column.name for column in columns)
         writer.writerows([_csv_text(column, row[column.name]) for column in columns] for row in rows)
 

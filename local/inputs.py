@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from local.csv_source import StagedFile, stage, typed_select
+from local.input_bound import MAX_INPUT_MB, MIB
 from schemas.tables import TableSchema, load
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import InvalidInput, Unavailable
@@ -45,12 +46,17 @@ class InputSummary:
     warnings: tuple[str, ...]
 
 
-def load_folder(warehouse: DuckdbWarehouse, *, folder: Path, game_date: date) -> InputSummary:
+def load_folder(
+    warehouse: DuckdbWarehouse, *, folder: Path, game_date: date, max_bytes: int = MAX_INPUT_MB * MIB
+) -> InputSummary:
     """Replace the four input tables by what the folder's CSV files hold.
 
     Reads `player_game_logs*`, `scheduled_games*`, `points_lines*` and `injury_reports*`, each `.csv` or `.csv.gz`, and
     no other file. Everything is checked before anything is replaced: a refused folder leaves the tables as they were.
     Without a schedule, the games of `game_date` are those in the logs. Repeating it gives the same tables.
+
+    Args:
+        max_bytes: the most that all files may hold together, unpacked; what is beyond it is not read.
 
     Raises:
         InvalidInput: a folder, file, column or value is unusable; the text says where and what is expected.
@@ -60,7 +66,7 @@ def load_folder(warehouse: DuckdbWarehouse, *, folder: Path, game_date: date) ->
     cursor = warehouse.cursor()
     try:
         with tempfile.TemporaryDirectory(prefix="tipoff-") as scratch:
-            staged = {table: _stage_all(cursor, table, files[table], Path(scratch)) for table in INPUT_TABLES}
+            staged = _stage_all(cursor, files, Path(scratch), max_bytes)
         if not sum(file.rows for file in staged[_LOGS]):
             raise InvalidInput(staged[_LOGS][0].name, "has no rows; the logs must hold at least one game")
         for table, key in _KEYS.items():
@@ -88,13 +94,18 @@ def _find_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def _stage_all(
-    cursor: duckdb.DuckDBPyConnection, table: str, paths: Sequence[Path], scratch: Path
-) -> tuple[StagedFile, ...]:
-    schema = load(table)
-    return tuple(
-        stage(cursor, path=path, schema=schema, scratch=scratch, raw=f"raw_{table}_{number}")
-        for number, path in enumerate(paths)
-    )
+    cursor: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]], scratch: Path, max_bytes: int
+) -> dict[str, list[StagedFile]]:
+    staged: dict[str, list[StagedFile]] = {table: [] for table in INPUT_TABLES}
+    left_bytes = max_bytes
+    for table in INPUT_TABLES:
+        schema = load(table)
+        for number, path in enumerate(files[table]):
+            raw = f"raw_{table}_{number}"
+            file = stage(cursor, path=path, schema=schema, scratch=scratch, raw=raw, max_bytes=left_bytes)
+            left_bytes -= file.size_bytes
+            staged[table].append(file)
+    return staged
 
 
 def _refuse_duplicates(cursor: duckdb.DuckDBPyConnection, staged: Sequence[StagedFile], key: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from local.input_bound import MAX_INPUT_MB, MIB
 from local.inputs import load_folder
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import InvalidInput
@@ -28,7 +29,7 @@ class PastGames:
     is_simulated: bool
 
 
-def read_past_games(folder: Path, *, until: date) -> PastGames:
+def read_past_games(folder: Path, *, until: date, max_bytes: int = MAX_INPUT_MB * MIB) -> PastGames:
     """Read the games before `until` and the lines on them.
 
     Raises:
@@ -37,7 +38,7 @@ def read_past_games(folder: Path, *, until: date) -> PastGames:
     """
     warehouse = DuckdbWarehouse(":memory:")
     try:
-        load_folder(warehouse, folder=folder, game_date=until)
+        load_folder(warehouse, folder=folder, game_date=until, max_bytes=max_bytes)
         cursor = warehouse.cursor()
         try:
             return _read(cursor, until)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from local.day import Done
 from local.run import Phases, Sample, Seen
+from local.terminal import Terminal
 
 _STATE_COLOURS = {"COMPLETE": "green", "EMPTY": "green", "PARTIAL": "yellow"}
 _SOURCES = {"ACTUAL_PROP": "sportsbook", "ESTIMATED_AVG": "estimated", "NO_PROP_LINE": "none"}
@@ -43,14 +43,14 @@ class Bar:
 
 
 @contextmanager
-def progress_bar(console: Console) -> Iterator[Bar]:
+def progress_bar(console: Terminal) -> Iterator[Bar]:
     """A bar on the console for as long as the block lasts; nothing is drawn where the console is no terminal."""
     texts = (TextColumn("{task.description:<17}"), BarColumn(), TextColumn("{task.fields[counted]}"))
     with Progress(*texts, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal) as bar:
         yield Bar(bar)
 
 
-def print_report(console: Console, done: Done) -> None:
+def print_report(console: Terminal, done: Done) -> None:
     """Print what came of a day."""
     seen = done.seen
     if done.is_simulated:
@@ -85,7 +85,7 @@ def what_to_do(done: Done) -> str:
     )
 
 
-def _line(console: Console, text: str | Text) -> None:
+def _line(console: Terminal, text: str | Text) -> None:
     """Print a line as it is: a person's terminal wraps it, a file does not get it in pieces."""
     console.print(text, markup=False, soft_wrap=True)
 

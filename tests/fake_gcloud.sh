@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A stand-in for gcloud, bq and tipoff on the PATH of a script: it remembers what was created, and every call.
+# A stand-in for gcloud, bq, curl and tipoff on the PATH of a script: it remembers what was created, and every call.
 #
 # It knows no flags and checks none (gcloud's own parser does, in another test): only whether a resource is there. A look
 # for what is not there, a second create and a delete of nothing fail, as with the real ones.
@@ -8,13 +8,26 @@ set -u
 printf '%q ' "${0##*/}" "$@" >>"$FAKE_CLOUD/calls"
 echo >>"$FAKE_CLOUD/calls"
 
-words=() database='' group='' shown='' policy='' tag=''
+# Strangers are answered by what lets them in: a file `service__whom` in openings (see provision_stand.py).
+opening() { [[ -e $FAKE_CLOUD/openings/$1 ]]; }
+if [[ ${0##*/} == curl ]]; then
+    address=${!#} service=${address#https://} service=${service%%-[0-9]*} status=403
+    for whom in allUsers allAuthenticatedUsers unchecked anybody; do opening "${service}__$whom" && status=200; done
+    [[ $* == *SIGNATURE_REMOVED* ]] && opening "${service}__forged" && status=200
+    echo "$status"
+    exit
+fi
+
+words=() database='' group='' shown='' policy='' tag='' member=''
 for argument in "$@"; do
     case $argument in
         alpha | beta | http) ;;
         --database=*) database=${argument#*=} ;;
         --collection-group=*) group=${argument#*=} ;;
         --display-name=*) shown=${argument#*=} ;;
+        --member=*) member=${argument#*=} ;;
+        --filter=bindings.members=*) member=${argument##*=} ;;
+        --invoker-iam-check) rm -f "$FAKE_CLOUD"/openings/*__unchecked ;;
         --filter=*) shown=${argument#*displayName=} shown=${shown//\"/} ;;
         --policy-from-file=*) policy=${argument#*=} ;;
         --substitutions=*) tag=${argument##*_TAG=} ;;
@@ -27,7 +40,7 @@ kind='' verb='' name=''
 for word in "${words[@]}"; do
     if [[ $verb ]]; then
         name=${name:-$word}
-    elif [[ $word =~ ^(describe|create|update|delete|list|deploy|submit|enable|show|mk|rm|query|apply|.*-iam-policy-binding|.*-traffic)$ ]]; then
+    elif [[ $word =~ ^(describe|create|update|delete|list|deploy|submit|enable|show|mk|rm|query|apply|get-iam-policy|.*-iam-policy-binding|.*-traffic)$ ]]; then
         verb=$word
     else
         kind+="${kind:+_}$word"
@@ -50,6 +63,8 @@ case $kind:$verb in
             : >"$(file artifacts_docker_images "us-east1-docker.pkg.dev/demo-project/tipoff/$service:$tag")"
         done
         ;;
+    run_services:get-iam-policy) ! opening "${name}__$member" || echo roles/run.invoker ;;
+    run_services:remove-iam-policy-binding) rm "$FAKE_CLOUD/openings/${name}__$member" ;;
     *:list) [[ ! -f $resource ]] || echo "${name//[^A-Za-z0-9]/_}" ;;
     *:describe | *:show) [[ -f $resource ]] ;;
     *:create | *:mk | *:deploy) [[ ! -f $resource ]] && : >"$resource" ;;

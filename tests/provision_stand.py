@@ -39,9 +39,10 @@ class Provisioning:
 
     def __post_init__(self) -> None:
         (self.folder / "resources").mkdir()
+        (self.folder / "openings").mkdir()
         programs = self.folder / "bin"
         programs.mkdir()
-        for command in ("gcloud", "bq", "tipoff"):
+        for command in ("gcloud", "bq", "tipoff", "curl"):
             (programs / command).symlink_to(ROOT / "tests" / "fake_gcloud.sh")
 
     def resources(self) -> set[str]:
@@ -51,6 +52,15 @@ class Provisioning:
     def lose(self, resource: str) -> None:
         """Have one gone, as if it had never been made."""
         (self.folder / "resources" / resource).unlink()
+
+    def open_to(self, service: str, whom: str) -> None:
+        """Let strangers call a service: `allUsers` or `allAuthenticatedUsers` by a binding, all while it is `unchecked`, and
+        in ways that no command mends: `anybody`, or who has a `forged` token."""
+        (self.folder / "openings" / f"{service}__{whom}").touch()
+
+    def openings(self) -> set[str]:
+        """What lets strangers in, as `service__whom`."""
+        return {file.name for file in (self.folder / "openings").iterdir()}
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
@@ -62,6 +72,7 @@ class Provisioning:
             "FAKE_CLOUD": str(self.folder),
             "TIPOFF": str(programs / "tipoff"),
             "PYTHON": sys.executable,
+            "STRANGERS_WAIT_SECONDS": "0",
         }
         script = [str(DEPLOY / "provision.sh"), str(config), *options]
         return subprocess.run(script, env=environ, capture_output=True, text=True, check=False, timeout=120)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from local.targets import Target, target_options
+from local.terminal import echo
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -78,38 +79,38 @@ def _carry_out(adopter: Adopter, survey: Survey, *, is_sure: bool, drop: bool, a
         adopter.adopt(survey)
         found["verified"] = True
         if not as_json:
-            click.echo("verified: every prediction is in the predictions table, once")
+            echo("verified: every prediction is in the predictions table, once")
     if drop:
         dropped, kept = adopter.drop(survey)
         found |= {"dropped": len(dropped), "kept": kept}
         if not as_json:
-            click.echo(f"{len(dropped)} tables dropped, {len(kept)} kept")
+            echo(f"{len(dropped)} tables dropped, {len(kept)} kept")
             _tell_some(kept)
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        echo(json.dumps(found, ensure_ascii=False))
 
 
 def _tell(survey: Survey, *, is_sure: bool) -> None:
     counts, would = survey.counts, "" if is_sure else "would be "
-    click.echo(
+    echo(
         f"{len(survey.foreign) + len(survey.refused)} tables of {survey.adoption.prefix}, "
         f"game date {survey.adoption.game_date}, {survey.rows} rows"
     )
     if survey.refused:
-        click.echo(f"{len(survey.refused)} tables left out")
+        echo(f"{len(survey.refused)} tables left out")
         _tell_some(survey.refused)
     for reason, rows in survey.reasons.items():
-        click.echo(f"{rows:>8} rows left out: {reason}")
-    click.echo(f"{survey.copies:>8} rows are copies of newer ones")
-    click.echo(
+        echo(f"{rows:>8} rows left out: {reason}")
+    echo(f"{survey.copies:>8} rows are copies of newer ones")
+    echo(
         f"{survey.keys:>8} distinct predictions: {counts.inserted} {would}inserted, {counts.updated} {would}updated, "
         f"{counts.unchanged} there already"
     )
-    click.echo(f"{counts.superseded:>8} rows of the predictions table under other ids {would}retired")
+    echo(f"{counts.superseded:>8} rows of the predictions table under other ids {would}retired")
 
 
 def _tell_some(named: Mapping[str, str]) -> None:
     for name, why in list(named.items())[:_SHOWN]:
-        click.echo(f"  {name}: {why}")
+        echo(f"  {name}: {why}")
     if len(named) > _SHOWN:
-        click.echo(f"  ... and {len(named) - _SHOWN} more; --json names all")
+        echo(f"  ... and {len(named) - _SHOWN} more; --json names all")

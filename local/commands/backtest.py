@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+
+from local.commands.input_options import max_input_option
+from local.input_bound import MIB
+from local.terminal import Terminal, echo
 
 if TYPE_CHECKING:
     from worker.backtest import Backtest
@@ -23,6 +26,7 @@ _DATE = click.DateTime(["%Y-%m-%d"])
 @click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Folder of CSV files, as `tipoff run` takes it."
 )
+@max_input_option
 @click.option("--model", required=True, metavar="MODEL.json", help="A file of `tipoff train`, or its gs:// URL.")
 @click.option("--from", "first", required=True, type=_DATE, metavar="YYYY-MM-DD", help="First date to predict.")
 @click.option("--to", "last", required=True, type=_DATE, metavar="YYYY-MM-DD", help="Last date to predict.")
@@ -33,7 +37,9 @@ _DATE = click.DateTime(["%Y-%m-%d"])
     metavar="FILE",
     help="Write a report with plots, which needs nothing but a browser.",
 )
-def backtest(*, data: Path, model: str, first: datetime, last: datetime, as_json: bool, html: Path | None) -> int:
+def backtest(
+    *, data: Path, max_input_mb: int, model: str, first: datetime, last: datetime, as_json: bool, html: Path | None
+) -> int:
     """Predict every game of a span as its request would have been planned, and compare with what came.
 
     The headline figures are of players with 10 or more games and a mean of 15 or more minutes this season, before the
@@ -49,12 +55,12 @@ def backtest(*, data: Path, model: str, first: datetime, last: datetime, as_json
     from local.backtest_report import write_report  # noqa: PLC0415 - so that --help answers at once
 
     since, to = date(first.year, first.month, first.day), date(last.year, last.month, last.day)
-    console = Console(stderr=as_json, highlight=False)
-    found = _measure(console, data=data, model=model, first=since, last=to)
+    console = Terminal(stderr=as_json, highlight=False)
+    found = _measure(console, data=data, max_bytes=max_input_mb * MIB, model=model, first=since, last=to)
     if html is not None:
         write_report(found, html, first=since, last=to)
     if as_json:
-        click.echo(json.dumps(found.figures, allow_nan=False))
+        echo(json.dumps(found.figures, allow_nan=False))
         return 0
     _print(console, found.figures)
     if html is not None:
@@ -62,7 +68,7 @@ def backtest(*, data: Path, model: str, first: datetime, last: datetime, as_json
     return 0
 
 
-def _measure(console: Console, *, data: Path, model: str, first: date, last: date) -> Backtest:
+def _measure(console: Terminal, *, data: Path, max_bytes: int, model: str, first: date, last: date) -> Backtest:
     from local.past_games import DAY_ZERO, read_past_games  # noqa: PLC0415 - so that --help answers at once
     from shared.adapters.model_files import read_file  # noqa: PLC0415 - as above
     from worker.backtest import backtest as measure  # noqa: PLC0415 - as above
@@ -73,7 +79,7 @@ def _measure(console: Console, *, data: Path, model: str, first: date, last: dat
     check_span(fitted, first=first, last=last)
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("reading games", total=None)
-        past = read_past_games(data, until=last + timedelta(days=1))
+        past = read_past_games(data, until=last + timedelta(days=1), max_bytes=max_bytes)
         return measure(
             fitted,
             past.logs,
@@ -83,7 +89,7 @@ def _measure(console: Console, *, data: Path, model: str, first: date, last: dat
         )
 
 
-def _print(console: Console, figures: Mapping[str, Any]) -> None:
+def _print(console: Terminal, figures: Mapping[str, Any]) -> None:
     console.print(f"Model {figures['model']}, trained on games before {figures['trained_until']}")
     console.print(f"Rows: {figures['rows']}")
     _print_systems(console, figures)
@@ -101,7 +107,7 @@ def _print(console: Console, figures: Mapping[str, Any]) -> None:
     console.print(odds)
 
 
-def _print_systems(console: Console, figures: Mapping[str, Any]) -> None:
+def _print_systems(console: Terminal, figures: Mapping[str, Any]) -> None:
     if not any(found["n"] for found in figures["systems"].values()):
         console.print("No such player plays in this span; choose dates later in the season")
         return

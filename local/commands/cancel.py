@@ -14,6 +14,7 @@ from local.commands.coordinator_options import (
     yes_option,
 )
 from local.commands.exits import NO_SUCCESS
+from local.terminal import echo
 
 
 @click.command(short_help="Give a batch up.")
@@ -34,5 +35,5 @@ def cancel(*, where: Where, batch: str, yes: bool, as_json: bool) -> int:
     if as_json:
         print_json(answer)
     else:
-        click.echo(f"batch {answer['batch_id']} of {answer['game_date']} is {answer['state']}")
+        echo(f"batch {answer['batch_id']} of {answer['game_date']} is {answer['state']}")
     return 0

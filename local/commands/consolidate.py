@@ -14,6 +14,7 @@ from local.commands.coordinator_options import (
     yes_option,
 )
 from local.commands.exits import NO_SUCCESS
+from local.terminal import echo
 
 
 @click.command(short_help="Merge a batch now.")
@@ -42,6 +43,6 @@ def consolidate(*, where: Where, batch: str, force: bool, yes: bool, as_json: bo
     else:
         view = answer["batch"]
         rows = view["rows"]
-        click.echo(f"batch {view['batch_id']} of {view['game_date']} is {view['state']}: {view['reason']}")
-        click.echo(f"rows: {', '.join(f'{count:,} {fate}' for fate, count in rows.items())}")
+        echo(f"batch {view['batch_id']} of {view['game_date']} is {view['state']}: {view['reason']}")
+        echo(f"rows: {', '.join(f'{count:,} {fate}' for fate, count in rows.items())}")
     return 0

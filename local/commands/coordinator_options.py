@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from local.terminal import Terminal, echo, printable
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from local.coordinator_client import CoordinatorClient
 
 _STATE = Path(".tipoff")
@@ -104,7 +103,7 @@ def coordinator_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def is_agreed(question: str, *, yes: bool) -> bool:
     """Whether a person agrees; not asked where `--yes` says so, or where no person is at a terminal."""
-    return yes or not sys.stdin.isatty() or click.confirm(question, err=True)
+    return yes or not sys.stdin.isatty() or click.confirm(printable(question), err=True)
 
 
 def confirmation_of(client: CoordinatorClient, path: str, body: Mapping[str, object] | None) -> str:
@@ -117,17 +116,15 @@ def confirmation_of(client: CoordinatorClient, path: str, body: Mapping[str, obj
 
 def print_json(answer: object) -> None:
     """Print an answer for programs."""
-    click.echo(json.dumps(answer, ensure_ascii=False))
+    echo(json.dumps(answer, ensure_ascii=False))
 
 
-def console() -> Console:
+def console() -> Terminal:
     """Where tables go: a person's terminal wraps lines, a file gets them whole."""
-    from rich.console import Console  # noqa: PLC0415 - so that --help answers at once
-
-    return Console(highlight=False, soft_wrap=True, markup=False)
+    return Terminal(highlight=False, soft_wrap=True, markup=False)
 
 
 def tell_later(client: CoordinatorClient) -> None:
     """Say that what was published over a state folder waits there."""
     if not client.runs:
-        click.echo(f"tipoff: {_LATER}", err=True)
+        echo(f"tipoff: {_LATER}", err=True)

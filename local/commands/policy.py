@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from local.commands.coordinator_options import Where, batch_argument, coordinator_options, print_json
+from local.terminal import echo
 from shared.errors import InvalidInput
 
 _SHARE = click.FloatRange(0, 1)
@@ -39,6 +40,6 @@ def policy(*, where: Where, batch: str, as_json: bool, **changes: float | None) 
     if as_json:
         print_json(view if wanted else view["policy"])
         return
-    click.echo(f"batch {view['batch_id']} is {view['state']}; deadline {view['deadline_at']}")
+    echo(f"batch {view['batch_id']} is {view['state']}; deadline {view['deadline_at']}")
     for name, value in view["policy"].items():
-        click.echo(f"  {name.replace('_', '-'):<26} {value}")
+        echo(f"  {name.replace('_', '-'):<26} {value}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from local.commands.exits import NO_SUCCESS
+from local.terminal import Terminal, echo
 
 if TYPE_CHECKING:
     from coordinator.rules.quotas import Quota
@@ -40,7 +41,7 @@ def quota(*, players: int, rows_per_player: int | None, as_json: bool) -> int:
     found = quotas.forecast(players, rows_per_player=rows_per_player or quotas.ROWS_PER_PLAYER)
     over = [one for one in found if one.is_hard and not one.fits]
     if as_json:
-        click.echo(json.dumps({"players": players, "fits": not over, "quotas": [_as_object(one) for one in found]}))
+        echo(json.dumps({"players": players, "fits": not over, "quotas": [_as_object(one) for one in found]}))
     else:
         _print(players, found, fits=not over)
     return NO_SUCCESS if over else 0
@@ -51,10 +52,9 @@ def _as_object(one: Quota) -> dict[str, object]:
 
 
 def _print(players: int, found: tuple[Quota, ...], *, fits: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415 - as in `quota`
     from rich.table import Table  # noqa: PLC0415 - as in `quota`
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     table.add_column("limit", no_wrap=True)
     for title in ("forecast", "limit", "unit", "share", "kind"):

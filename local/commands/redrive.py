@@ -17,6 +17,7 @@ from local.commands.coordinator_options import (
     yes_option,
 )
 from local.commands.exits import NO_SUCCESS
+from local.terminal import echo
 
 
 @click.command(short_help="Start a new batch for the players who are not predicted.")
@@ -38,8 +39,8 @@ def redrive(*, where: Where, batch: str, yes: bool, as_json: bool) -> int:
             print_json(answer)
         else:
             expected, state = answer["expected"], answer["state"]
-            click.echo(f"batch {answer['batch_id']} ({state}) redrives {expected:,} players of {answer['parent']}")
+            echo(f"batch {answer['batch_id']} ({state}) redrives {expected:,} players of {answer['parent']}")
             if answer["not_expected"]:
-                click.echo(f"not expected any more: {', '.join(answer['not_expected'])}")
+                echo(f"not expected any more: {', '.join(answer['not_expected'])}")
         tell_later(client)
     return 0

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from local.commands.exits import NO_SUCCESS
+from local.commands.input_options import max_input_option
+from local.input_bound import MIB
+from local.terminal import Terminal, echo
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     help="Folder with player_game_logs*.csv[.gz] and, if you have them, points_lines*, scheduled_games*, "
     "injury_reports*. Without it a simulated sample season is used.",
 )
+@max_input_option
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
@@ -56,6 +59,11 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     callback=_export_file,
     metavar="FILE",
     help="Write the date's active predictions to FILE.csv or FILE.parquet.",
+)
+@click.option(
+    "--spreadsheet-safe",
+    is_flag=True,
+    help="Put an apostrophe before text of the CSV export that a spreadsheet would take for a formula.",
 )
 @click.option(
     "--model",
@@ -85,8 +93,10 @@ def run(
     *,
     game_date: date | None,
     data: Path | None,
+    max_input_mb: int,
     state: Path,
     export: Path | None,
+    spreadsheet_safe: bool,
     model: str | None,
     resume: bool,
     force: bool,
@@ -112,6 +122,8 @@ def run(
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
     if data is not None and game_date is None:
         raise InvalidInput("--game-date", "missing; say which date of your data to predict, such as 2026-01-30")
+    if spreadsheet_safe and (export is None or export.suffix.lower() != ".csv"):
+        raise InvalidInput("--spreadsheet-safe", "is for CSV; add --export FILE.csv, or leave it out")
     if resume and force:
         raise InvalidInput("--force", "cannot go with --resume; choose to finish the live batch or to replace it")
     from local.day import Day  # noqa: PLC0415 - so that --help and mistakes answer at once
@@ -119,8 +131,10 @@ def run(
     wanted = Day(
         game_date=game_date,
         data=data,
+        max_input_bytes=max_input_mb * MIB,
         state=state,
         export=export,
+        spreadsheet_safe=spreadsheet_safe,
         model=model,
         resume=resume,
         force=force,
@@ -135,14 +149,14 @@ def _run(wanted: Day, *, as_json: bool) -> int:
     from local.day import run_day  # noqa: PLC0415 - as in `run`
     from local.report import print_report, progress_bar, what_to_do  # noqa: PLC0415 - as in `run`
 
-    console = Console(stderr=as_json, highlight=False)
+    console = Terminal(stderr=as_json, highlight=False)
     with progress_bar(console) as bar:
         done = run_day(wanted, say=bar.say, shown=bar.show)
     if as_json:
-        click.echo(json.dumps(done.as_object(), ensure_ascii=False))
+        echo(json.dumps(done.as_object(), ensure_ascii=False))
     else:
         print_report(console, done)
     if done.seen.has_ended_well:
         return 0
-    click.echo(f"tipoff: {what_to_do(done)}", err=True)
+    echo(f"tipoff: {what_to_do(done)}", err=True)
     return NO_SUCCESS

@@ -11,6 +11,7 @@ import click
 
 from local.commands.exits import NO_SUCCESS
 from local.targets import Target, target_options
+from local.terminal import echo
 from schemas import evolution, tables
 from schemas.tables import Column
 from shared.errors import InvalidInput, SchemaClash
@@ -68,11 +69,11 @@ def list_(*, as_json: bool) -> None:
         for version in tables.versions(table)
     ]
     if as_json:
-        click.echo(json.dumps(found))
+        echo(json.dumps(found))
         return
     for one in found:
         note = "" if one["released"] else "  not released"
-        click.echo(f"{one['table']:<18} v{one['version']}  {one['columns']:>3} columns  {one['fingerprint']}{note}")
+        echo(f"{one['table']:<18} v{one['version']}  {one['columns']:>3} columns  {one['fingerprint']}{note}")
 
 
 @schema.command()
@@ -90,11 +91,11 @@ def show(*, version: str | None, table: str, as_json: bool) -> None:
     """  # noqa: D301 - as above
     declared = tables.load(table, _version(version, table)) if version else tables.load(table)
     if as_json:
-        click.echo(json.dumps([column.api_repr() for column in declared.columns]))
+        echo(json.dumps([column.api_repr() for column in declared.columns]))
         return
-    click.echo(f"{table} v{declared.version}, fingerprint {declared.fingerprint}")
+    echo(f"{table} v{declared.version}, fingerprint {declared.fingerprint}")
     for column in declared.columns:
-        click.echo(f"{column.name:<28} {column.sql_type:<14} {column.mode:<9} {column.description}")
+        echo(f"{column.name:<28} {column.sql_type:<14} {column.mode:<9} {column.description}")
 
 
 @schema.command()
@@ -120,14 +121,14 @@ def check(*, release: bool, as_json: bool) -> int:
             {"table": b.table, "version": b.version, "column": b.column, "rule": b.rule.value, "problem": b.problem}
             for b in breaches
         ]
-        click.echo(json.dumps({"recorded": recorded, "breaches": wrong}))
+        echo(json.dumps({"recorded": recorded, "breaches": wrong}))
     else:
         for name in recorded:
-            click.echo(f"recorded: {name}")
+            echo(f"recorded: {name}")
         for breach in breaches:
-            click.echo(f"refused: {breach}")
+            echo(f"refused: {breach}")
         if not breaches:
-            click.echo("every declared version obeys the rules")
+            echo("every declared version obeys the rules")
     return NO_SUCCESS if breaches else 0
 
 
@@ -155,7 +156,7 @@ def diff(*, target: Target, a: str, b: str, table: str, as_json: bool) -> None:
     added = drift.missing_in_live
     statement = addition_statement(table, added) if added else None
     if as_json:
-        click.echo(
+        echo(
             json.dumps(
                 {
                     "added": [column.api_repr() for column in added],
@@ -168,10 +169,10 @@ def diff(*, target: Target, a: str, b: str, table: str, as_json: bool) -> None:
         return
     for sign, columns in (("+", added), ("-", drift.undeclared)):
         for column in columns:
-            click.echo(f"{sign} {column.name} {column.sql_type}, {column.mode}")
+            echo(f"{sign} {column.name} {column.sql_type}, {column.mode}")
     for clash in drift.clashes:
-        click.echo(f"! {clash.replace('declared', f'in {b}').replace('live it is', f'in {a} it is')}")
-    click.echo(f"\n{statement};" if statement else "no column to add")
+        echo(f"! {clash.replace('declared', f'in {b}').replace('live it is', f'in {a} it is')}")
+    echo(f"\n{statement};" if statement else "no column to add")
 
 
 @schema.command()
@@ -201,7 +202,7 @@ def plan(*, target: Target, as_json: bool) -> int:
             }
             for change in changes
         ]
-        click.echo(json.dumps({"target": target.name, "tables": found}))
+        echo(json.dumps({"target": target.name, "tables": found}))
     else:
         _print_plan(target, changes)
     return NO_SUCCESS if any(change.refusals for change in changes) else 0
@@ -210,13 +211,13 @@ def plan(*, target: Target, as_json: bool) -> int:
 def _print_plan(target: Target, changes: Sequence[Change]) -> None:
     for change in changes:
         for refusal in change.refusals:
-            click.echo(f"refused: `{change.spec.name}`: {refusal}")
+            echo(f"refused: `{change.spec.name}`: {refusal}")
         if change.undeclared:
-            click.echo(f"-- `{change.spec.name}` keeps columns that are not declared: {', '.join(change.undeclared)}")
+            echo(f"-- `{change.spec.name}` keeps columns that are not declared: {', '.join(change.undeclared)}")
         if change.statement:
-            click.echo(f"{change.statement};\n")
+            echo(f"{change.statement};\n")
     if not any(change.statement or change.refusals for change in changes):
-        click.echo(f"{target.name} is as declared: nothing to do")
+        echo(f"{target.name} is as declared: nothing to do")
 
 
 @schema.command()
@@ -238,13 +239,13 @@ def apply(*, target: Target, as_json: bool) -> None:
     applied = [change for change in changes if change.statement]
     if as_json:
         done = [{"table": change.spec.name, "statement": change.statement} for change in applied]
-        click.echo(json.dumps({"target": target.name, "applied": done}))
+        echo(json.dumps({"target": target.name, "applied": done}))
         return
     for change in applied:
         added = [column.name for column in change.drift.missing_in_live]
-        click.echo(f"{change.spec.name}: added {', '.join(added)}" if added else f"{change.spec.name}: created")
+        echo(f"{change.spec.name}: added {', '.join(added)}" if added else f"{change.spec.name}: created")
     if not applied:
-        click.echo(f"{target.name} is as declared: nothing to do")
+        echo(f"{target.name} is as declared: nothing to do")
 
 
 @schema.command()
@@ -266,13 +267,13 @@ def sql(*, target: Target, batch_id: str, as_json: bool) -> None:
     with target.documents() as documents, target.warehouse() as warehouse:
         text = merge_text(warehouse, documents, batch_id)
     if as_json:
-        click.echo(json.dumps(text.as_object(), ensure_ascii=False))
+        echo(json.dumps(text.as_object(), ensure_ascii=False))
         return
     for statement in text.statements:
-        click.echo(f"{statement};\n")
-    click.echo(f"-- job {text.job_id}")
+        echo(f"{statement};\n")
+    echo(f"-- job {text.job_id}")
     for name, value in text.parameters.items():
-        click.echo(f"-- @{name} = {json.dumps(value, ensure_ascii=False)}")
+        echo(f"-- @{name} = {json.dumps(value, ensure_ascii=False)}")
 
 
 # --- arguments ------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import click
 
 from local.commands.coordinator_options import Where, console, coordinator_options, newest_argument, print_json
 from local.commands.exits import INTERRUPTED
+from local.terminal import Terminal, echo
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -71,13 +72,11 @@ def status(*, where: Where, batch: str | None, limit: int, watch: bool, interval
 
 def _watch(client: CoordinatorClient, batch_id: str, interval: float) -> bool:
     """Show a batch until it has ended; False when a person had enough."""
-    from rich.console import Console  # noqa: PLC0415 - so that --help answers at once
-
     from local.report import progress_bar  # noqa: PLC0415 - as above
     from local.run import Seen  # noqa: PLC0415 - as above
 
     try:
-        with progress_bar(Console(stderr=True, highlight=False)) as bar:
+        with progress_bar(Terminal(stderr=True, highlight=False)) as bar:
             while True:
                 seen = Seen.model_validate(client.get(f"/batches/{batch_id}"))
                 if seen.has_ended:
@@ -92,7 +91,7 @@ def _watch(client: CoordinatorClient, batch_id: str, interval: float) -> bool:
 
 def _print_list(batches: Sequence[Mapping[str, Any]]) -> None:
     if not batches:
-        click.echo("no batches")
+        echo("no batches")
         return
     table = _table("batch", "game date", "state", "planned, UTC", "players")
     for one in batches:

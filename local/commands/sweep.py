@@ -9,6 +9,7 @@ import click
 
 from local.commands.coordinator_options import Where, console, coordinator_options, print_json, tell_later
 from local.commands.exits import NO_SUCCESS
+from local.terminal import echo
 
 
 @click.command(short_help="Repair or finish whatever events did not.")
@@ -38,7 +39,7 @@ def sweep(*, where: Where, dry_run: bool, as_json: bool) -> int:
         if not dry_run and any("published" in deed for one in answer.body.get("batches", ()) for deed in one["did"]):
             tell_later(client)
     if "detail" in answer.body:
-        click.echo(f"tipoff: {answer.body['detail']}", err=True)
+        echo(f"tipoff: {answer.body['detail']}", err=True)
         return NO_SUCCESS
     return 0
 

@@ -7,8 +7,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
+
+from local.commands.input_options import max_input_option
+from local.input_bound import MIB
+from local.terminal import Terminal, echo
 
 
 @click.command(short_help="Train a model on past games.")
@@ -18,6 +21,7 @@ from rich.table import Table
     type=click.Path(path_type=Path),
     help="Folder of CSV files, as `tipoff run` takes it; lines are used too, if there are enough.",
 )
+@max_input_option
 @click.option(
     "--until",
     required=True,
@@ -29,7 +33,7 @@ from rich.table import Table
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="MODEL.json", help="File to write."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-def train(*, data: Path, until: datetime, out: Path, as_json: bool) -> int:
+def train(*, data: Path, max_input_mb: int, until: datetime, out: Path, as_json: bool) -> int:
     """Train the ridge, the library of similar games, the spread and the calibration on games before a date.
 
     The same files and date give the same bytes. The figures are of games that the measured fit had not seen.
@@ -50,9 +54,9 @@ def train(*, data: Path, until: datetime, out: Path, as_json: bool) -> int:
     if not out.parent.is_dir():
         raise InvalidInput("--out", f"{out.parent} is not a folder; make it first, or name another one")
     first_unseen = date(until.year, until.month, until.day)
-    console = Console(stderr=as_json, highlight=False)
+    console = Terminal(stderr=as_json, highlight=False)
     with console.status("reading games"):
-        past = read_past_games(data, until=first_unseen)
+        past = read_past_games(data, until=first_unseen, max_bytes=max_input_mb * MIB)
     with console.status(f"training on {len(past.logs)} player-games"):
         document = train_model(
             past.logs, past.lines, until=first_unseen, day_zero=DAY_ZERO, is_simulated=past.is_simulated
@@ -63,7 +67,7 @@ def train(*, data: Path, until: datetime, out: Path, as_json: bool) -> int:
         raise InvalidInput("--out", f"{out} cannot be written: {error.strerror}") from error
     told = document.model_dump(include={"model_version", "feature_version", "trained_on", "calibration", "metrics"})
     if as_json:
-        click.echo(json.dumps(told | {"file": str(out)}))
+        echo(json.dumps(told | {"file": str(out)}))
         return 0
     table = Table("system", "games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
     for name, found in told["metrics"]["walk_forward"].items():

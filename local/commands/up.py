@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from local.commands.exits import INTERRUPTED
+from local.commands.input_options import max_input_option
+from local.input_bound import MIB
 from local.sample_season import SAMPLE_GAME_DATE, write
+from local.terminal import Terminal
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ _KEPT = (
     type=click.Path(path_type=Path),
     help="Folder of CSV files, as `tipoff run` takes it. Without it the simulated sample season is loaded.",
 )
+@max_input_option
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
@@ -42,7 +45,7 @@ _KEPT = (
     help="Folder that keeps tables, ledger and logs, in its subfolder up; the sample season's are in simulated/up.",
 )
 @click.pass_obj
-def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None, state: Path) -> int:
+def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None, max_input_mb: int, state: Path) -> int:
     """Start coordinator and worker under gunicorn on the Firestore and Pub/Sub emulators and local-bigquery, load
     inputs, and keep everything running until Ctrl-C.
 
@@ -54,7 +57,7 @@ def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None,
     # Imported here so that --help answers at once.
     from local.cloud_stack import CloudStack  # noqa: PLC0415 - as said above
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(highlight=False, soft_wrap=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
@@ -64,7 +67,7 @@ def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None,
         console.print("starting (a minute longer the first time ever)")
         with CloudStack(home, environ=environ) as stack:
             day = date(game_date.year, game_date.month, game_date.day) if game_date else SAMPLE_GAME_DATE
-            _load(console, stack, home, data=data, game_date=day)
+            _load(console, stack, home, data=data, game_date=day, max_bytes=max_input_mb * MIB)
             _introduce(console, stack, home, game_date=day)
             _keep_running(console, stack)
     except KeyboardInterrupt:
@@ -72,15 +75,17 @@ def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None,
     return 0
 
 
-def _load(console: Console, stack: CloudStack, home: Path, *, data: Path | None, game_date: date) -> None:
+def _load(
+    console: Terminal, stack: CloudStack, home: Path, *, data: Path | None, game_date: date, max_bytes: int
+) -> None:
     if data is None:
         write(home / "csv")
-    summary = stack.load(data or home / "csv", game_date)
+    summary = stack.load(data or home / "csv", game_date, max_bytes=max_bytes)
     for warning in summary.warnings:
         console.print(f"note: {warning}")
 
 
-def _introduce(console: Console, stack: CloudStack, home: Path, *, game_date: date) -> None:
+def _introduce(console: Terminal, stack: CloudStack, home: Path, *, game_date: date) -> None:
     """Say what runs where, and what to try."""
     table = Table("part", "address", "pid", "log", box=None, pad_edge=False)
     for part in stack.parts():
@@ -98,7 +103,7 @@ In a browser: {stack.coordinator_url}/
     console.print("Ctrl-C stops everything.")
 
 
-def _keep_running(console: Console, stack: CloudStack) -> None:
+def _keep_running(console: Terminal, stack: CloudStack) -> None:
     """Start again whatever service ends, until Ctrl-C; a second one must not cut the stopping short."""
     ends = threading.Event()
     try:

@@ -254,12 +254,12 @@ def test_a_malformed_line_value_is_named_with_its_place(
 
 
 def test_the_first_bad_row_is_named_with_the_line_an_editor_shows(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:
-    two_lines = LOG | {"player_name": '"Two\nLines"'}
-    logs(tmp_path, two_lines, LOG | {"player_id": "2", "points": "x"}, LOG | {"player_id": "3", "minutes": "x"})
+    noted = LOG | {"note": '"two\nlines"'}
+    logs(tmp_path, noted, noted | {"player_id": "2", "points": "x"}, noted | {"player_id": "3", "minutes": "x"})
 
     text = refusal(warehouse, tmp_path)
 
-    assert "data row 2 (line 4), column points is 'x'" in text
+    assert "data row 2 (line 5), column points is 'x'" in text
 
 
 def test_a_missing_required_column_is_named_and_the_others_shown(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def told_by(command: list[str]) -> str:
 
 def test_the_scripts_pass_shellcheck() -> None:
     checked = subprocess.run(
-        [program("shellcheck"), "--external-sources", "--source-path", ROOT, DEPLOY / "provision.sh"],
+        [program("shellcheck"), "--external-sources", "--source-path", ROOT, *DEPLOY.glob("*.sh")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
