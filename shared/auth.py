@@ -24,6 +24,9 @@ from shared.errors import CallerRefused, InvalidInput, NotAuthorised, Unavailabl
 GOOGLE_CERTIFICATES_URL = "https://www.googleapis.com/oauth2/v1/certs"
 CLOCK_SKEW_SECONDS = 10
 
+_NO_TIME_ANY_MORE = 2**40
+"""Seconds since 1970 that no token's end reaches; beyond them a float is not finite or no clock's."""
+
 REMOVED_SIGNATURE = "SIGNATURE_REMOVED_BY_GOOGLE"
 """What stands in the place of the signature in a token that Cloud Run's IAM has checked."""
 
@@ -131,6 +134,7 @@ class TokenVerifier:
             )
         except (GoogleAuthError, ValueError, TypeError) as error:
             raise NotAuthorised(f"the token does not verify: {error}") from error
+        _expiry_of(claims)
         return claims
 
     def _claims_that_cloud_run_checked(self, token: str) -> Mapping[str, object]:
@@ -141,8 +145,7 @@ class TokenVerifier:
             raise NotAuthorised("the bearer token is no ID token") from None
         if claims.get("aud") != self._audience:
             raise NotAuthorised(f"the token is made for {claims.get('aud')!r}, not for {self._audience!r}")
-        expires = claims.get("exp")
-        if not isinstance(expires, int | float) or expires + CLOCK_SKEW_SECONDS < self._wall_clock():
+        if _expiry_of(claims) + CLOCK_SKEW_SECONDS < self._wall_clock():
             raise NotAuthorised("the token has expired")
         return claims
 
@@ -169,6 +172,14 @@ def _token_of(authorization: str | None) -> str:
     return token.strip()
 
 
+def _expiry_of(claims: Mapping[str, object]) -> float:
+    """Return when the token ends. Python's JSON reads NaN, Infinity and endless integers, which no clock passes (F7)."""
+    expires = claims.get("exp")
+    if not isinstance(expires, int | float) or not 0 < expires < _NO_TIME_ANY_MORE:
+        raise NotAuthorised("the token's exp is not a time")
+    return expires
+
+
 def _key_id_of(token: str) -> str:
     try:
         header = jwt.decode_header(token)  # type: ignore[no-untyped-call]
@@ -182,8 +193,9 @@ def _key_id_of(token: str) -> str:
 
 
 def _email_of(claims: Mapping[str, object]) -> str:
-    if claims.get("iss") not in _ISSUERS:
-        raise NotAuthorised(f"the token's issuer is {claims.get('iss')!r}, not Google")
+    issuer = claims.get("iss")
+    if not isinstance(issuer, str) or issuer not in _ISSUERS:
+        raise NotAuthorised(f"the token's issuer is {issuer!r}, not Google")
     email = claims.get("email")
     if not isinstance(email, str) or not email:
         raise NotAuthorised("the token carries no e-mail address; ask for it when the token is made")
