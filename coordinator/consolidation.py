@@ -196,9 +196,7 @@ class _Round:
         return self._merge_and_mark(snapshot, end)
 
     def _may_improve(self, end: Event | TooManyMissing) -> bool:
-        """A batch that failed for its missing players improves by itself once they came; any other failure needs a
-        person."""
-        return (self._batch.result or {}).get("code") == "too_many_missing" and not isinstance(end, TooManyMissing)
+        return self._batch.failed_for_missing_players and not isinstance(end, TooManyMissing)
 
     def _merge_and_mark(self, snapshot: Snapshot, end: Event) -> Report:
         merger = Merger(

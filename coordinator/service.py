@@ -6,7 +6,6 @@ finished by a redelivery or the sweep.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +17,13 @@ from coordinator.consolidation import Consolidator, Report
 from coordinator.leases import get_batch
 from coordinator.rules import planning
 from coordinator.rules.batch import Batch, shard_path
-from coordinator.rules.ledger import AnyOutcome, Shard, entry_of, read_shard, take_snapshot
-from coordinator.rules.lifecycle import Status
+from coordinator.rules.ledger import AnyOutcome, Shard, check_outcome, decide, entry_of, read_shard, take_snapshot
+from coordinator.rules.lifecycle import MERGED, Event, Status
 from schemas import names
 from schemas.messages import OUTCOME, Failed, FailureCode, Predicted
-from shared.errors import DocumentMissing, MalformedMessage, UnknownBatch
+from shared.errors import InvalidInput, MalformedMessage, Unavailable, UnknownBatch
 from shared.ports import DocumentStore, Update
+from shared.push import addressee_of, texts_in
 
 log = logging.getLogger(__name__)
 
@@ -56,16 +56,10 @@ def unreadable(attributes: Mapping[str, str], *, reason: str) -> Failed:
     Raises:
         MalformedMessage: they name no batch and player.
     """
-    try:
-        batch_id = names.check_batch_id(attributes.get("batch_id", ""))
-    except ValueError as error:
-        raise MalformedMessage(f"attribute batch_id: {error}") from error
-    player = attributes.get("player_lookup", "")
-    if not player:
-        raise MalformedMessage("attribute player_lookup: missing; there is nobody to record it for")
+    about = addressee_of(attributes)
     return Failed(
-        batch_id=batch_id,
-        player_lookup=player,
+        batch_id=about.batch_id,
+        player_lookup=about.player_lookup,
         worker_revision="unknown",
         code=FailureCode.BAD_REQUEST,
         detail=f"unreadable outcome: {reason}",
@@ -80,19 +74,13 @@ def dead_lettered(data: bytes, attributes: Mapping[str, str]) -> Failed:
     Raises:
         MalformedMessage: neither names batch and player.
     """
-    told = {**_texts_in(data), **{name: text for name, text in attributes.items() if text}}
-    try:
-        batch_id = names.check_batch_id(told.get("batch_id", ""))
-    except ValueError as error:
-        raise MalformedMessage(f"a dead letter of no batch: {error}") from error
-    player = told.get("player_lookup", "")
-    if not player:
-        raise MalformedMessage(f"a dead letter of batch {batch_id} that names no player")
+    told = {**texts_in(data), **{name: text for name, text in attributes.items() if text}}
+    about = addressee_of(told)
     attempts = told.get(f"{_DEAD_LETTER}DeliveryCount", "an unknown number of")
     subscription = told.get(f"{_DEAD_LETTER}Subscription", "an unknown subscription")
     return Failed(
-        batch_id=batch_id,
-        player_lookup=player,
+        batch_id=about.batch_id,
+        player_lookup=about.player_lookup,
         worker_revision="none",
         code=FailureCode.DEAD_LETTERED,
         detail=f"{subscription} gave the request up after {attempts} deliveries",
@@ -101,15 +89,6 @@ def dead_lettered(data: bytes, attributes: Mapping[str, str]) -> Failed:
 
 _DEAD_LETTER = "CloudPubSubDeadLetterSource"
 """How the attributes begin that Pub/Sub adds (https://cloud.google.com/pubsub/docs/handling-failures)."""
-
-
-def _texts_in(data: bytes) -> dict[str, str]:
-    try:
-        parsed = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    found = parsed if isinstance(parsed, dict) else {}
-    return {name: text for name, text in found.items() if isinstance(text, str) and text}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,22 +110,22 @@ class Ledger:
 
         Raises:
             UnknownBatch: nothing to record it in.
-            MalformedMessage: the batch does not expect that player.
-            Transient: not recorded, or not consolidated; the redelivery goes on.
+            MalformedMessage: the shard has no place for it: the player is not expected, or was answered too often.
+            Transient: not recorded, or not consolidated; the redelivery goes on. So too where the store refuses the
+                write, since an expected player's outcome must not be acknowledged and lost (F2).
         """
         batch = get_batch(self.documents, outcome.batch_id)
         now = self.clock()
         if now > batch.late_until:
             outcome = _expired(outcome)
         number = planning.shard_of(outcome.player_lookup, batch.shard_starts)
+        check_outcome(outcome, self._read_shard(batch.batch_id, number))
         path, entry = entry_of(outcome, at=now)
         try:
             self.documents.commit([Update(shard_path(batch.batch_id, number), {path: entry})])
-        except DocumentMissing as error:
-            raise UnknownBatch(f"batch {batch.batch_id} has no shard {number}") from error
+        except InvalidInput as error:
+            raise Unavailable(f"shard {number} of batch {batch.batch_id} takes no more: {error.problem}") from error
         shard = self._read_shard(batch.batch_id, number)
-        if outcome.player_lookup not in shard.expected:
-            raise MalformedMessage(f"batch {batch.batch_id} does not expect player {outcome.player_lookup!r}")
         log.info(
             "outcome recorded",
             extra={"json_fields": {"batch_id": batch.batch_id, "player": outcome.player_lookup, "kind": path[0]}},
@@ -168,15 +147,26 @@ class Ledger:
         if marks := settled - batch.settled_shards:
             self.documents.commit([Update(batch.path, {("settled_shards", str(n)): True for n in sorted(marks)})])
             batch = get_batch(self.documents, batch_id)
-        if batch.status is Status.RUNNING:
-            is_due = len(batch.settled_shards) == len(batch.shard_starts)
-        else:
-            is_due = self._may_take_late_news(batch) and _have_news(batch, shards)
-        return self.consolidator.consolidate(batch_id) if is_due else None
+        return self.consolidator.consolidate(batch_id) if self._is_due(batch, shards) else None
 
-    def _may_take_late_news(self, batch: Batch) -> bool:
-        """Whether an ended batch still merges what comes; a CONSOLIDATING one's holder looks again by itself."""
-        return not batch.is_live and batch.status is not Status.CANCELLED and batch.overtaken_by is None
+    def _is_due(self, batch: Batch, shards: Sequence[Shard]) -> bool:
+        """Whether to consolidate. An ended batch merges what comes late, unless a person has to decide first: then no
+        outcome changes what was refused, and none takes the date's lease (F4). A CONSOLIDATING one's holder looks
+        again by itself."""
+        if batch.status is Status.RUNNING:
+            return len(batch.settled_shards) == len(batch.shard_starts)
+        if batch.overtaken_by is not None:
+            return False
+        if batch.status is Status.FAILED:
+            return self._may_improve(batch)
+        return batch.status in MERGED and batch.late_refusal is None and _have_news(batch, shards)
+
+    def _may_improve(self, batch: Batch) -> bool:
+        if not batch.failed_for_missing_players:
+            return False
+        players = self.consolidator.snapshot(batch.batch_id).players
+        past_deadline = self.clock() >= batch.deadline_at
+        return isinstance(decide(players, batch.policy, past_deadline=past_deadline, forced=False), Event)
 
     def _read_shard(self, batch_id: str, number: int) -> Shard:
         document = self.documents.get(shard_path(batch_id, number))

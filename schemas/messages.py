@@ -184,24 +184,31 @@ class FailureCode(StrEnum):
     EXPIRED = "expired"
 
 
+MAX_DETAIL = 500
+"""Characters of a failure's detail that are kept."""
+
+_Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
+"""A short hash. Bounded, since it becomes part of a ledger entry whose document holds 1 MiB (F2)."""
+
+
 class _Outcome(Message):
     batch_id: str
-    player_lookup: str = Field(min_length=1)
-    worker_revision: str
+    player_lookup: str = Field(min_length=1, max_length=1_024)
+    worker_revision: str = Field(max_length=200)
 
 
 class Predicted(_Outcome):
     """Rows are staged; names exactly which ones count."""
 
     outcome: Literal["predicted"] = "predicted"
-    delivery: str
-    table: str
-    schema_version: int
-    schema_fingerprint: str | None = None
+    delivery: _Digest
+    table: str = Field(max_length=200)
+    schema_version: int = Field(ge=1, le=1_000)
+    schema_fingerprint: _Digest | None = None
     """Of the columns of that version as the worker knows them."""
-    rows: int = Field(ge=1)
+    rows: int = Field(ge=1, le=1_000_000)
     """Distinct prediction ids in the delivery."""
-    digest: str
+    digest: _Digest
 
 
 class Skipped(_Outcome):

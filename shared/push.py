@@ -1,6 +1,6 @@
 """Knows how a Pub/Sub push request's body becomes a message, and refuses what can never become one.
 
-Must never learn what the message is about: the bytes are parsed by whoever expects them.
+Of what the message is about it knows the batch and the player only; the bytes are parsed by whoever expects them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
+from schemas import names
 from schemas.messages import PushEnvelope
 from shared.errors import MalformedMessage
 
@@ -46,6 +47,65 @@ def open_envelope(body: bytes) -> Pushed:
         publish_time=envelope.message.publish_time,
         delivery_attempt=envelope.delivery_attempt,
     )
+
+
+MAX_PLAYER_BYTES = 1_024
+"""A player's name is an attribute of his messages (https://cloud.google.com/pubsub/quotas, "Attribute value size")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """The player of a batch that a message is about, even where the rest of it is unusable."""
+
+    batch_id: str
+    player_lookup: str
+
+
+def addressee_of(told: Mapping[str, str]) -> Addressee:
+    """Return whom a message is about, from what its attributes or its body tell.
+
+    Raises:
+        MalformedMessage: no batch id, or no name that a player can have.
+    """
+    try:
+        batch_id = names.check_batch_id(told.get("batch_id", ""))
+    except ValueError as error:
+        raise MalformedMessage(f"batch_id: {error}") from error
+    player = told.get("player_lookup", "")
+    if not _is_name(player):
+        raise MalformedMessage(f"player_lookup: {player[:80]!r} names no player of batch {batch_id}")
+    return Addressee(batch_id, player)
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return 0 < len(text.encode()) <= MAX_PLAYER_BYTES
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write and UTF-8 cannot (F3)
+        return False
+
+
+def texts_in(data: bytes) -> dict[str, str]:
+    """Return the texts that a JSON object holds by name, the empty ones left out; none where it is no object."""
+    return _texts(_members(data))
+
+
+def readable_attributes(push_body: bytes) -> dict[str, str]:
+    """Read what attributes can be read of a push whose envelope is otherwise unusable; none is a fine answer."""
+    message = _members(push_body).get("message")
+    attributes = message.get("attributes") if isinstance(message, dict) else None
+    return _texts(attributes if isinstance(attributes, dict) else {})
+
+
+def _texts(members: Mapping[str, object]) -> dict[str, str]:
+    return {name: text for name, text in members.items() if isinstance(text, str) and text}
+
+
+def _members(data: bytes) -> dict[str, object]:
+    try:
+        parsed = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def _json_object(body: bytes) -> dict[str, object]:

@@ -17,10 +17,9 @@ from werkzeug.exceptions import HTTPException
 from schemas.messages import Failed, Outcome
 from shared import logs
 from shared.auth import token_header
-from shared.errors import MalformedMessage, TipoffError
+from shared.errors import MalformedMessage, Permanent, TipoffError
 from shared.problems import headers_for, problem_of, problem_of_status
-from shared.push import open_envelope
-from worker.messages import readable_attributes
+from shared.push import open_envelope, readable_attributes
 from worker.service import Worker
 
 _log = logging.getLogger(__name__)
@@ -90,7 +89,8 @@ def _answer(act: Callable[[str], Outcome]) -> Response:
     began = time.monotonic()
     try:
         outcome = act(logs.traceparent())
-    except MalformedMessage as error:
+    except Permanent as error:
+        # No repetition helps: one poison message must not slow the subscription, whose back-off all messages share.
         _log.error("request refused", extra={"json_fields": {"reason": str(error)}})
         return _no_content()
     except Exception as error:  # noqa: BLE001 - the edge's last resort: whatever it was, the message must come again

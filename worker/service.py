@@ -12,16 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from schemas import names
-from schemas.messages import Failed, FailureCode, Outcome, Predicted, PredictionRequest, Skipped, SkipReason
+from schemas.messages import MAX_DETAIL, Failed, FailureCode, Outcome, Predicted, PredictionRequest, Skipped, SkipReason
 from schemas.tables import DELIVERY_COLUMN, PREDICTIONS, Row, RowRefused, load
 from shared.errors import InvalidInput, QueryRefused, TableMissing, TipoffError, Unavailable
 from shared.ports import Outgoing, Publisher, Tables
+from shared.push import Addressee
 from shared.staging import staging_spec
 from worker import inputs, messages
 from worker.model import Model
 from worker.rows import staged_rows
-
-_DETAIL_CHARACTERS = 500
 
 
 class Worker:
@@ -128,7 +127,7 @@ class Worker:
             rows = staged_rows(request, self._model, schema_version=self._schema_version)
         except RowRefused as error:
             return self._failed(request, FailureCode.ROW_REFUSED, error)
-        except (ArithmeticError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a pure function: what it raises is this request's, now and ever (F3)
             return self._failed(request, FailureCode.PREDICTION_ERROR, f"{type(error).__name__}: {error}")
         return self._stage(request, rows)
 
@@ -186,15 +185,13 @@ class Worker:
             reason=reason,
         )
 
-    def _failed(
-        self, about: PredictionRequest | messages.Addressee, code: FailureCode, reason: Exception | str
-    ) -> Failed:
+    def _failed(self, about: PredictionRequest | Addressee, code: FailureCode, reason: Exception | str) -> Failed:
         return Failed(
             batch_id=about.batch_id,
             player_lookup=about.player_lookup,
             worker_revision=self.revision,
             code=code,
-            detail=str(reason)[:_DETAIL_CHARACTERS],
+            detail=str(reason)[:MAX_DETAIL],
         )
 
 

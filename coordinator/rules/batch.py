@@ -170,6 +170,12 @@ class Batch:
         return players.get("failed", 0) + players.get("silent", 0)
 
     @property
+    def failed_for_missing_players(self) -> bool:
+        """Whether it failed for its missing players only: it improves by itself once they come; any other failure needs
+        a person."""
+        return (self.result or {}).get("code") == "too_many_missing"
+
+    @property
     def predicted_at_end(self) -> int:
         """Predicted players in the snapshot that the batch last ended with; 0 before its end."""
         players = cast("Mapping[str, int]", (self.result or {}).get("players") or {})

@@ -16,7 +16,8 @@ from typing import Any, TypeVar, assert_never, cast
 
 from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Event
-from schemas.messages import Failed, PlayerCounts, Predicted, Skipped
+from schemas.messages import MAX_DETAIL, Failed, PlayerCounts, Predicted, Skipped
+from shared.errors import MalformedMessage
 from shared.ports import Document, FieldPath, Value
 
 AnyOutcome = Predicted | Skipped | Failed
@@ -145,6 +146,25 @@ def _read_delivery(name: str, raw: Mapping[str, Any]) -> Delivery:
     return Delivery(raw["schema_version"], name, raw["table"], raw["rows"], raw["digest"], fingerprint)
 
 
+MAX_DELIVERIES = 8
+"""Different deliveries that the ledger keeps of one player: revisions and retries make a few, only junk makes more."""
+
+
+def check_outcome(outcome: AnyOutcome, shard: Shard) -> None:
+    """Refuse, before anything is written, what the shard has no place for (F2). A repeat of an answer has one.
+
+    Raises:
+        MalformedMessage: the player is not expected, or has too many different deliveries already.
+    """
+    player = outcome.player_lookup
+    if player not in shard.expected:
+        raise MalformedMessage(f"the batch does not expect player {player!r}")
+    if isinstance(outcome, Predicted):
+        deliveries = {answer.delivery for answer in shard.predicted.get(player, ())}
+        if outcome.delivery not in deliveries and len(deliveries) >= MAX_DELIVERIES:
+            raise MalformedMessage(f"player {player!r} has {len(deliveries)} different deliveries already")
+
+
 def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
     """Return the one field path that an outcome sets, and its value; `at` is for people, no rule reads it."""
     player, worker = outcome.player_lookup, outcome.worker_revision
@@ -155,7 +175,11 @@ def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
         case Skipped():
             return ("skipped", player, outcome.reason.value), {"at": at, "worker": worker}
         case Failed():
-            return ("failed", player, outcome.code.value), {"at": at, "worker": worker, "detail": outcome.detail[:500]}
+            return ("failed", player, outcome.code.value), {
+                "at": at,
+                "worker": worker,
+                "detail": outcome.detail[:MAX_DETAIL],
+            }
         case _:
             assert_never(outcome)
 

@@ -15,7 +15,7 @@ EXPECTED = [
     *(f"c{number}" for number in range(1, 8)),
     *("d1", "d2", "d3", "d4", "d5", "d6"),
     *(f"e{number}" for number in range(1, 9)),
-    *("f1", "f6", "f7", "f9", "f10"),
+    *("f1", "f2", "f3", "f4", "f6", "f7", "f9", "f10"),
 ]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from schemas.messages import SeasonToDate
 from shared.errors import InvalidInput, MalformedMessage
+from shared.push import Addressee, readable_attributes
 from tests.requests_factory import BATCH_ID, GAME_DATE, a_line, a_past_game, a_request, some_games
 from worker import inputs, messages
 from worker.inputs import QualityRule
@@ -128,8 +129,8 @@ def test_the_body_says_whom_a_bad_request_was_about_and_else_the_attributes() ->
     body = f'{{"batch_id": "{BATCH_ID}", "player_lookup": "de\'aaron-fox"}}'.encode()
     told = {"batch_id": BATCH_ID, "player_lookup": "someone-else"}
 
-    assert messages.addressee(body, {}, problem="it is bad") == messages.Addressee(BATCH_ID, "de'aaron-fox")
-    assert messages.addressee(b"{", told, problem="it is bad") == messages.Addressee(BATCH_ID, "someone-else")
+    assert messages.addressee(body, {}, problem="it is bad") == Addressee(BATCH_ID, "de'aaron-fox")
+    assert messages.addressee(b"{", told, problem="it is bad") == Addressee(BATCH_ID, "someone-else")
 
 
 @pytest.mark.parametrize(
@@ -158,4 +159,4 @@ def test_without_a_batch_and_player_there_is_nobody_to_record_it_for(told: dict[
     ],
 )
 def test_the_attributes_of_a_broken_envelope_are_read_where_they_can_be(body: bytes, readable: dict[str, str]) -> None:
-    assert messages.readable_attributes(body) == readable
+    assert readable_attributes(body) == readable
