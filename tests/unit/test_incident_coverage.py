@@ -1,42 +1,100 @@
-"""Every incident of the system that this one replaces has its test, whose name begins with the incident's id."""
+"""Every incident that the project cites is a row of `docs/incidents.md`, and every row links its tests, all of them."""
 
 from __future__ import annotations
 
 import ast
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-INCIDENTS = Path(__file__).parents[1] / "incidents"
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "incidents.md"
+TESTED, _, UNTESTED = DOCUMENT.read_text(encoding="utf-8").partition("\n## Not yet tested by id\n")
 
-EXPECTED = [
-    *(f"a{number}" for number in range(1, 21)),
-    *(f"b{number}" for number in range(1, 20)),
-    *(f"c{number}" for number in range(1, 8)),
-    *("d1", "d2", "d3", "d4", "d5", "d6"),
-    *(f"e{number}" for number in range(1, 9)),
-    *("f1", "f2", "f3", "f4", "f6", "f7", "f9", "f10"),
-]
+ROW = re.compile(r"^\| ([A-F][0-9]+) \| (.*) \|$", re.MULTILINE)
+LINK = re.compile(r"\[`(\w+)`\]\(\.\./(tests/[\w/]+\.py)\)")
+CITED = re.compile(r"\b[A-F][1-9][0-9]?\b")
+PARTS = ("bench", "coordinator", "deploy", "docs", "local", "schemas", "shared", "tests", "worker")
+WRITTEN_BY_PEOPLE = {".css", ".html", ".js", ".json", ".md", ".py", ".sh", ".sql", ".toml", ".yaml"}
+NO_CITATIONS = {"tests/golden", "worker/model.json"}
 
 
-def incidents_with_tests() -> dict[str, list[str]]:
-    """Incident ids and their tests' names."""
+def listed() -> dict[str, list[str]]:
+    """The ids of the rows that have tests, and the tests that each links, as pytest names them."""
+    return {
+        incident: [f"{file}::{name}" for name, file in LINK.findall(cells)] for incident, cells in ROW.findall(TESTED)
+    }
+
+
+def untested() -> list[str]:
+    """The ids of the rows whose tests are not there yet."""
+    return [incident for incident, _ in ROW.findall(UNTESTED)]
+
+
+@cache
+def names_in(file: str) -> tuple[str, ...]:
+    """The names of a file's tests; none where there is no such file."""
+    path = ROOT / file
+    if not path.is_file():
+        return ()
+    found = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return tuple(node.name for node in found if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"))
+
+
+def found_by_id() -> dict[str, list[str]]:
+    """The tests of `tests/incidents` by the id that their names begin with."""
     found: dict[str, list[str]] = {}
-    for file in sorted(INCIDENTS.rglob("test_*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                found.setdefault(node.name.split("_")[1], []).append(f"{file.name}::{node.name}")
+    for path in sorted((ROOT / "tests" / "incidents").rglob("test_*.py")):
+        file = path.relative_to(ROOT).as_posix()
+        for name in names_in(file):
+            found.setdefault(name.split("_")[1].upper(), []).append(f"{file}::{name}")
     return found
 
 
-@pytest.mark.parametrize("incident", EXPECTED)
-def test_an_incident_has_a_test_of_its_id(incident: str) -> None:
-    assert incident in incidents_with_tests(), f"tests/incidents has no test_{incident}_..."
-
-
-def test_every_test_of_an_incident_begins_with_an_id() -> None:
-    nameless = [
-        name for incident, names in incidents_with_tests().items() if incident not in EXPECTED for name in names
+def citing_files() -> list[Path]:
+    """Everything that people wrote and that may cite an incident."""
+    inside = [path for part in PARTS for path in (ROOT / part).rglob("*") if path.suffix in WRITTEN_BY_PEOPLE]
+    beside = [path for path in ROOT.iterdir() if path.suffix in WRITTEN_BY_PEOPLE or path.name.startswith("Dockerfile")]
+    return [
+        path
+        for path in (*inside, *beside)
+        if path != DOCUMENT and not path.relative_to(ROOT).as_posix().startswith(tuple(NO_CITATIONS))
     ]
 
-    assert nameless == [], "name the test by its incident, and list the incident here"
+
+def test_every_incident_that_is_cited_is_listed_with_its_tests() -> None:
+    cited = {
+        (incident, path.relative_to(ROOT).as_posix())
+        for path in citing_files()
+        for incident in CITED.findall(path.read_text(encoding="utf-8"))
+    }
+
+    assert len(cited) > 100, "the scan has lost its way: product and tests cite far more"
+    assert sorted(one for one in cited if one[0] not in listed()) == []
+
+
+@pytest.mark.parametrize("incident", listed())
+def test_a_row_links_exactly_the_tests_of_its_id(incident: str) -> None:
+    assert sorted(listed()[incident]) == sorted(found_by_id().get(incident, []))
+    assert listed()[incident] != []
+
+
+def test_every_test_of_an_incident_begins_with_the_id_of_a_row() -> None:
+    nameless = [name for incident, names in found_by_id().items() if incident not in listed() for name in names]
+
+    assert nameless == [], "name the test by its incident, and give the incident a row that links it"
+
+
+def test_each_incident_has_one_row_and_none_is_left_out() -> None:
+    ids = [incident for incident, _ in ROW.findall(TESTED)] + untested()
+
+    for letter in "ABCDEF":
+        numbers = sorted(int(one[1:]) for one in ids if one.startswith(letter))
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert numbers != []
+
+
+def test_no_row_without_tests_is_of_an_incident_that_has_them() -> None:
+    assert [incident for incident in untested() if incident in found_by_id()] == []
