@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.linked_documents import ROOT, held_by, linked_tests
+
 DOCUMENT = ROOT / "docs" / "incidents.md"
 TESTED, _, UNTESTED = DOCUMENT.read_text(encoding="utf-8").partition("\n## Not yet tested by id\n")
 
 ROW = re.compile(r"^\| ([A-F][0-9]+) \| (.*) \|$", re.MULTILINE)
-LINK = re.compile(r"\[`(\w+)`\]\(\.\./(tests/[\w/]+\.py)\)")
 CITED = re.compile(r"\b[A-F][1-9][0-9]?\b")
 PARTS = ("bench", "coordinator", "deploy", "docs", "local", "schemas", "shared", "tests", "worker")
 WRITTEN_BY_PEOPLE = {".css", ".html", ".js", ".json", ".md", ".py", ".sh", ".sql", ".toml", ".yaml"}
@@ -23,9 +21,7 @@ NO_CITATIONS = {"tests/golden", "worker/model.json"}
 
 def listed() -> dict[str, list[str]]:
     """The ids of the rows that have tests, and the tests that each links, as pytest names them."""
-    return {
-        incident: [f"{file}::{name}" for name, file in LINK.findall(cells)] for incident, cells in ROW.findall(TESTED)
-    }
+    return {incident: linked_tests(cells) for incident, cells in ROW.findall(TESTED)}
 
 
 def untested() -> list[str]:
@@ -33,23 +29,12 @@ def untested() -> list[str]:
     return [incident for incident, _ in ROW.findall(UNTESTED)]
 
 
-@cache
-def names_in(file: str) -> tuple[str, ...]:
-    """The names of a file's tests; none where there is no such file."""
-    path = ROOT / file
-    if not path.is_file():
-        return ()
-    found = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    return tuple(node.name for node in found if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"))
-
-
 def found_by_id() -> dict[str, list[str]]:
     """The tests of `tests/incidents` by the id that their names begin with."""
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests" / "incidents").rglob("test_*.py")):
-        file = path.relative_to(ROOT).as_posix()
-        for name in names_in(file):
-            found.setdefault(name.split("_")[1].upper(), []).append(f"{file}::{name}")
+        for test in held_by(path.relative_to(ROOT).as_posix()):
+            found.setdefault(test.partition("::test_")[2].split("_")[0].upper(), []).append(test)
     return found
 
 
