@@ -101,7 +101,9 @@ def replaced(value: Any, at: tuple[Any, ...], by: Any) -> Any:
 def mutants(draw: st.DrawFn, sound: Any) -> Any:
     """A sound JSON value with one to three parts replaced by odd ones."""
     for _ in range(draw(st.integers(1, 3))):
-        sound = replaced(sound, draw(st.sampled_from(places_in(sound))), draw(ODD))
+        places = places_in(sound)
+        at = draw(st.sampled_from(places) | st.sampled_from([place for place in places if len(place) < 2]))
+        sound = replaced(sound, at, draw(ODD | st.sampled_from([0, HALF_A_PAIR, "a" * 1_025])))
     return sound
 
 
