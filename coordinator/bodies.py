@@ -12,38 +12,51 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from coordinator.rules.batch import MAX_MINUTES, MAX_REPEATS, Policy
 
 
-def _only_iso(value: object) -> object:
+def _only_iso(value: object) -> date | None:
     """Refuse what pydantic would take for a date as well: numbers, as seconds since 1970."""
-    if value is not None and not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+    if value is None:
+        return None
+    if not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
         raise ValueError("a date has the form 2026-01-30")
-    return value
+    return date.fromisoformat(value)
 
 
-_FIRST_DATE, _LAST_DATE = date(1946, 1, 1), date(2100, 1, 1)
+_FIRST_DATE, _LAST_DATE = date(1946, 1, 1), date(2100, 12, 31)
 """From the year of the league's first game; the plan reckons nine months back, which no calendar bears at its own first
 day."""
 
+DATE_PATTERN = "^(19(4[6-9]|[5-9][0-9])|20[0-9]{2}|2100)-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+"""The same bounds for readers of the API's description, in which dates are texts."""
+
 GameDate = Annotated[
-    Annotated[date, Field(ge=_FIRST_DATE, le=_LAST_DATE)] | None,
+    Annotated[date, Field(ge=_FIRST_DATE, le=_LAST_DATE, json_schema_extra={"pattern": DATE_PATTERN})] | None,
     BeforeValidator(_only_iso),
 ]
 
 
+def _a_number(value: object) -> object:
+    """Refuse texts and truth values, which pydantic would take for numbers; 5.0 is the whole number 5, as in JSON Schema."""
+    if isinstance(value, bool | str):
+        raise ValueError("a number is needed")  # noqa: TRY004 - pydantic reads ValueError
+    return value
+
+
+_A_NUMBER = BeforeValidator(_a_number)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class PolicyChanges(BaseModel):
     """What a start may set differently from the settings, and a person may change while the batch lives."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    deadline_minutes: Annotated[int, Field(ge=1, le=MAX_MINUTES)] | None = None
-    republish_after_minutes: Annotated[int, Field(ge=0, le=MAX_MINUTES)] | None = None
-    max_republishes: Annotated[int, Field(ge=0, le=MAX_REPEATS)] | None = None
+    deadline_minutes: Annotated[int, Field(ge=1, le=MAX_MINUTES, strict=False), _A_NUMBER] | None = None
+    republish_after_minutes: Annotated[int, Field(ge=0, le=MAX_MINUTES, strict=False), _A_NUMBER] | None = None
+    max_republishes: Annotated[int, Field(ge=0, le=MAX_REPEATS, strict=False), _A_NUMBER] | None = None
     tolerated_failed_share: Share | None = None
     tolerated_silent_share: Share | None = None
     max_retired_share: Share | None = None
-    max_merge_attempts: Annotated[int, Field(ge=1, le=MAX_REPEATS)] | None = None
+    max_merge_attempts: Annotated[int, Field(ge=1, le=MAX_REPEATS, strict=False), _A_NUMBER] | None = None
 
     def applied_to(self, policy: Policy) -> Policy:
         """Return the policy with the given changes. Raises `InvalidInput`."""
@@ -53,7 +66,7 @@ class PolicyChanges(BaseModel):
 class StartBody(BaseModel):
     """Body of `POST /start`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     game_date: GameDate = None
     """US Eastern; today there when absent."""
@@ -65,7 +78,7 @@ class StartBody(BaseModel):
 class ConsolidateBody(BaseModel):
     """Body of `POST /batches/{id}/consolidate`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     force: bool = False
     """Consolidate in spite of silent or failed players, a former refusal, or the share of rows to retire."""
@@ -74,7 +87,7 @@ class ConsolidateBody(BaseModel):
 class SweepBody(BaseModel):
     """Body of `POST /sweep`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     dry_run: bool = False
     """Say what a sweep would do, and change nothing."""
@@ -83,4 +96,4 @@ class SweepBody(BaseModel):
 class NoBody(BaseModel):
     """Body of a request that says everything by its path: absent, or an empty object."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)

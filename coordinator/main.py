@@ -77,7 +77,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     log.info(
         "service started", extra={"json_fields": {"commit": settings.commit, "schema_version": settings.schema_version}}
     )
-    return serve(assemble(parts), guard=_guard(settings))
+    return serve(assemble(parts), guard=_guard(settings), only_loopback=settings.auth == "off")
 
 
 def _policy(settings: CoordinatorSettings) -> Policy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,7 +22,7 @@ from coordinator.answers import (
     StartAnswer,
     StartNotNeeded,
 )
-from coordinator.bodies import ConsolidateBody, NoBody, PolicyChanges, StartBody, SweepBody
+from coordinator.bodies import DATE_PATTERN, ConsolidateBody, NoBody, PolicyChanges, StartBody, SweepBody
 from coordinator.rules.explaining import Explanation
 from coordinator.rules.gaps import Gaps
 from coordinator.schema_view import SchemaView
@@ -62,8 +63,20 @@ _BATCH = "/batches/{batch_id}"
 _KEY = {
     "Idempotency-Key": {"type": "string", "maxLength": 200, "description": "A repeat with the same key is no other."}
 }
-_GAME_DATE = {"type": "string", "format": "date"}
+_GAME_DATE = {"type": "string", "format": "date", "pattern": DATE_PATTERN}
 _PUSH: Mapping[int, tuple[Model, ...]] = {204: ()}
+
+_EXAMPLES: Mapping[Model, Schema] = {
+    StartBody: {"game_date": "2026-01-30", "policy": {"deadline_minutes": 240}},
+    SweepBody: {"dry_run": True},
+    ConsolidateBody: {"force": True},
+    NoBody: {},
+    PolicyChanges: {"deadline_minutes": 240, "tolerated_silent_share": 0.1},
+    PushEnvelope: {
+        "message": {"data": "eyJvdXRjb21lIjogInNraXBwZWQifQ==", "messageId": "1", "attributes": {}},
+        "subscription": "projects/a-project/subscriptions/outcomes",
+    },
+}
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -234,15 +247,30 @@ def document(*, version: str) -> Schema:
 
 def _operation(operation: Operation) -> Schema:
     described: Schema = {
+        "operationId": _operation_id(operation),
         "summary": operation.summary,
         "parameters": _parameters(operation),
         "responses": _responses(operation),
     }
     if operation.body is not None:
-        described["requestBody"] = {"content": {"application/json": {"schema": _ref(operation.body)}}}
+        content: Schema = {"schema": _ref(operation.body), "example": _EXAMPLES[operation.body]}
+        described["requestBody"] = {
+            "content": {"application/json": content},
+            "required": _must_be_given(operation.body),
+        }
     if operation.is_open:
         described["security"] = []
     return described
+
+
+def _operation_id(operation: Operation) -> str:
+    """Name an operation by its method and the words of its path, such as `post_batches_batch_id_cancel`."""
+    return "_".join([operation.method, *re.findall(r"\w+", operation.path)])
+
+
+def _must_be_given(body: Model) -> bool:
+    """Whether a body has anything that has no default; one that has not may be left out."""
+    return any(field.is_required() for field in body.model_fields.values())
 
 
 def _parameters(operation: Operation) -> list[Schema]:

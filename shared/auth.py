@@ -33,6 +33,7 @@ REMOVED_SIGNATURE = "SIGNATURE_REMOVED_BY_GOOGLE"
 _ISSUERS = frozenset({"accounts.google.com", "https://accounts.google.com"})
 _FETCH_TIMEOUT_SECONDS = 10
 _SHORTEST_REFETCH_SECONDS = 60.0
+_SHORTEST_RETRY_SECONDS = 5
 """How often tokens under unknown keys may cause a fetch: often enough for a rotation, too rarely for an attack."""
 
 
@@ -106,6 +107,7 @@ class TokenVerifier:
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._kept: tuple[Certificates, float] | None = None
+        self._failed: tuple[str, float] | None = None
 
     def verify(self, authorization: str | None, *, allowed: frozenset[str]) -> str:
         """Return the e-mail address of the account that a header of the form `Bearer TOKEN` proves, if it is one of `allowed`.
@@ -160,9 +162,19 @@ class TokenVerifier:
                     keep_seconds = min(keep_seconds, _SHORTEST_REFETCH_SECONDS)
                 if now - fetched_at < keep_seconds:
                     return certificates
+            return self._fetched(now)
+
+    def _fetched(self, now: float) -> Certificates:
+        """Fetch anew; while that has just failed, say so again instead of asking for every caller (F8)."""
+        if self._failed is not None and now - self._failed[1] < _SHORTEST_RETRY_SECONDS:
+            raise Unavailable(self._failed[0])
+        try:
             certificates = self._fetch()
-            self._kept = (certificates, now)
-            return certificates
+        except Unavailable as error:
+            self._failed = (str(error), self._monotonic())
+            raise
+        self._kept, self._failed = (certificates, now), None
+        return certificates
 
 
 def _token_of(authorization: str | None) -> str:

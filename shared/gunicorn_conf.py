@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import struct
+from typing import Any
 
 from shared import logs
 
@@ -24,7 +27,12 @@ logging.getLogger(__name__).info(
 bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"
 workers = 1  # Cloud Run scales by instances
 worker_class = "gthread"
-threads = 8
+# Cloud Run sends an instance at most 8 requests at once (--concurrency); the rest are for those who send theirs slowly,
+# so that they silence nobody (F8).
+threads = 32
+worker_connections = 256  # beyond them connections wait in the kernel's queue
+keepalive = 5  # seconds that an idle connection is kept
+limit_request_line, limit_request_fields, limit_request_field_size = 4_094, 64, 16_380  # a token is a few kB
 preload_app = False  # clients with background threads must be made after the fork
 
 # A consolidation runs inside its push request, whose ack deadline of 600 s is the bound; the server's lies above it.
@@ -33,6 +41,16 @@ timeout = 900
 graceful_timeout = 9
 
 control_socket_disable = True  # it would be opened under HOME, which the image's user has not
+
+_READING_SECONDS = 10
+"""A client that sends nothing for so long in the middle of a request is given up."""
+
+
+def when_ready(server: Any) -> None:
+    """Bound how long a thread waits for a client's next byte; accepted sockets inherit it (Linux, socket(7))."""
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _READING_SECONDS, 0))
+
 
 loglevel = "info"
 accesslog = "-"

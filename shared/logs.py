@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TextIO
+from urllib.parse import urlsplit
 
 import google.cloud.logging_v2
 from google.cloud.logging_v2.handlers import StructuredLogHandler
@@ -172,7 +173,9 @@ class _JsonLines(StructuredLogHandler):
         if record.name == "gunicorn.access" and isinstance(record.args, Mapping):
             _describe_access(record, record.args)
         self._add_context(record)
-        return bool(super().filter(record))
+        passes = bool(super().filter(record))
+        _leave_the_query_out(record)
+        return passes
 
     def format(self, record: logging.LogRecord) -> str:
         if isinstance(record.msg, Mapping):
@@ -237,6 +240,14 @@ def _describe_access(record: logging.LogRecord, atoms: Mapping[str, object]) -> 
         "protocol": atoms.get("H"),
     }
     record.__dict__["_access_trace"] = _parsed(str(atoms.get("{traceparent}i", "")))
+
+
+def _leave_the_query_out(record: logging.LogRecord) -> None:
+    """Log of a request its path only: a query may hold a token (F11). The library takes the whole URL."""
+    of_request = record.__dict__.get("_http_request") or {}
+    if url := of_request.get("requestUrl"):
+        bare = {**of_request, "requestUrl": urlsplit(str(url)).path}
+        record.__dict__.update(_http_request=bare, _http_request_str=json.dumps(bare, ensure_ascii=False))
 
 
 def _plain(value: object) -> object:

@@ -31,7 +31,8 @@ class Front:
     def __init__(self, stand: Stand, coordinator: Coordinator | None = None) -> None:
         self.asked: list[frozenset[Caller]] = []
         self.refusal: TipoffError | None = None
-        self.app: Flask = create_app(coordinator or stand.coordinator, guard=self._guard)
+        self.coordinator = coordinator or stand.coordinator
+        self.app: Flask = create_app(self.coordinator, guard=self._guard)
         self.client = self.app.test_client()
 
     def start(self, body: object = START, *, key: str | None = "a-key", **headers: str) -> TestResponse:

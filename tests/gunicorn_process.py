@@ -60,7 +60,9 @@ class Served:
 
     def post(self, path: str, body: bytes) -> requests.Response:
         """Send a body, as Pub/Sub does."""
-        return requests.post(f"{self.url}{path}", data=body, timeout=PATIENCE_SECONDS)
+        return requests.post(
+            f"{self.url}{path}", data=body, headers={"Content-Type": "application/json"}, timeout=PATIENCE_SECONDS
+        )
 
 
 @contextmanager

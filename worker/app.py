@@ -5,20 +5,19 @@ Every non-2xx answer makes Pub/Sub deliver the message again, so only what repet
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, request
 
 from schemas.messages import Failed, Outcome
-from shared import logs
+from shared import edge, logs
 from shared.auth import token_header
+from shared.edge import problem
 from shared.errors import MalformedMessage, Permanent, TipoffError
-from shared.problems import headers_for, problem_of, problem_of_status
+from shared.problems import problem_of
 from shared.push import open_envelope, readable_attributes
 from worker.service import Worker
 
@@ -28,14 +27,17 @@ Guard = Callable[[str | None], object]
 """Takes the header of a push that holds the token; raises an error of the tree for anybody who may not push."""
 
 
-def create_app(worker: Worker, *, guard: Guard, commit: str = "unknown") -> Flask:
+def create_app(worker: Worker, *, guard: Guard, commit: str = "unknown", only_loopback: bool = True) -> Flask:
     """Serve a worker: `POST /predict`, `GET /health`, `GET /ready`.
 
     Args:
         commit: the source commit of the code that runs, shown by `/health` and `/ready` (D2).
+        only_loopback: serve calls by a name of this machine only, as must be where `guard` lets everybody in.
     """
     app = Flask("worker")
+    edge.guard(app, only_loopback=only_loopback)
     running = {"revision": worker.revision, "commit": commit}
+    edge.serve_health(app, service="worker", running=running, failing=worker.failing_dependencies)
 
     @app.post("/predict")
     def predict() -> Response:
@@ -49,29 +51,6 @@ def create_app(worker: Worker, *, guard: Guard, commit: str = "unknown") -> Flas
                 return _answer(lambda trace: worker.refuse(told, reason=reason, traceparent=trace))
         with _labelled(pushed.attributes, message_id=pushed.message_id, delivery_attempt=pushed.delivery_attempt):
             return _answer(lambda trace: worker.predict_player(pushed.data, pushed.attributes, traceparent=trace))
-
-    @app.get("/health")
-    def health() -> Response:
-        return jsonify(service="worker", status="alive", **running)
-
-    @app.get("/ready")
-    def ready() -> Response:
-        return _readiness(worker, running)
-
-    @app.errorhandler(HTTPException)
-    def refuse(error: HTTPException) -> Response:
-        return _problem(*problem_of_status(error.code or 500, detail=error.description or "", instance=request.path))
-
-    @app.errorhandler(TipoffError)
-    def foreseen(error: TipoffError) -> Response:
-        fields = {"path": request.path, "reason": str(error)}
-        _log.warning("request not carried out", extra={"json_fields": fields})
-        return _problem(*problem_of(error, instance=request.path))
-
-    @app.errorhandler(Exception)
-    def last_resort(error: Exception) -> Response:
-        _log.error("unexpected error", exc_info=error, extra={"json_fields": {"path": request.path}})
-        return _problem(*problem_of(error, instance=request.path))
 
     return app
 
@@ -95,7 +74,7 @@ def _answer(act: Callable[[str], Outcome]) -> Response:
         return _no_content()
     except Exception as error:  # noqa: BLE001 - the edge's last resort: whatever it was, the message must come again
         _log_trouble(error, seconds=time.monotonic() - began)
-        return _problem(*problem_of(error, instance=request.path))
+        return problem(*problem_of(error, instance=request.path))
     _log_end(outcome, seconds=time.monotonic() - began)
     return _no_content()
 
@@ -115,23 +94,5 @@ def _log_trouble(error: Exception, *, seconds: float) -> None:
         _log.error(text, exc_info=error, extra={"json_fields": fields})
 
 
-def _readiness(worker: Worker, running: Mapping[str, str]) -> Response:
-    failing = worker.failing_dependencies()
-    about = {**running, "logs": dataclasses.asdict(logs.stream_check())}
-    if not failing:
-        return jsonify(service="worker", status="ready", **about)
-    _log.warning("not ready", extra={"json_fields": {"failing": failing}})
-    detail = "; ".join(f"{name}: {reason}" for name, reason in failing.items())
-    status, document = problem_of_status(503, detail=detail, instance=request.path)
-    return _problem(status, document | {"failing": failing, **about})
-
-
 def _no_content() -> Response:
     return Response(status=204)
-
-
-def _problem(status: int, document: dict[str, object]) -> Response:
-    response = jsonify(document)
-    response.status_code = status
-    response.headers.update(headers_for(status))
-    return response

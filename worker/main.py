@@ -53,7 +53,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         model=model,
         clock=lambda: datetime.now(UTC),
     )
-    app = serve(worker, guard=_guard(settings), commit=settings.commit)
+    app = serve(worker, guard=_guard(settings), commit=settings.commit, only_loopback=settings.auth == "off")
     _log.info(
         "service started",
         extra={"json_fields": {"commit": settings.commit, "schema": settings.schema_version, "model": model.version}},

@@ -14,7 +14,7 @@ from coordinator.bodies import ConsolidateBody, GameDate, NoBody, PolicyChanges
 from coordinator.cancelling import cancel
 from coordinator.consolidation import Report
 from coordinator.policy import change_policy
-from coordinator.routes.exchange import Caller, Check, batch_id_of, idempotency_key, query_value, read_body
+from coordinator.routes.exchange import Caller, Check, batch_id_of, check_query, idempotency_key, query_value, read_body
 from coordinator.views import BatchView
 from shared.errors import Conflict, InvalidInput
 
@@ -27,6 +27,7 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
     @app.get("/batches")
     def batches() -> Response:
         check(Caller.ADMIN)
+        check_query("game_date", "limit")
         game_date = query_value("game_date", _GAME_DATE, None)
         limit = query_value("limit", TypeAdapter(int), 50)
         if not 1 <= limit <= 500:

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
 
-from flask import Response, jsonify, request
+from flask import Response, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from schemas import names
 from shared.errors import InvalidInput, UnknownBatch
-from shared.problems import headers_for
 
 Body = TypeVar("Body", bound=BaseModel)
 Kind = TypeVar("Kind")
@@ -54,6 +53,13 @@ def query_value(name: str, adapter: TypeAdapter[Kind], default: Kind) -> Kind:
         raise InvalidInput(name, f"{error.errors()[0]['msg']}; got {given[:80]!r}") from error
 
 
+def check_query(*known: str) -> None:
+    """Refuse a parameter that the route does not know: a mistyped filter would show everything. Raises `InvalidInput`."""
+    for name in request.args:
+        if name not in known:
+            raise InvalidInput(name[:80] or "query", f"no such parameter; there are {' and '.join(known)}")
+
+
 def idempotency_key() -> str:
     """The caller's key; else Scheduler's job name, the same on its retries; else one that never comes again."""
     given = request.headers.get("Idempotency-Key", "").strip()
@@ -76,11 +82,3 @@ def batch_id_of(text: str) -> str:
 def no_content() -> Response:
     """Tell Pub/Sub that it may forget the message."""
     return Response(status=204)
-
-
-def problem(status: int, document: dict[str, object]) -> Response:
-    """Answer with a problem document."""
-    response = jsonify(document)
-    response.status_code = status
-    response.headers.update(headers_for(status))
-    return response

@@ -12,10 +12,11 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from flask import Request, Response
 
+from shared.edge import check_site, is_loopback
 from shared.errors import CallerRefused
 
 FORM_FIELD = "form_token"
@@ -23,7 +24,6 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _FORM_COOKIE, _SAID_COOKIE = "tipoff_form", "tipoff_said"
 _SAID_LASTS_SECONDS = 60
 _SAID_LENGTH = 1200
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def token_for(asked: Request) -> str:
@@ -38,13 +38,7 @@ def check_form(asked: Request) -> None:
     Raises:
         CallerRefused: the browser says that another site made it, or it does not bring the token back twice.
     """
-    # A proxy on the operator's machine changes Host and not Origin, so the browser's own verdict goes first.
-    site = asked.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        if site != "same-origin":
-            raise CallerRefused(f"the form was sent by another site ({site}); use the buttons of this page")
-    elif (origin := asked.headers.get("Origin")) and urlsplit(origin).netloc != asked.host:
-        raise CallerRefused(f"the form was sent by another site ({origin}); use the buttons of this page")
+    check_site(asked)
     held, given = asked.cookies.get(_FORM_COOKIE, ""), asked.form.get(FORM_FIELD, "")
     if not _TOKEN.fullmatch(held) or not hmac.compare_digest(held.encode(), given.encode()):
         raise CallerRefused("the form does not match this browser's cookie; go back, load the page again and repeat")
@@ -96,7 +90,6 @@ def _digest(text: str) -> str:
 
 
 def _set_cookie(answer: Response, asked: Request, name: str, value: str, *, lasting: int | None = None) -> None:
-    host = urlsplit(f"//{asked.host}").hostname
     answer.set_cookie(
-        name, value, max_age=lasting, secure=host not in _LOOPBACK, httponly=True, samesite="Strict", path="/"
+        name, value, max_age=lasting, secure=not is_loopback(asked), httponly=True, samesite="Strict", path="/"
     )

@@ -10,8 +10,9 @@ from flask import Flask, Request, Response, jsonify, request
 from coordinator.answers import StartAnswer, StartNotNeeded
 from coordinator.assembly import Coordinator
 from coordinator.bodies import StartBody, SweepBody
-from coordinator.routes.exchange import Caller, Check, idempotency_key, problem, read_body
+from coordinator.routes.exchange import Caller, Check, idempotency_key, read_body
 from coordinator.sweep_report import SweepAnswer, Verdict
+from shared.edge import problem
 from shared.errors import Conflict
 from shared.problems import problem_of_status
 

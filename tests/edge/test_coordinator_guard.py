@@ -74,7 +74,9 @@ def test_every_route_but_the_health_checks_asks_the_guard_first_and_for_the_righ
 
     for method, path in sorted(routes(front)):
         front.asked.clear()
-        answer = front.client.open(path.replace("<batch_id>", BATCH_ID), method=method, data=b"{")
+        answer = front.client.open(
+            path.replace("<batch_id>", BATCH_ID), method=method, data=b"{", content_type="application/json"
+        )
         if front.asked:
             assert_problem(answer, 401)
             asked[method, path] = set().union(*front.asked)

@@ -43,7 +43,7 @@ class NotedDocuments:
         return getattr(self._inner, name)
 
 
-def test_a_completion_that_closes_nothing_is_two_reads_and_one_commit(stand: Stand) -> None:
+def test_a_completion_that_closes_nothing_is_three_reads_and_one_commit(stand: Stand) -> None:
     batch_id = stand.start().batch.batch_id
     outcome = stand.answer(PLAYERS[0])
     documents = NotedDocuments(stand)
@@ -51,7 +51,7 @@ def test_a_completion_that_closes_nothing_is_two_reads_and_one_commit(stand: Sta
 
     stand.record(outcome)
 
-    assert documents.asked == [batch_path(batch_id), "commit", shard_path(batch_id, 0)]
+    assert documents.asked == [batch_path(batch_id), shard_path(batch_id, 0), "commit", shard_path(batch_id, 0)]
 
 
 def test_a_prediction_for_an_ended_batch_is_merged_at_once_though_others_stay_silent(stand: Stand) -> None:

@@ -70,10 +70,11 @@ def test_c2_whatever_a_staging_write_fails_with_is_answered_and_told(
 @pytest.mark.parametrize("part", ["documents", "warehouse", "requests", "finished"])
 def test_c3_ready_asks_each_dependency_while_health_only_says_that_the_process_lives(stand: Stand, part: str) -> None:
     service = Outage(getattr(stand, part))
-    front = Front(stand, stand.new_coordinator("one", **{part: service}))
-    assert front.get("/ready").status_code == 200
+    coordinator = stand.new_coordinator("one", **{part: service})
+    assert Front(stand, coordinator).get("/ready").status_code == 200
 
     service.goes_down()
+    front = Front(stand, coordinator)  # a former answer holds for some seconds
 
     answer = front.get("/ready")
     assert (answer.status_code, list(answer.get_json()["failing"])) == (503, [part])

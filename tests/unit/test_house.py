@@ -26,7 +26,6 @@ KNOWS_IO = {
     "coordinator.routes.dashboard",
     "coordinator.routes.exchange",
     "coordinator.routes.forms",
-    "coordinator.routes.health",
     "coordinator.routes.openapi",
     "coordinator.routes.pushes",
     "coordinator.routes.schedule",
@@ -58,6 +57,8 @@ KNOWS_IO = {
     "shared.adapters.pubsub",
     "shared.adapters.sqlite",
     "shared.auth",
+    "shared.edge",
+    "shared.gunicorn_conf",
     "shared.logs",
     "worker.app",
     "worker.main",
@@ -73,7 +74,7 @@ CLOCKS_AND_CHANCE = {
     *("random.random", "random.choice", "random.randint", "random.uniform", "random.shuffle"),
 }
 EDGE = re.compile(
-    r"(coordinator|worker)\.(app|main)|coordinator\.routes\..+|local\..+|shared\.(adapters\..+|auth|logs)"
+    r"(coordinator|worker)\.(app|main)|coordinator\.routes\..+|local\..+|shared\.(adapters\..+|auth|edge|logs)"
 )
 
 LINES_OF_A_FILE = 400

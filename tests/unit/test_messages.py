@@ -88,10 +88,17 @@ requests = st.builds(
     recent_games=st.lists(recent_games, max_size=3).map(tuple),
     recent_games_wanted=st.integers(1, 100),
 )
+hashes = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
 whose = {"batch_id": texts, "player_lookup": names, "worker_revision": texts}
 outcomes = st.one_of(
     st.builds(
-        Predicted, **whose, delivery=texts, table=texts, schema_version=counts, rows=st.integers(1, 99), digest=texts
+        Predicted,
+        **whose,
+        delivery=hashes,
+        table=texts,
+        schema_version=st.integers(1, 9),
+        rows=st.integers(1, 99),
+        digest=hashes,
     ),
     st.builds(Skipped, **whose, reason=st.sampled_from(SkipReason)),
     st.builds(Failed, **whose, code=st.sampled_from(FailureCode), detail=texts),

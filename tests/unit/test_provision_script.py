@@ -182,11 +182,11 @@ def test_no_command_replaces_an_environment() -> None:
     assert "--update-env-vars" in text
 
 
-def test_a_service_takes_as_many_requests_as_it_has_threads_for_longer_than_a_push(commands: list[list[str]]) -> None:
+def test_a_service_has_more_threads_than_it_takes_requests_and_longer_than_a_push(commands: list[list[str]]) -> None:
     for name in ("tipoff-coordinator", "tipoff-worker"):
         flags = flags_of(service(commands, ["run", "deploy"], name))
 
-        assert int(flags["concurrency"]) == gunicorn_conf.threads
+        assert 2 * int(flags["concurrency"]) <= gunicorn_conf.threads, "some for those who send slowly (F8)"
         assert Delivery().ack_deadline.total_seconds() < int(flags["timeout"]) <= gunicorn_conf.timeout
 
 
