@@ -124,7 +124,7 @@ class Ledger:
         try:
             self.documents.commit([Update(shard_path(batch.batch_id, number), {path: entry})])
         except InvalidInput as error:
-            raise Unavailable(f"shard {number} of batch {batch.batch_id} takes no more: {error.problem}") from error
+            raise self._refused(batch, number, error) from error
         shard = self._read_shard(batch.batch_id, number)
         log.info(
             "outcome recorded",
@@ -135,6 +135,15 @@ class Ledger:
             # deadline or by force, decided in this very moment, is the sweep's to notice.
             return None
         return self.close(batch.batch_id, shard)
+
+    def _refused(self, batch: Batch, number: int, error: InvalidInput) -> Unavailable:
+        """Make it seen that the store takes no more of a shard: an expected player's outcome waits for a person (F2)."""
+        self.documents.commit([Update(batch.path, {("refused_writes", str(number)): error.problem})])
+        log.error(
+            "outcome not storable",
+            extra={"json_fields": {"batch_id": batch.batch_id, "shard": number, "reason": error.problem}},
+        )
+        return Unavailable(f"shard {number} of batch {batch.batch_id} cannot be written: {error.problem}")
 
     def close(self, batch_id: str, *shards: Shard) -> Report | None:
         """Mark the shards that are settled, and consolidate when the batch is, or when an ended one has late news.

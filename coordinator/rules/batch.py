@@ -116,6 +116,8 @@ class Batch:
     parent: str | None = None
     status: Status = Status.PLANNED
     settled_shards: frozenset[int] = frozenset()
+    refused_writes: Mapping[int, str] = field(default_factory=dict)
+    """Shards into which the store refused to write an expected player's outcome, and its reason (F2)."""
     merges: tuple[Merge, ...] = ()
     result: Fields | None = None
     notified: str | None = None
@@ -205,6 +207,7 @@ class Batch:
             "parent": self.parent,
             "status": self.status.value,
             "settled_shards": {},
+            "refused_writes": {},
             "merges": {},
             "result": None,
             "notified": None,
@@ -233,6 +236,7 @@ def read_batch(document: Document) -> Batch:
         parent=raw["parent"],
         status=Status(raw["status"]),
         settled_shards=frozenset(int(number) for number in raw["settled_shards"]),
+        refused_writes={int(number): reason for number, reason in raw["refused_writes"].items()},
         merges=tuple(_read_merge(number, raw["merges"][number]) for number in sorted(raw["merges"], key=int)),
         result=raw["result"],
         notified=raw["notified"],

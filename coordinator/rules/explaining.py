@@ -46,7 +46,7 @@ class Explanation(BaseModel):
 def explain(batch: Batch, shards: Sequence[Shard], day: DateRecord, *, now: datetime) -> Explanation:
     """Explain a batch, whatever its state."""
     look = Look(batch, take_snapshot(shards), day, now)
-    told = [Sentence(text=text) for text in (*_state(look, shards), *_around(look))]
+    told = [Sentence(text=text) for text in (*_state(look, shards), *_refused(look, shards), *_around(look))]
     offered = actions_for(batch, look.snapshot, day, now=now)
     return Explanation(
         batch_id=batch.batch_id,
@@ -310,6 +310,16 @@ def _cancelled(look: Look) -> Iterator[str]:
         yield f"No other batch of {look.batch.game_date} followed: POST /start plans a new one."
     if not look.is_notified:
         yield "Downstream has not been told of this end: the next sweep publishes batch-finished."
+
+
+def _refused(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
+    for shard in shards:
+        reason = look.batch.refused_writes.get(shard.number)
+        if reason is not None and not shard.is_settled:
+            yield (
+                f"The document store refuses outcomes of shard {shard.number}, so {_players(len(shard.silent))} of it "
+                f"({named(shard.silent)}) cannot be recorded: {reason.rstrip('.')}."
+            )
 
 
 def _around(look: Look) -> Iterator[str]:

@@ -103,6 +103,8 @@ def test_f2_an_expected_players_outcome_that_the_store_refuses_is_not_acknowledg
 
     assert answer.status_code == 503
     assert "shard 0" in answer.get_json()["detail"]
+    explained = front.get(f"/batches/{batch_id}/explain").get_json()
+    assert any("shard 0" in sentence["text"] and PLAYERS[0] in sentence["text"] for sentence in explained["sentences"])
     assert front.complete(a_skip(batch_id, "somebody-else")).status_code == 204, "junk needs no room"
 
 

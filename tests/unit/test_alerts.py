@@ -18,6 +18,8 @@ from coordinator.app import create_app
 from coordinator.rules.batch import Policy
 from shared import logs
 from tests.batch_stand import PLAYERS, Stand
+from tests.coordinator_front import Front, a_skip
+from tests.incidents.test_f2_f4_junk import FullDocuments
 from tests.provision_stand import DEPLOY, Provisioning
 
 OURS = "logging.googleapis.com/user/"
@@ -109,6 +111,15 @@ def test_a_batch_that_meets_trouble_again_and_again_is_counted(stand: Stand, wri
         stand.coordinator.sweeper.sweep()
 
     assert counted(written)["tipoff-batch-stuck"] == 4
+
+
+def test_an_outcome_that_the_store_refuses_is_counted(stand: Stand, written: io.StringIO) -> None:
+    batch_id = stand.start().batch.batch_id
+    front = Front(stand, stand.new_coordinator("one", documents=FullDocuments(stand.documents)))
+
+    front.complete(a_skip(batch_id, PLAYERS[0]))
+
+    assert counted(written)["tipoff-outcome-not-storable"] == 1
 
 
 def access_line(path: str, status: int) -> None:
