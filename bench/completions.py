@@ -34,7 +34,7 @@ from rich.table import Table
 
 from bench.ledger_bench import FIRST_DATE, LedgerBench, counting_claims, outcome_of, players_of
 from coordinator.rules import planning
-from local.emulators import firestore_emulator
+from local.emulated.emulators import firestore_emulator
 from schemas import names
 from schemas.messages import Predicted
 from shared.adapters.duckdb import DuckdbWarehouse

@@ -21,7 +21,7 @@ from pathlib import Path
 import duckdb
 
 from coordinator.rules.planning import PlannedPlayer, plan_parameters, request_of
-from coordinator.starting import PlanningRules
+from coordinator.usecases.start import PlanningRules
 from schemas import names, tables
 from schemas.tables import Cell
 from shared.adapters.duckdb_schema import definition
@@ -83,7 +83,7 @@ def _plan(connection: duckdb.DuckDBPyConnection, day: date, now: datetime) -> li
         recent_games=rules.recent_games,
         preferred_sportsbook=rules.preferred_sportsbook,
     )
-    sql = files("coordinator").joinpath("plan.sql").read_text(encoding="utf-8")
+    sql = files("coordinator.rules").joinpath("plan.sql").read_text(encoding="utf-8")
     plan = translate(f"SELECT player_lookup, request FROM ({sql})", parameters)
     return [PlannedPlayer(*row) for row in connection.execute(plan.text, dict(parameters)).fetchall()]
 

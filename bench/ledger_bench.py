@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from coordinator.consolidation import Consolidator
-from coordinator.leases import Leases, get_batch
 from coordinator.rules import planning
 from coordinator.rules.batch import Batch, BatchMark, date_path, shard_path
 from coordinator.rules.ledger import entry_of, new_shard
 from coordinator.rules.lifecycle import Status
-from coordinator.service import Ledger
+from coordinator.usecases.consolidate import Consolidator
+from coordinator.usecases.leases import Leases, get_batch
+from coordinator.usecases.record import Ledger
 from schemas import names, tables
 from schemas.messages import Predicted
 from schemas.tables import DELIVERY_COLUMN, Cell
@@ -189,7 +189,7 @@ def _row(batch: Batch, player: str) -> dict[str, Cell]:
 @contextmanager
 def counting_claims() -> Iterator[Claims]:
     """Count the claims made inside the block."""
-    logger, claims = logging.getLogger("coordinator.consolidation"), Claims()
+    logger, claims = logging.getLogger("coordinator.usecases.consolidate"), Claims()
     logger.setLevel(logging.INFO)
     logger.addHandler(claims)
     try:

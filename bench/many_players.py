@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from local.sample_season import write
+from local.sample.season import write
 
 _NAMES = ("player_name", "player_name_book", "player_lookup")
 

@@ -13,8 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from local.past_games import read_past_games
-from local.sample_season import SAMPLE_GAME_DATE, write
+from local.one_machine.past_games import read_past_games
+from local.sample.season import SAMPLE_GAME_DATE, write
 from schemas.messages import PredictionRequest
 from tests.requests_factory import a_line, a_matchup, a_request, some_games
 from worker import messages

@@ -36,11 +36,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.many_players import write_copies
-from local.cloud_stack import PROJECT, TOPICS, CloudStack
-from local.inputs import load_folder
-from local.run import follow, start_batch
-from local.sample_season import SAMPLE_GAME_DATE
-from local.stack import LocalStack
+from local.emulated.cloud_stack import PROJECT, TOPICS, CloudStack
+from local.one_machine.inputs import load_folder
+from local.one_machine.run import follow, start_batch
+from local.one_machine.stack import LocalStack
+from local.sample.season import SAMPLE_GAME_DATE
 
 ONE_MACHINE, EMULATED = "one machine", "emulated"
 WORKER, COORDINATOR, BOTH = "posted: worker", "posted: coordinator", "posted: both in turn"

@@ -23,10 +23,10 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from local.sample_season import SAMPLE_GAME_DATE, write
+from local.sample.season import SAMPLE_GAME_DATE, write
 
 _ROOT = Path(__file__).parents[1]
-_TIPOFF = "from local.cli import main; main()"
+_TIPOFF = "from local.cli.main import main; main()"
 _SAME = (
     "SELECT prediction_id, predicted_points, recommendation, confidence_score FROM predictions ORDER BY prediction_id"
 )

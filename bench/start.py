@@ -22,7 +22,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from local.cloud_stack import COMMANDS
+from local.emulated.cloud_stack import COMMANDS
 
 _ROOT = Path(__file__).parents[1]
 _PATIENCE_SECONDS = 60

@@ -22,7 +22,7 @@ def create_app(coordinator: Coordinator, *, guard: Guard, only_loopback: bool = 
     Args:
         only_loopback: serve calls by a name of this machine only, as must be where `guard` lets everybody in.
     """
-    app = Flask("coordinator", template_folder="dashboard/templates")
+    app = Flask("coordinator", template_folder="operator/dashboard/templates")
 
     edge.guard(app, only_loopback=only_loopback, forms_below="/dashboard/")
 

@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from coordinator.consolidation import Consolidator
-from coordinator.diagnosis import Diagnosis
-from coordinator.dropping import Dropper
-from coordinator.leases import Leases
-from coordinator.publishing import RequestPublishing
-from coordinator.redriving import Redriver
-from coordinator.repairing import StagingRepair
+from coordinator.operator.diagnosis import Diagnosis
+from coordinator.operator.views import Views
 from coordinator.rules.batch import Policy
-from coordinator.service import Ledger
-from coordinator.starting import PlanningRules, Starter
-from coordinator.sweep import Sweeper
-from coordinator.views import Views
+from coordinator.usecases.consolidate import Consolidator
+from coordinator.usecases.drop import Dropper
+from coordinator.usecases.leases import Leases
+from coordinator.usecases.publish import RequestPublishing
+from coordinator.usecases.record import Ledger
+from coordinator.usecases.redrive import Redriver
+from coordinator.usecases.repair import StagingRepair
+from coordinator.usecases.start import PlanningRules, Starter
+from coordinator.usecases.sweep import Sweeper
 from schemas import names
 from shared.errors import TipoffError
 from shared.ports import DocumentStore, Publisher, Warehouse

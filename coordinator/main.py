@@ -16,7 +16,7 @@ from coordinator.app import create_app as serve
 from coordinator.assembly import Parts, assemble
 from coordinator.routes.exchange import Caller
 from coordinator.rules.batch import Policy
-from coordinator.starting import PlanningRules
+from coordinator.usecases.start import PlanningRules
 from shared import logs
 from shared.adapters import bigquery_clients
 from shared.adapters.coalescing import CoalescingDocuments

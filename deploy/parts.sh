@@ -134,7 +134,7 @@ topics() {
     on_topic "$(dead_letters)" "$(pubsub_agent)" roles/pubsub.publisher
 }
 
-# SUBSCRIPTION TOPIC URL PATH [FLAG...]: ack deadline, back-off, no expiration and 7 days, as local/provision.py has them.
+# SUBSCRIPTION TOPIC URL PATH [FLAG...]: ack deadline, back-off, no expiration and 7 days, as local/emulated/provision.py has them.
 subscribe() {
     local name=$1 topic=$2 service=$3 path=$4
     shift 4

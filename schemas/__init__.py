@@ -1,0 +1,1 @@
+"""The declared truth: messages, tables and names of both services; never any I/O."""

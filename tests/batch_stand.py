@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.assembly import Coordinator, Parts, assemble
-from coordinator.leases import get_batch
 from coordinator.rules.batch import Batch, Policy
 from coordinator.rules.ledger import AnyOutcome
-from coordinator.starting import PlanningRules, Started
+from coordinator.usecases.leases import get_batch
+from coordinator.usecases.start import PlanningRules, Started
 from schemas import names, tables
 from schemas.messages import OUTCOME, BatchFinished, PredictionRequest
 from schemas.tables import Column, Row

@@ -13,7 +13,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
-from local.emulators import Emulator
+from local.emulated.emulators import Emulator
 from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.firestore import FirestoreDocuments
 from shared.adapters.sqlite import SqliteDocuments

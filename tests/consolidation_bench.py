@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from coordinator.consolidation import Consolidator, Report
-from coordinator.leases import Leases, get_batch
 from coordinator.rules import planning
 from coordinator.rules.batch import Batch, BatchMark, Policy, date_path, shard_path, shards_path
 from coordinator.rules.ledger import AnyOutcome, entry_of, new_shard
 from coordinator.rules.lifecycle import Status
+from coordinator.usecases.consolidate import Consolidator, Report
+from coordinator.usecases.leases import Leases, get_batch
 from schemas import names, tables
 from schemas.messages import BatchFinished, Failed, FailureCode, Predicted, Skipped, SkipReason
 from schemas.tables import DELIVERY_COLUMN, Cell, Column, Row

@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import pytest
 
-from local import emulators
-from local.emulators import Emulator
+from local.emulated import emulators
+from local.emulated.emulators import Emulator
 from shared.errors import InvalidInput, Unavailable
 
 

@@ -14,8 +14,8 @@ import pytest
 from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 
-from local.local_bigquery import local_bigquery
-from local.provision import provision_dataset
+from local.emulated.local_bigquery import local_bigquery
+from local.emulated.provision import provision_dataset
 from shared.adapters import bigquery_clients
 from shared.adapters.bigquery import BigqueryWarehouse
 from shared.errors import InvalidInput, Unavailable

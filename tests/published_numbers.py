@@ -9,8 +9,8 @@ import json
 import sys
 from pathlib import Path
 
-from local.past_games import DAY_ZERO, read_past_games
-from local.sample_season import SAMPLE_GAME_DATE
+from local.one_machine.past_games import DAY_ZERO, read_past_games
+from local.sample.season import SAMPLE_GAME_DATE
 from schemas.messages import PredictionRequest
 from worker import inputs
 from worker.model import read_model, write_document

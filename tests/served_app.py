@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
-from local.cli import main
+from local.cli.main import main
 from tests.tipoff_command import Ran
 
 

@@ -18,7 +18,9 @@ import duckdb
 
 ROOT = Path(__file__).parents[1]
 # A shell may start its background jobs with Ctrl-C ignored, which a child would inherit.
-_CODE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from local.cli import main; main()"
+_CODE = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from local.cli.main import main; main()"
+)
 _SECONDS = 120
 
 DAY = "2026-01-30"

@@ -1,1 +1,1 @@
-"""The worker: predicts one player per request and stages the rows."""
+"""The worker: predicts players and stages their rows; never reads a database or the ledger."""

@@ -8,14 +8,14 @@ from typing import assert_never
 from flask import Flask, Response, jsonify
 from pydantic import TypeAdapter
 
-from coordinator.answers import BatchList, ConsolidateAnswer, RedriveAnswer
 from coordinator.assembly import Coordinator
-from coordinator.bodies import ConsolidateBody, GameDate, NoBody, PolicyChanges
-from coordinator.cancelling import cancel
-from coordinator.consolidation import Report
-from coordinator.policy import change_policy
+from coordinator.operator.answers import BatchList, ConsolidateAnswer, RedriveAnswer
+from coordinator.operator.bodies import ConsolidateBody, GameDate, NoBody, PolicyChanges
+from coordinator.operator.views import BatchView
 from coordinator.routes.exchange import Caller, Check, batch_id_of, check_query, idempotency_key, query_value, read_body
-from coordinator.views import BatchView
+from coordinator.usecases.cancel import cancel
+from coordinator.usecases.change_policy import change_policy
+from coordinator.usecases.consolidate import Report
 from shared.errors import Conflict, InvalidInput
 
 _GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)

@@ -18,12 +18,12 @@ from pydantic import TypeAdapter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from coordinator.assembly import Coordinator
-from coordinator.bodies import GameDate
-from coordinator.dashboard import buttons, pages
+from coordinator.operator.bodies import GameDate
+from coordinator.operator.dashboard import buttons, pages
+from coordinator.operator.schema_view import view_schema
+from coordinator.operator.views import BatchSummary, BatchView
 from coordinator.routes import forms
 from coordinator.routes.exchange import Caller, Check, batch_id_of, query_value
-from coordinator.schema_view import view_schema
-from coordinator.views import BatchSummary, BatchView
 from shared.errors import InvalidInput, TipoffError
 from shared.problems import problem_of
 
@@ -32,7 +32,7 @@ LIVE_COUNTED = 5
 """So many live batches are read whole for the list; there is one per game date, and its redrives."""
 
 _GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
-_templates = resources.files("coordinator.dashboard") / "templates"
+_templates = resources.files("coordinator.operator.dashboard") / "templates"
 STYLE = (_templates / "dashboard.css").read_text(encoding="utf-8")
 SCRIPT = (_templates / "dashboard.js").read_text(encoding="utf-8")
 _HEADERS = forms.page_headers(style=STYLE, script=SCRIPT)

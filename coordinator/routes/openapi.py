@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, jsonify
 
 from coordinator.assembly import Coordinator
-from coordinator.openapi import document
+from coordinator.operator.openapi import document
 from coordinator.routes.exchange import Caller, Check
 
 

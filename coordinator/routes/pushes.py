@@ -14,7 +14,7 @@ from flask import Flask, Response, request
 from coordinator.assembly import Coordinator
 from coordinator.routes.exchange import Caller, Check, no_content
 from coordinator.rules.ledger import AnyOutcome
-from coordinator.service import dead_lettered, read_outcome, unreadable
+from coordinator.usecases.record import dead_lettered, read_outcome, unreadable
 from schemas.messages import Failed
 from shared import logs
 from shared.errors import MalformedMessage, TipoffError, Transient

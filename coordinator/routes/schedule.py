@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, Request, Response, jsonify, request
 
-from coordinator.answers import StartAnswer, StartNotNeeded
 from coordinator.assembly import Coordinator
-from coordinator.bodies import StartBody, SweepBody
+from coordinator.operator.answers import StartAnswer, StartNotNeeded
+from coordinator.operator.bodies import StartBody, SweepBody
 from coordinator.routes.exchange import Caller, Check, idempotency_key, read_body
-from coordinator.sweep_report import SweepAnswer, Verdict
+from coordinator.usecases.sweep_report import SweepAnswer, Verdict
 from shared.edge import problem
 from shared.errors import Conflict
 from shared.problems import problem_of_status

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Flask, Response, jsonify
 
 from coordinator.assembly import Coordinator
+from coordinator.operator.schema_view import view_schema
 from coordinator.routes.exchange import Caller, Check
-from coordinator.schema_view import view_schema
 
 
 def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.consolidation import Report
+from coordinator.usecases.consolidate import Report
 from schemas import names, tables
 from schemas.tables import Column
 from shared.ports import TableSpec, Update

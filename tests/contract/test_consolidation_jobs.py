@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.consolidation import Report
 from coordinator.rules.batch import Policy, date_path
 from coordinator.rules.lifecycle import Status
+from coordinator.usecases.consolidate import Report
 from schemas import names
 from schemas.tables import DELIVERY_COLUMN
 from shared.errors import Unavailable

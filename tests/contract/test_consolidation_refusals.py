@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.consolidation import Report
 from coordinator.rules.lifecycle import Status
+from coordinator.usecases.consolidate import Report
 from schemas import names
 from schemas.messages import RowCounts
 from schemas.tables import DELIVERY_COLUMN, Cell

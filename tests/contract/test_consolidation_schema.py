@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.consolidation import Report
 from coordinator.rules.lifecycle import Status
+from coordinator.usecases.consolidate import Report
 from schemas import names, tables
 from schemas.tables import DELIVERY_COLUMN, Column
 from shared.ports import TableSpec

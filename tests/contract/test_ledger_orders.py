@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from coordinator.assembly import Coordinator, Parts, assemble
-from coordinator.leases import Leases, get_batch
 from coordinator.rules.batch import Batch, BatchMark, Lease, Policy, date_path, read_date, shard_path, shards_path
 from coordinator.rules.ledger import AnyOutcome, Snapshot, new_shard
 from coordinator.rules.lifecycle import Status
 from coordinator.rules.planning import shard_of
-from coordinator.starting import PlanningRules
+from coordinator.usecases.leases import Leases, get_batch
+from coordinator.usecases.start import PlanningRules
 from schemas.messages import FailureCode, SkipReason
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import LeaseLost

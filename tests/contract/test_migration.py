@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from coordinator import migration
+from coordinator.usecases import migrate as migration
 from schemas import names, tables
 from schemas.tables import Column
 from shared.adapters.duckdb import DuckdbWarehouse

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.cloud_stack import CloudStack
+from local.emulated.cloud_stack import CloudStack
 from shared.errors import InvalidInput, Unavailable
 from tests.emulators import skip_or_fail
 

@@ -17,12 +17,12 @@ import pytest
 from google.api_core import exceptions as api
 from google.pubsub_v1.types import PubsubMessage
 
-from local.cloud_stack import COMMANDS, PROJECT, RETRYING, TOPICS, CloudStack
-from local.inputs import load_folder
-from local.provision import Delivery, subscribe
-from local.run import follow, look
-from local.sample_season import SAMPLE_GAME_DATE, write
-from local.stack import LocalStack
+from local.emulated.cloud_stack import COMMANDS, PROJECT, RETRYING, TOPICS, CloudStack
+from local.emulated.provision import Delivery, subscribe
+from local.one_machine.inputs import load_folder
+from local.one_machine.run import follow, look
+from local.one_machine.stack import LocalStack
+from local.sample.season import SAMPLE_GAME_DATE, write
 from schemas import names, tables
 from schemas.messages import BatchFinished
 from schemas.tables import Row

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.starting import PlanningRules
-from local.inputs import load_folder
-from local.run import Seen, follow, start_batch
-from local.stack import LocalStack
+from coordinator.usecases.start import PlanningRules
+from local.one_machine.inputs import load_folder
+from local.one_machine.run import Seen, follow, start_batch
+from local.one_machine.stack import LocalStack
 from schemas import names, tables
 from schemas.tables import Row
 from tests.tipoff_command import write_league

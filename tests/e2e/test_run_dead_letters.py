@@ -10,8 +10,8 @@ from pathlib import Path
 from coordinator.rules.batch import date_path, shard_path
 from coordinator.rules.ledger import new_shard
 from coordinator.rules.lifecycle import Status
-from local.push import PushTopic
-from local.stack import LocalStack
+from local.one_machine.push import PushTopic
+from local.one_machine.stack import LocalStack
 from shared.adapters.sqlite import SqliteDocuments
 from shared.ports import Create, Outgoing, Value
 from tests.ledger_factory import a_batch

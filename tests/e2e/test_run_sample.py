@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from local.sample_season import SAMPLE_EMPTY_DATE, SAMPLE_GAME_DATE
+from local.sample.season import SAMPLE_EMPTY_DATE, SAMPLE_GAME_DATE
 from tests.tipoff_command import (
     ROOT,
     Ran,

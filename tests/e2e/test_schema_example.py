@@ -17,7 +17,7 @@ from tests.tipoff_command import ROOT
 
 DOC = (ROOT / "docs/schema-evolution.md").read_text(encoding="utf-8")
 PARTS = ("coordinator", "worker", "shared", "schemas", "local", "tipoff.egg-info")
-_TIPOFF = "from local.cli import main; main()"
+_TIPOFF = "from local.cli.main import main; main()"
 EXPECTED_TO_REFUSE = {"tipoff schema check"}
 
 

@@ -13,7 +13,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from coordinator.app import create_app
-from coordinator.dashboard import pages
+from coordinator.operator.dashboard import pages
 from coordinator.routes.dashboard import request_of
 from coordinator.routes.exchange import Caller
 from coordinator.rules.batch import Policy

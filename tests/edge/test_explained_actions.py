@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.routing import MapAdapter
 
+from coordinator.operator.explaining import explain
 from coordinator.rules.batch import Batch, BatchMark, DateRecord, Fields, Lease, Merge
-from coordinator.rules.explaining import explain
 from coordinator.rules.ledger import AnyOutcome, Shard
 from coordinator.rules.lifecycle import Status
-from local.cli import commands
+from local.cli.main import commands
 from schemas import names
 from schemas.messages import RowCounts
 from tests.batch_stand import Stand

@@ -8,8 +8,8 @@ import pytest
 import requests
 from flask import Flask, request
 
-from local.coordinator_client import Ask, _over_http, client_of_url
-from local.identity import identity_token
+from local.one_machine.coordinator_client import Ask, _over_http, client_of_url
+from local.one_machine.identity import identity_token
 from shared.errors import InvalidInput, Unavailable
 from tests.served_app import served
 

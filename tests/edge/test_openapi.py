@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.openapi import OPERATIONS, document
+from coordinator.operator.openapi import OPERATIONS, document
 from coordinator.routes.exchange import Caller
 from schemas import names
 from shared.errors import CallerRefused

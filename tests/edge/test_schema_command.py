@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from local.cli import commands
-from local.merge_text import merge_text
+from local.cli.main import commands
+from local.cli.merge_text import merge_text
 from schemas import names, tables
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import table_spec

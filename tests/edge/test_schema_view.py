@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from coordinator.app import create_app
+from coordinator.operator.schema_view import SchemaView, view_schema
 from coordinator.routes.exchange import Caller
 from coordinator.rules.batch import read_batch
-from coordinator.schema_view import SchemaView, view_schema
 from schemas import names, tables
 from schemas.tables import Column, Row
 from shared.declared import table_spec

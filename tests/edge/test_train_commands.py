@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.sample_season import write
+from local.sample.season import write
 from tests.tipoff_command import tipoff
 
 pytestmark = pytest.mark.xdist_group("train_commands")  # one training is shared by all

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from coordinator.adopting import Adopter
-from coordinator.rules import adoption
-from local.cli import commands
+from local.cli import adoption
+from local.cli.adopting import Adopter
+from local.cli.main import commands
 from schemas import names, tables
 from schemas.tables import Column
 from shared.adapters.duckdb import DuckdbWarehouse

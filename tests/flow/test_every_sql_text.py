@@ -17,12 +17,13 @@ from typing import Literal
 
 import pytest
 
-from coordinator import repairing
-from coordinator.leases import put_to_rest
-from coordinator.rules import adoption, merge, planning
+from coordinator.rules import merge, planning
 from coordinator.rules.ledger import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
-from local import export, run
+from coordinator.usecases import repair
+from coordinator.usecases.leases import put_to_rest
+from local.cli import adoption
+from local.one_machine import export, run
 from schemas import names, tables
 from schemas.tables import Column, Row
 from shared.adapters.bigquery import BigqueryWarehouse
@@ -39,10 +40,10 @@ OTHER_DIALECTS = {
     "shared.adapters.duckdb": "DuckDB's own catalogue and transactions",
     "shared.adapters.duckdb_schema": "DuckDB's own catalogue",
     "shared.adapters.sqlite": "SQLite",
-    "local.push_log": "SQLite",
-    "local.csv_source": "DuckDB's reader of CSV files",
-    "local.inputs": "DuckDB's bulk load",
-    "local.past_games": "DuckDB's columns as arrays, for training on this machine",
+    "local.one_machine.push_log": "SQLite",
+    "local.one_machine.csv_source": "DuckDB's reader of CSV files",
+    "local.one_machine.inputs": "DuckDB's bulk load",
+    "local.one_machine.past_games": "DuckDB's columns as arrays, for training on this machine",
 }
 """Modules whose texts never reach BigQuery, and what they speak instead."""
 
@@ -96,7 +97,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
     requests = Text("requests", planning.requests_statement(BATCH_ID), {"players": ["ann"]})
     lost = Text(
         "lost deliveries",
-        repairing.deliveries_query([names.staging_table(BATCH_ID, version) for version in (1, 2)]),
+        repair.deliveries_query([names.staging_table(BATCH_ID, version) for version in (1, 2)]),
         {"players": ["ann"], "game_date": GAME_DATE, "planned_at": NOON},
     )
     return {
@@ -107,15 +108,15 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator.rules.merge._staged": [*merges, *counts],
         "coordinator.rules.planning.plan_statement": [plan, plan_of_some],
         "coordinator/rules/plan.sql": [plan, plan_of_some],
-        "coordinator.repairing.deliveries_query": [lost],
+        "coordinator.usecases.repair.deliveries_query": [lost],
         "coordinator/rules/plan_check.sql": [findings],
         "coordinator.rules.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
         "coordinator.rules.planning.requests_statement": [requests],
-        "coordinator.leases.put_to_rest": [a_job_id_used_up()],
-        "local.export.active_predictions_sql": [
+        "coordinator.usecases.leases.put_to_rest": [a_job_id_used_up()],
+        "local.one_machine.export.active_predictions_sql": [
             Text("export", export.active_predictions_sql(), {"game_date": GAME_DATE})
         ],
-        "local.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],
+        "local.one_machine.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],
         **adopting(),
         "shared.declared.addition_statement": [an_alteration()],
         "shared.declared.create_statement": [
@@ -136,11 +137,11 @@ def adopting() -> Mapping[str, Sequence[Text]]:
     counted = Text("count adopted", adoption.count(ADOPTION))
     merged = Text("merge adopted", adoption.merge_text(ADOPTION), {"batch_id": "adopt_1"})
     return {
-        "coordinator.rules.adoption.gather": [Text("gather", adoption.gather(ADOPTION, foreign))],
-        "coordinator.rules.adoption.row_counts": [Text("row counts", adoption.row_counts(foreign))],
-        "coordinator.rules.adoption.findings": [Text("findings", adoption.findings(ADOPTION))],
-        "coordinator.rules.adoption.distinct_keys": [Text("distinct keys", adoption.distinct_keys(ADOPTION))],
-        "coordinator.rules.adoption.source": [counted, merged],
+        "local.cli.adoption.gather": [Text("gather", adoption.gather(ADOPTION, foreign))],
+        "local.cli.adoption.row_counts": [Text("row counts", adoption.row_counts(foreign))],
+        "local.cli.adoption.findings": [Text("findings", adoption.findings(ADOPTION))],
+        "local.cli.adoption.distinct_keys": [Text("distinct keys", adoption.distinct_keys(ADOPTION))],
+        "local.cli.adoption.source": [counted, merged],
     }
 
 

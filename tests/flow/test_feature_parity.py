@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.inputs import load_folder
-from local.past_games import DAY_ZERO, PastGames, read_past_games
-from local.sample_season import SAMPLE_GAME_DATE, write
+from local.one_machine.inputs import load_folder
+from local.one_machine.past_games import DAY_ZERO, PastGames, read_past_games
+from local.sample.season import SAMPLE_GAME_DATE, write
 from schemas import names
 from schemas.messages import PredictionRequest
 from shared.adapters.duckdb import DuckdbWarehouse

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.consolidation import Report
 from coordinator.rules.batch import date_path
 from coordinator.rules.lifecycle import Status
+from coordinator.usecases.consolidate import Report
 from schemas import names
 from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
 from shared.errors import Conflict, LeaseLost, Unavailable

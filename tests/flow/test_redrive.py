@@ -12,7 +12,7 @@ import pytest
 
 from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
-from coordinator.starting import Started
+from coordinator.usecases.start import Started
 from shared.errors import Conflict, Unavailable, UnknownBatch
 from tests.batch_stand import PLAYERS, Crash, Stand, a_league
 from tests.coordinator_front import a_failure, a_skip

@@ -12,7 +12,7 @@ import pytest
 
 from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
-from coordinator.sweep_report import Swept, Verdict
+from coordinator.usecases.sweep_report import Swept, Verdict
 from shared.errors import Transient, Unavailable
 from shared.ports import Update
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.dropping import MARGIN, ORPHAN_AGE
-from coordinator.repairing import LOOK_AGAIN
 from coordinator.rules.batch import Policy, batch_path, shard_path
 from coordinator.rules.ledger import AnyOutcome
 from coordinator.rules.lifecycle import Status
-from coordinator.sweep_report import Orphan, Swept, Verdict
+from coordinator.usecases.drop import MARGIN, ORPHAN_AGE
+from coordinator.usecases.repair import LOOK_AGAIN
+from coordinator.usecases.sweep_report import Orphan, Swept, Verdict
 from schemas import names, tables
 from schemas.messages import Predicted
 from shared.ports import TableSpec, Update

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from coordinator.dropping import MARGIN, ORPHAN_AGE
 from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
+from coordinator.usecases.drop import MARGIN, ORPHAN_AGE
 from schemas import names, tables
 from shared.ports import TableSpec
 from tests.batch_stand import PLAYERS, Stand, a_league

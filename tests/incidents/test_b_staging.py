@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from coordinator.consolidation import Report
 from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
+from coordinator.usecases.consolidate import Report
 from schemas import names, tables
 from shared.errors import Unavailable
 from shared.ports import Parameters, Table

@@ -13,7 +13,7 @@ from flask import Flask
 from coordinator.app import create_app as serve_coordinator
 from coordinator.assembly import Parts, assemble
 from coordinator.rules.batch import Policy
-from coordinator.starting import PlanningRules
+from coordinator.usecases.start import PlanningRules
 from schemas import tables
 from shared import logs
 from shared.adapters.duckdb import DuckdbWarehouse

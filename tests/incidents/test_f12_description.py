@@ -17,8 +17,8 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from coordinator.app import create_app
-from coordinator.bodies import DATE_PATTERN
-from coordinator.openapi import OPERATIONS, document
+from coordinator.operator.bodies import DATE_PATTERN
+from coordinator.operator.openapi import OPERATIONS, document
 from coordinator.routes.exchange import Caller
 from schemas import names
 from shared.errors import NotAuthorised

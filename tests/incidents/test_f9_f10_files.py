@@ -15,9 +15,9 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from local.export import export
-from local.inputs import load_folder
-from local.terminal import Terminal, printable
+from local.cli.terminal import Terminal, printable
+from local.one_machine.export import export
+from local.one_machine.inputs import load_folder
 from schemas.tables import Cell, load
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import InvalidInput

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from coordinator.dashboard import pages
-from coordinator.dashboard.buttons import answer_words
-from coordinator.rules.actions import Action
+from coordinator.operator.actions import Action
+from coordinator.operator.dashboard import pages
+from coordinator.operator.dashboard.buttons import answer_words
 from schemas.messages import PlayerCounts
 
 NOW = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)

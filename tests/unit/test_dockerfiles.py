@@ -74,7 +74,7 @@ def test_the_image_gets_its_own_service_and_not_the_other(service: str, tmp_path
         ("tests/dockerfile.py", True),
         (".git/config", True),
         (".env", True),
-        ("local/cli.py", True),
+        ("local/cli/main.py", True),
         ("shared/__pycache__/ports.cpython-311.pyc", True),
         ("shared/adapters/__pycache__/sqlite.cpython-311.pyc", True),
         ("shared/adapters/sqlite.py", False),

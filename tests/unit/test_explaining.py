@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from coordinator.operator.explaining import explain, when
 from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge
-from coordinator.rules.explaining import explain, when
 from coordinator.rules.ledger import Shard
 from coordinator.rules.lifecycle import Status
 from schemas import names

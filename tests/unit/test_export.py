@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from local.export import export
+from local.one_machine.export import export
 from schemas.tables import Cell, load
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import InvalidInput, TableMissing

@@ -31,22 +31,22 @@ KNOWS_IO = {
     "coordinator.routes.schedule",
     "coordinator.routes.schema",
     "coordinator.main",
-    "local.cloud_inputs",
-    "local.cloud_stack",
-    "local.coordinator_client",
-    "local.csv_source",
-    "local.emulators",
-    "local.export",
-    "local.identity",
-    "local.inputs",
-    "local.local_bigquery",
-    "local.past_games",
-    "local.processes",
-    "local.provision",
-    "local.push_http",
-    "local.push_log",
-    "local.stack",
-    "local.targets",
+    "local.emulated.cloud_inputs",
+    "local.emulated.cloud_stack",
+    "local.one_machine.coordinator_client",
+    "local.one_machine.csv_source",
+    "local.emulated.emulators",
+    "local.one_machine.export",
+    "local.one_machine.identity",
+    "local.one_machine.inputs",
+    "local.emulated.local_bigquery",
+    "local.one_machine.past_games",
+    "local.emulated.processes",
+    "local.emulated.provision",
+    "local.one_machine.push_http",
+    "local.one_machine.push_log",
+    "local.one_machine.stack",
+    "local.cli.targets",
     "shared.adapters.bigquery",
     "shared.adapters.bigquery_clients",
     "shared.adapters.duckdb",
@@ -65,7 +65,7 @@ KNOWS_IO = {
 }
 """Modules that may import an I/O library. Before adding one: can the work go behind a port instead?"""
 
-READS_ENVIRONMENT = {"coordinator.main", "worker.main", "local.cli", "shared.gunicorn_conf"}
+READS_ENVIRONMENT = {"coordinator.main", "worker.main", "local.cli.main", "shared.gunicorn_conf"}
 
 CLOCKS_AND_CHANCE = {
     *("datetime.now", "datetime.utcnow", "datetime.today", "date.today"),

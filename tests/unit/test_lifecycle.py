@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.cancelling import cancel
 from coordinator.rules.batch import Batch
 from coordinator.rules.lifecycle import LIVE, MERGED, MOVES, Event, Status, move
+from coordinator.usecases.cancel import cancel
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 from shared.errors import MoveRefused

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from local import local_bigquery
-from local.local_bigquery import ensure_environment, find_python
+from local.emulated import local_bigquery
+from local.emulated.local_bigquery import ensure_environment, find_python
 from shared.adapters import bigquery_clients
 from shared.errors import InvalidInput, Unavailable
 

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from coordinator.rules.quotas import first_met, forecast
-from local.cli import commands
+from local.cli.main import commands
 from tests.provision_stand import DEPLOY, ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")

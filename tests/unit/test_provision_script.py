@@ -13,7 +13,7 @@ import pytest
 
 from coordinator.rules.batch import Batch, BatchMark, Lease, date_path, shards_path
 from coordinator.rules.ledger import new_shard
-from local.provision import Backoff, Delivery, Topics
+from local.emulated.provision import Backoff, Delivery, Topics
 from shared import gunicorn_conf
 from shared.settings import CoordinatorSettings, WorkerSettings, describe, read
 from tests.plan_inputs import GAME_DATE

@@ -18,7 +18,7 @@ from coordinator.rules import quotas
 from coordinator.rules.batch import shards_path
 from coordinator.rules.planning import cut_shards
 from coordinator.rules.quotas import Deployment, Quota, check_fits, first_met, forecast
-from local.cli import commands
+from local.cli.main import commands
 from schemas import tables
 from shared.errors import InvalidInput
 from shared.settings import CoordinatorSettings, describe

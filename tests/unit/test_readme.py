@@ -9,8 +9,8 @@ import click
 import pytest
 
 from coordinator.rules.lifecycle import Status
-from local.cli import commands
-from local.inputs import INPUT_TABLES
+from local.cli.main import commands
+from local.one_machine.inputs import INPUT_TABLES
 from schemas import tables
 from shared.settings import CoordinatorSettings, SettingRow, WorkerSettings, describe
 from worker.systems import SYSTEMS

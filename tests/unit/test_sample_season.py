@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from local.inputs import load_folder
-from local.sample_season import SAMPLE_EMPTY_DATE, SAMPLE_GAME_DATE, write
+from local.one_machine.inputs import load_folder
+from local.sample.season import SAMPLE_EMPTY_DATE, SAMPLE_GAME_DATE, write
 from shared.adapters.duckdb import DuckdbWarehouse
 
 DATE = SAMPLE_GAME_DATE.isoformat()

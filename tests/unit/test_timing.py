@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from coordinator.rules.timing import answer_times, outcome_times
+from coordinator.operator.histogram import answer_times, outcome_times
 from shared.ports import Document, Value
 
 PLANNED_AT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.past_games import DAY_ZERO, PastGames, read_past_games
-from local.sample_season import SAMPLE_GAME_DATE, write
+from local.cli.backtesting import backtest, check_span
+from local.one_machine.past_games import DAY_ZERO, PastGames, read_past_games
+from local.sample.season import SAMPLE_GAME_DATE, write
 from shared.errors import InvalidInput
-from worker.backtest import backtest, check_span
 from worker.calibration import PLATT_V1
 from worker.features import FEATURES
 from worker.history import GameLogs, past_players

@@ -1,0 +1,357 @@
+"""Why a batch stands where it does, in sentences: what it waits for, since when, for whom, and what happens next and when.
+
+Everything is derived from one reading of the ledger (C6). Must never learn how the ledger is read or who asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import assert_never, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from coordinator.operator.actions import Action, Look, actions_for, named
+from coordinator.rules.batch import Batch, DateRecord
+from coordinator.rules.ledger import Shard, TooManyMissing, take_snapshot
+from coordinator.rules.lifecycle import Event, Status
+
+
+class Sentence(BaseModel):
+    """One sentence, and what a person can do about what it says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    action: Action | None = None
+
+
+class Explanation(BaseModel):
+    """The answer of `/batches/{id}/explain`: sentences in order of importance, those with an action last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    batch_id: str
+    game_date: date
+    state: str
+    headline: str
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What a person can do, the first thing to try in front."""
+        return tuple(sentence.action for sentence in self.sentences if sentence.action is not None)
+
+
+def explain(batch: Batch, shards: Sequence[Shard], day: DateRecord, *, now: datetime) -> Explanation:
+    """Explain a batch, whatever its state."""
+    look = Look(batch, take_snapshot(shards), day, now)
+    told = [Sentence(text=text) for text in (*_state(look, shards), *_refused(look, shards), *_around(look))]
+    offered = actions_for(batch, look.snapshot, day, now=now)
+    return Explanation(
+        batch_id=batch.batch_id,
+        game_date=batch.game_date,
+        state=batch.state,
+        headline=f"Batch {batch.batch_id} of {batch.game_date} is {batch.state}: {_headline(look, shards)}.",
+        sentences=(*told, *(Sentence(text=action.effect, action=action) for action in offered)),
+    )
+
+
+def when(at: datetime, now: datetime) -> str:
+    """A time for people: `2026-01-30 15:00 UTC (12 minutes ago)`."""
+    return f"{at:%Y-%m-%d %H:%M} UTC ({_relative(at - now)})"
+
+
+def _relative(away: timedelta) -> str:
+    size = abs(away)
+    if size < timedelta(minutes=1):
+        return "just now" if away <= timedelta() else "in a moment"
+    units = (("day", timedelta(days=2), timedelta(days=1)), ("hour", timedelta(hours=2), timedelta(hours=1)))
+    name, unit = next(((name, unit) for name, least, unit in units if size >= least), ("minute", timedelta(minutes=1)))
+    count = size // unit
+    lasting = f"{count:,} {name}{'' if count == 1 else 's'}"
+    return f"in {lasting}" if away > timedelta() else f"{lasting} ago"
+
+
+def _headline(look: Look, shards: Sequence[Shard]) -> str:
+    batch, silent = look.batch, len(look.snapshot.silent)
+    match batch.status:
+        case Status.PLANNED:
+            unpublished = len(_unpublished(shards))
+            return (
+                f"the requests of {_players(unpublished)} are not published yet" if unpublished else "all is published"
+            )
+        case Status.RUNNING if silent:
+            return f"{silent:,} of {_players(batch.expected_count)} have not answered"
+        case Status.RUNNING:
+            return "everybody has answered, and it is to be consolidated"
+        case Status.CONSOLIDATING:
+            return "an instance is merging it" if _is_being_merged(look) else "whoever was merging it is gone"
+        case Status.CANCELLED:
+            return "a person gave it up"
+        case Status.COMPLETE | Status.PARTIAL | Status.FAILED:
+            return str((batch.result or {}).get("reason") or "it has ended").rstrip(".")
+        case _:
+            assert_never(batch.status)
+
+
+def _state(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
+    match look.batch.status:
+        case Status.PLANNED:
+            return _planned(look, shards)
+        case Status.RUNNING:
+            return _waiting(look, shards) if look.snapshot.silent else _settled(look)
+        case Status.CONSOLIDATING:
+            return _consolidating(look)
+        case Status.CANCELLED:
+            return _cancelled(look)
+        case Status.COMPLETE | Status.PARTIAL | Status.FAILED:
+            return _ended(look)
+        case _:
+            assert_never(look.batch.status)
+
+
+# --- before the end -------------------------------------------------------------------------------------------
+
+
+def _planned(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
+    unpublished = _unpublished(shards)
+    if unpublished:
+        yield (
+            f"It waits since {when(look.batch.planned_at, look.now)} for the requests of {_players(len(unpublished))} "
+            f"to be published: {named(unpublished)}."
+        )
+    else:
+        yield f"All its requests are published, and only the move to RUNNING is left ({_planned_at(look)})."
+    yield "The next sweep goes on with it, as does a repeat of the start with the same idempotency key."
+    yield _deadline(look)
+
+
+def _waiting(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
+    waited = [shard for shard in shards if shard.silent and shard.published_at is not None]
+    if waited:
+        silent = _union(shard.silent for shard in waited)
+        since = min(shard.published_at for shard in waited if shard.published_at is not None)
+        yield (
+            f"It waits for {len(silent):,} of {_players(look.batch.expected_count)}, whose requests were last "
+            f"published {when(since, look.now)}: {named(silent)}."
+        )
+    if never := _union(shard.silent for shard in shards if shard.published_at is None):
+        yield f"The requests of {_players(len(never))} were never published: {named(never)}."
+    yield from _failures(look)
+    yield from _republishing(look, shards)
+    yield _deadline(look)
+
+
+def _republishing(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
+    policy = look.batch.policy
+    most = policy.max_republishes
+    due = [shard for shard in shards if shard.silent and shard.publishes <= most]
+    times = [shard.published_at + policy.republish_after if shard.published_at else look.now for shard in due]
+    if times and min(times) <= look.now:
+        yield "The next sweep publishes requests that are unanswered again."
+    elif times:
+        yield (
+            f"The first sweep after {when(min(times), look.now)} publishes requests that are unanswered again "
+            f"(published {due[0].publishes} of at most {most + 1} times)."
+        )
+    if spent := _union(shard.silent for shard in shards if shard.silent and shard.publishes > most):
+        yield (
+            f"The requests of {_players(len(spent))} were published {most + 1} times and will not be again: "
+            f"{named(spent)}. Their worker's logs, by the batch id, say what became of them."
+        )
+
+
+def _settled(look: Look) -> Iterator[str]:
+    yield "Everybody has answered, and nobody has begun to consolidate it; the next sweep does."
+    yield from _failures(look)
+    last = look.batch.last_merge
+    if last is not None and last.state == "failed":
+        yield f"The last attempt, MERGE {last.number} (job {last.job_id}), failed: {_said(last.error)}."
+    elif last is not None:
+        yield f"MERGE {last.number} (job {last.job_id}) is {last.state}; whoever goes on looks that job up first."
+    yield from _lease_of_another(look)
+    yield f"As things stand it then ends as {_end(look)}."
+
+
+def _consolidating(look: Look) -> Iterator[str]:
+    lease = look.day.lease
+    if _is_being_merged(look) and lease.expires_at is not None:
+        yield (
+            f"{lease.holder} is consolidating it and holds the lease of {look.batch.game_date} until "
+            f"{when(lease.expires_at, look.now)}; it renews the lease while it works."
+        )
+    elif lease.holder is not None and lease.expires_at is not None and lease.batch_id == look.batch.batch_id:
+        yield (
+            f"{lease.holder} was consolidating it, but its lease ended {when(lease.expires_at, look.now)}: it died, or "
+            "cannot reach the ledger. The next sweep takes over from where it stopped."
+        )
+    else:
+        yield "Nobody holds the lease for it; the next sweep goes on from where the last holder stopped."
+        yield from _lease_of_another(look)
+    last = look.batch.last_merge
+    if last is None:
+        yield "No MERGE is recorded yet: staging is being verified."
+    else:
+        yield f"MERGE {last.number} (job {last.job_id}) is {last.state}{f': {_said(last.error)}' if last.error else ''}."
+    yield "It cannot be cancelled now, since its MERGE may land."
+
+
+def _is_being_merged(look: Look) -> bool:
+    return look.is_busy and look.day.lease.batch_id == look.batch.batch_id
+
+
+def _lease_of_another(look: Look) -> Iterator[str]:
+    lease = look.day.lease
+    if look.is_busy and lease.expires_at is not None and lease.batch_id != look.batch.batch_id:
+        yield (
+            f"Batch {lease.batch_id} of the same date is being consolidated first; its lease, unless renewed, ends "
+            f"{when(lease.expires_at, look.now)}."
+        )
+
+
+def _deadline(look: Look) -> str:
+    at, end = when(look.batch.deadline_at, look.now), _end(look)
+    if look.is_past_deadline:
+        return f"Its deadline passed {at}: the next sweep decides without whoever is silent, and as things stand it ends as {end}."
+    return (
+        f"At the deadline, {at}, it is decided without whoever is silent then; as things stand it would end as {end}."
+    )
+
+
+def _end(look: Look) -> str:
+    match look.ending:
+        case TooManyMissing(reason=reason):
+            return f"FAILED, since {reason}"
+        case Event.MERGED_WHOLE:
+            return "COMPLETE"
+        case _:
+            missing = len(look.snapshot.missing)
+            return f"PARTIAL, since the {_players(missing)} missing are within its policy's tolerance"
+
+
+def _failures(look: Look) -> Iterator[str]:
+    failed = look.snapshot.failed
+    if failed:
+        told = named([f"{player} ({code})" for player, code in failed.items()])
+        yield f"{_players(len(failed))} failed for good: {told}."
+
+
+# --- after the end --------------------------------------------------------------------------------------------
+
+
+def _ended(look: Look) -> Iterator[str]:
+    batch, result = look.batch, look.batch.result or {}
+    reason = str(result.get("reason") or "no reason is recorded").rstrip(".")
+    at = cast("datetime | None", result.get("at"))
+    yield f"It ended as {batch.state}{f' {when(at, look.now)}' if at else ''}: {reason}."
+    if batch.status is Status.FAILED:
+        yield _failure(str(result.get("code") or ""))
+    elif batch.expected_count:
+        rows = batch.merged_rows
+        yield (
+            f"In the predictions table {rows.inserted:,} rows were inserted, {rows.updated:,} updated, "
+            f"{rows.unchanged:,} left as they were and {rows.superseded:,} older ones retired."
+        )
+    yield from _missing(look)
+    yield from _late(look)
+    if not look.is_notified:
+        yield "Downstream has not been told of this end: the next sweep publishes batch-finished."
+    if look.is_past_late:
+        yield f"What came after {when(batch.late_until, look.now)} counts no more; plan and staging are dropped."
+    elif look.overtaken_by is None and look.snapshot.missing:
+        yield f"Answers of the missing are still merged if they come by {when(batch.late_until, look.now)}."
+
+
+def _failure(code: str) -> str:
+    match code:
+        case "too_many_missing":
+            return (
+                "Nothing was merged, and staging is kept. It is consolidated by itself once enough of the missing have "
+                "answered; otherwise a person decides."
+            )
+        case "confirmation_needed":
+            return "Nothing was merged, and staging is kept. A person has to confirm that so many earlier rows may go."
+        case _:
+            return (
+                "A check did not hold, and staging is kept. Mend what it names, then consolidate by force; the checks "
+                "are made again."
+            )
+
+
+def _missing(look: Look) -> Iterator[str]:
+    yield from _failures(look)
+    if silent := look.snapshot.silent:
+        yield f"{_players(len(silent))} never answered: {named(silent)}."
+
+
+def _late(look: Look) -> Iterator[str]:
+    late, batch = look.snapshot.late, look.batch
+    if look.overtaken_by is not None:
+        yield (
+            f"The newer batch {look.overtaken_by} of the date has merged: what this one has not merged by now"
+            f"{f' ({named(late)})' if late else ''} is recorded and never will be."
+        )
+    elif batch.late_refusal is not None:
+        yield (
+            f"A later round for {_players(len(late))} ({named(late)}) was refused: {batch.late_refusal.rstrip('.')}."
+            if late
+            else f"A later round was refused: {batch.late_refusal.rstrip('.')}."
+        )
+    elif look.has_late_news and late:
+        yield f"Rows of {_players(len(late))} came late and are not merged yet: {named(late)}. The next sweep merges them."
+    elif look.has_late_news:
+        yield "Players who were missing have answered since; the next sweep takes that in."
+
+
+def _cancelled(look: Look) -> Iterator[str]:
+    yield f"It was cancelled ({_planned_at(look)}): whatever of it is still recorded is never merged."
+    if look.day.newest.batch_id == look.batch.batch_id:
+        yield f"No other batch of {look.batch.game_date} followed: POST /start plans a new one."
+    if not look.is_notified:
+        yield "Downstream has not been told of this end: the next sweep publishes batch-finished."
+
+
+def _refused(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
+    for shard in shards:
+        reason = look.batch.refused_writes.get(shard.number)
+        if reason is not None and not shard.is_settled:
+            yield (
+                f"The document store refuses outcomes of shard {shard.number}, so {_players(len(shard.silent))} of it "
+                f"({named(shard.silent)}) cannot be recorded: {reason.rstrip('.')}."
+            )
+
+
+def _around(look: Look) -> Iterator[str]:
+    """What holds whatever the state."""
+    batch = look.batch
+    if batch.kind == "redrive":
+        yield f"It is a redrive of {batch.parent} and speaks for its own players only."
+    if batch.left_out:
+        yield f"Its plan does not expect any more: {named(batch.left_out)}."
+    if look.day.newest.batch_id != batch.batch_id:
+        yield f"Batch {look.day.newest.batch_id} of the date was planned later."
+    if batch.is_live and look.overtaken_by is not None:
+        yield f"The newer batch {look.overtaken_by} of the date has merged, so this one never will; cancel it."
+    if batch.is_live and look.is_past_late:
+        yield f"Sweeps stopped looking at it {when(batch.late_until, look.now)}; only a person can end it."
+
+
+def _planned_at(look: Look) -> str:
+    return f"planned {when(look.batch.planned_at, look.now)}"
+
+
+def _unpublished(shards: Iterable[Shard]) -> frozenset[str]:
+    return _union(shard.silent for shard in shards if shard.published_at is None)
+
+
+def _union(sets: Iterable[Collection[str]]) -> frozenset[str]:
+    return frozenset(player for some in sets for player in some)
+
+
+def _said(error: str | None) -> str:
+    return (error or "nothing was said").rstrip(".")
+
+
+def _players(count: int) -> str:
+    return f"{count:,} player{'' if count == 1 else 's'}"

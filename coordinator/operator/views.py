@@ -1,0 +1,192 @@
+"""What operators are shown of batches: derived from the ledger at the moment of asking, by any instance (A17)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+
+from pydantic import BaseModel
+
+from coordinator.operator.histogram import AnswerTimes, answer_times, outcome_times
+from coordinator.operator.timeline import Moment, timeline
+from coordinator.rules.batch import Batch, read_batch, shards_path
+from coordinator.rules.ledger import Shard, read_shard, take_snapshot
+from coordinator.usecases.leases import get_batch
+from schemas.messages import PlayerCounts, RowCounts
+from shared.ports import DocumentStore, Where
+
+
+class BatchSummary(BaseModel):
+    """One line of `/batches`."""
+
+    batch_id: str
+    game_date: date
+    state: str
+    kind: str
+    parent: str | None
+    planned_at: datetime
+    deadline_at: datetime
+    late_until: datetime
+    schema_version: int
+    schema_fingerprint: str
+    expected: int
+    players: PlayerCounts | None
+    """How they stood when the batch last ended; None while it has not."""
+    reason: str
+    late_refusal: str | None
+    rows: RowCounts
+    revision: str
+
+
+class MergeView(BaseModel):
+    """One numbered MERGE."""
+
+    merge_no: int
+    job_id: str
+    state: str
+    counts: RowCounts
+    error: str | None
+
+
+class ShardView(BaseModel):
+    """Progress of one shard."""
+
+    shard: int
+    expected: int
+    predicted: int
+    skipped: int
+    failed: int
+    silent: int
+    published_at: datetime | None
+    publishes: int
+
+
+class PolicyView(BaseModel):
+    """What a batch tolerates; shares are of the expected players, 0 to 1."""
+
+    deadline_minutes: int
+    republish_after_minutes: int
+    max_republishes: int
+    tolerated_failed_share: float
+    tolerated_silent_share: float
+    max_retired_share: float
+    max_merge_attempts: int
+
+
+class BatchView(BatchSummary):
+    """The whole of `/batches/{id}`: counts from the named sets, and the names of everybody who is not predicted."""
+
+    players: PlayerCounts
+    """How they stand now."""
+    silent: list[str]
+    failed: dict[str, str]
+    skipped: dict[str, str]
+    late: list[str]
+    """Predicted players whose rows are not in the predictions table (yet)."""
+    answered_twice: list[str]
+    overtaken_by: str | None
+    not_expected: list[str]
+    """Of a redrive: players who were to be redriven, and whom the fresh plan does not expect any more."""
+    policy: PolicyView
+    shards: list[ShardView]
+    merges: list[MergeView]
+    last_outcome_at: datetime | None
+    answer_times: AnswerTimes
+    finished_at: datetime | None
+    timeline: list[Moment]
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Reading only."""
+
+    documents: DocumentStore
+
+    def batches(self, *, game_date: date | None = None, limit: int = 50) -> list[BatchSummary]:
+        """Summaries of batches, newest plan first, of one date or of all."""
+        where = [Where("game_date", "==", game_date.isoformat())] if game_date else [Where("planned_at", ">=", _EVER)]
+        found = [
+            read_batch(document)
+            for document in self.documents.query(("batches",), where, limit=None if game_date else limit)
+        ]
+        newest_first = sorted(found, key=lambda batch: batch.planned_at, reverse=True)
+        return [BatchSummary.model_validate(_summary(batch)) for batch in newest_first[:limit]]
+
+    def batch(self, batch_id: str) -> BatchView:
+        """Everything about one batch. Raises `UnknownBatch`."""
+        batch = get_batch(self.documents, batch_id)
+        documents = self.documents.query(shards_path(batch_id))
+        shards = sorted((read_shard(document) for document in documents), key=lambda shard: shard.number)
+        snapshot = take_snapshot(shards)
+        answered = [at for document in documents for at in outcome_times(document)]
+        return BatchView.model_validate(
+            _summary(batch)
+            | {
+                "players": snapshot.players,
+                "silent": sorted(snapshot.silent),
+                "failed": snapshot.failed,
+                "skipped": snapshot.skipped,
+                "late": sorted(snapshot.late),
+                "answered_twice": sorted(snapshot.answered_twice),
+                "overtaken_by": batch.overtaken_by,
+                "not_expected": batch.left_out,
+                "policy": asdict(batch.policy),
+                "shards": [_shard(shard) for shard in shards],
+                "merges": [_merge(batch, number) for number in range(len(batch.merges))],
+                "last_outcome_at": max(answered, default=None),
+                "answer_times": answer_times(documents, planned_at=batch.planned_at),
+                "finished_at": (batch.result or {}).get("at"),
+                "timeline": timeline(batch, shards, answered),
+            }
+        )
+
+
+_EVER = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+
+
+def _summary(batch: Batch) -> dict[str, object]:
+    return {
+        "batch_id": batch.batch_id,
+        "game_date": batch.game_date,
+        "state": batch.state,
+        "kind": batch.kind,
+        "parent": batch.parent,
+        "planned_at": batch.planned_at,
+        "deadline_at": batch.deadline_at,
+        "late_until": batch.late_until,
+        "schema_version": batch.schema_version,
+        "schema_fingerprint": batch.schema_fingerprint,
+        "expected": batch.expected_count,
+        "players": (batch.result or {}).get("players"),
+        "reason": str((batch.result or {}).get("reason") or ""),
+        "late_refusal": batch.late_refusal,
+        "rows": batch.merged_rows,
+        "revision": batch.revision,
+    }
+
+
+def _merge(batch: Batch, index: int) -> dict[str, object]:
+    merge = batch.merges[index]
+    return {
+        "merge_no": merge.number,
+        "job_id": merge.job_id,
+        "state": merge.state,
+        "counts": merge.counts,
+        "error": merge.error,
+    }
+
+
+def _shard(shard: Shard) -> dict[str, object]:
+    # Counted without reading the answers: a batch may have hundreds of thousands of them.
+    skipped = shard.skipped.keys() - shard.predicted.keys()
+    failed = shard.failed.keys() - shard.predicted.keys() - skipped
+    return {
+        "expected": len(shard.expected),
+        "predicted": len(shard.predicted),
+        "skipped": len(skipped),
+        "failed": len(failed),
+        "silent": len(shard.silent),
+        "shard": shard.number,
+        "published_at": shard.published_at,
+        "publishes": shard.publishes,
+    }

@@ -1,0 +1,319 @@
+"""Consolidate a batch: claim it, verify staging, MERGE it once, verify the result, mark it.
+
+Everything is done by the holder of the date's lease and conditional on its epoch; a crash anywhere leaves a state from
+which the next holder goes on: the ledger, the recorded `merge_no` and the warehouse's own job tell where it stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+from typing import Literal
+
+from coordinator.rules.batch import Batch, BatchMark, Lease, Merge, read_batch, shard_path, shards_path
+from coordinator.rules.ledger import Snapshot, TooManyMissing, Waiting, decide, read_shard, take_snapshot
+from coordinator.rules.lifecycle import MERGED, Event, Status, move
+from coordinator.usecases.events import finished_event
+from coordinator.usecases.leases import Leases, get_batch
+from coordinator.usecases.merging import Merger
+from schemas.messages import RowCounts
+from shared.errors import (
+    ConfirmationNeeded,
+    Conflict,
+    MoveRefused,
+    QueryRefused,
+    SchemaClash,
+    TableMissing,
+    Transient,
+    VerificationRefused,
+)
+from shared.ports import DocumentStore, FieldPath, Publisher, Update, Value, Warehouse, Where, Write
+
+log = logging.getLogger(__name__)
+
+_ROUNDS = 20
+"""Further rounds for late news within one call; the sweep takes over from there."""
+_SHARDS_PER_COMMIT = 20
+"""Shards marked merged in one commit: far below Firestore's 500 writes and 10 MiB a commit at any shard size."""
+
+
+class Report(StrEnum):
+    """How a call of `consolidate` ended."""
+
+    MERGED = "merged"
+    REFUSED = "refused"
+    BUSY = "busy"
+    """Another holder is at work; it, or the sweep, finishes the batch."""
+    WAITING = "waiting"
+    """Players are silent and the deadline has not passed."""
+    NOTHING_TO_DO = "nothing_to_do"
+    SUPERSEDED = "superseded"
+    """A newer root has merged for the date; this batch never will."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consolidator:
+    """The use case, over its ports. `max_bytes` bounds what one MERGE may read by a dry run (B8); `auto_migrate` lets it
+    add the columns of a newer version to the predictions table."""
+
+    documents: DocumentStore
+    warehouse: Warehouse
+    finished: Publisher
+    leases: Leases
+    clock: Callable[[], datetime]
+    revision: str
+    max_bytes: int
+    patience: timedelta = timedelta(seconds=540)
+    """How long one call waits for a MERGE job: below the push's ack deadline of 600 s."""
+    renew_every: timedelta = timedelta(seconds=20)
+    auto_migrate: bool = True
+
+    def consolidate(self, batch_id: str, *, forced: bool = False) -> Report:
+        """Consolidate a batch as far as its ledger allows, then again while late news is found.
+
+        A repeat, or two calls at once, change nothing more: one of them holds the lease.
+
+        Args:
+            forced: a person's word to consolidate in spite of silent or failed players, of a former refusal, or of the
+                number of rows that will be retired.
+
+        Raises:
+            UnknownBatch: there is no such batch.
+            Conflict: it is cancelled, or not yet published.
+            Transient: trouble that may pass; the batch is RUNNING again (or as it was) and staging is kept.
+        """
+        report = self._round(batch_id, forced=forced)
+        for _ in range(_ROUNDS):
+            if report is not Report.MERGED or not self._has_late_news(batch_id):
+                return report
+            report = self._round(batch_id, forced=False)
+        return report
+
+    def notify(self, batch: Batch) -> Batch:
+        """Publish `batch-finished` for a batch's present end state unless that was done; repeats carry the same id."""
+        if batch.is_live or batch.notified == batch.event_id:
+            return batch
+        self.finished.publish([finished_event(batch, revision=self.revision)])
+        self.documents.commit([Update(batch.path, {("notified",): batch.event_id})])
+        return replace(batch, notified=batch.event_id)
+
+    def snapshot(self, batch_id: str) -> Snapshot:
+        """Read the whole ledger once."""
+        return take_snapshot(read_shard(document) for document in self.documents.query(shards_path(batch_id)))
+
+    def overtaken(self, batch: Batch) -> frozenset[str]:
+        """Name the players whom a newer redrive of the date, once merged, skipped: it may have left no newer row to tell.
+
+        Its predicted players need no naming here, their newer rows do.
+        """
+        of_date = self.documents.query(("batches",), [Where("game_date", "==", batch.game_date.isoformat())])
+        newer = (one for one in map(read_batch, of_date) if one.planned_at > batch.planned_at and one.status in MERGED)
+        return frozenset(player for one in newer for player in self.snapshot(one.batch_id).skipped)
+
+    def _has_late_news(self, batch_id: str) -> bool:
+        batch = get_batch(self.documents, batch_id)
+        return self.snapshot(batch_id).has_news(missing_at_end=batch.missing_at_end)
+
+    def _round(self, batch_id: str, *, forced: bool) -> Report:
+        batch = get_batch(self.documents, batch_id)
+        if batch.status is Status.CANCELLED:
+            raise Conflict(f"batch {batch_id} is cancelled and will not be consolidated", batch_id=batch_id)
+        if batch.status is Status.PLANNED:
+            raise Conflict(f"batch {batch_id} is still being published; the sweep goes on with it", batch_id=batch_id)
+        lease = self.leases.take(batch)
+        if lease is None:
+            return Report.BUSY
+        try:
+            report = _Round(self, batch, lease, forced=forced).run()
+        except Transient as trouble:
+            self._give_back(batch_id, lease, trouble)
+            raise
+        self.notify(get_batch(self.documents, batch_id))
+        return report
+
+    def _give_back(self, batch_id: str, lease: Lease, trouble: Transient) -> None:
+        """After trouble that may pass: RUNNING again and the lease free, if the store lets us; else the lease expires.
+
+        A MERGE that may still be in flight stays recorded as submitted, so the next holder looks for its job.
+        """
+        log.warning("consolidation interrupted", extra={"json_fields": {"batch_id": batch_id, "reason": str(trouble)}})
+        batch = get_batch(self.documents, batch_id)
+
+        def writes() -> Sequence[Write]:
+            fresh = get_batch(self.documents, batch_id)
+            if fresh.status is not Status.CONSOLIDATING:
+                return ()
+            return [Update(fresh.path, {("status",): move(fresh.status, Event.ATTEMPT_FAILED).value})]
+
+        try:
+            self.leases.commit(batch, lease, writes, release=True)
+        except Transient as again:
+            log.warning("lease left to expire", extra={"json_fields": {"batch_id": batch_id, "reason": str(again)}})
+
+
+class _Round:
+    """One holder's work on one batch, from the snapshot to the mark."""
+
+    def __init__(self, tools: Consolidator, batch: Batch, lease: Lease, *, forced: bool) -> None:
+        self._tools = tools
+        self._batch = batch
+        self._lease = lease
+        self._forced = forced
+
+    def run(self) -> Report:
+        day = self._tools.leases.read(self._batch.game_date)
+        newer = day.overtakes(self._batch)
+        if newer is not None:
+            return self._give_way_to(newer)
+        self._batch = get_batch(self._tools.documents, self._batch.batch_id)
+        if self._batch.status in (Status.CANCELLED, Status.PLANNED):
+            return self._release(Report.NOTHING_TO_DO)
+        snapshot = self._tools.snapshot(self._batch.batch_id)
+        if self._batch.status in MERGED and not snapshot.has_news(missing_at_end=self._batch.missing_at_end):
+            return self._release(Report.NOTHING_TO_DO)
+        end = decide(
+            snapshot.players,
+            self._batch.policy,
+            past_deadline=self._tools.clock() >= self._batch.deadline_at,
+            forced=self._forced or self._batch.status in MERGED,
+        )
+        if isinstance(end, Waiting):
+            return self._release(Report.WAITING)
+        if self._batch.status is Status.FAILED and not self._forced and not self._may_improve(end):
+            return self._release(Report.NOTHING_TO_DO)
+        try:
+            self._claim()
+        except MoveRefused:  # cancelled a moment ago
+            return self._release(Report.NOTHING_TO_DO)
+        if isinstance(end, TooManyMissing):
+            return self._refuse(snapshot, "too_many_missing", end.reason)
+        if day.newest.batch_id != self._batch.batch_id:
+            snapshot = replace(snapshot, overtaken=self._tools.overtaken(self._batch))
+        return self._merge_and_mark(snapshot, end)
+
+    def _may_improve(self, end: Event | TooManyMissing) -> bool:
+        return self._batch.failed_for_missing_players and not isinstance(end, TooManyMissing)
+
+    def _merge_and_mark(self, snapshot: Snapshot, end: Event) -> Report:
+        merger = Merger(
+            warehouse=self._tools.warehouse,
+            carry=lambda: self._note("carried", snapshot),
+            record=self._record,
+            renew=self._renew,
+            patience=self._tools.patience,
+            renew_every=self._tools.renew_every,
+            max_bytes=self._tools.max_bytes,
+            auto_migrate=self._tools.auto_migrate,
+        )
+        try:
+            merger.run(self._batch, snapshot, confirmed=self._forced)
+        except ConfirmationNeeded as needed:
+            return self._refuse(snapshot, "confirmation_needed", str(needed))
+        except (VerificationRefused, SchemaClash, QueryRefused, TableMissing) as refused:
+            return self._refuse(snapshot, "verification_refused", str(refused))
+        self._note("merged", snapshot)
+        return self._finish(snapshot, end)
+
+    # --- what the MERGE leaves in the ledger ---
+
+    def _record(self, numbered: Merge) -> None:
+        in_flight = numbered.number if numbered.state == "submitted" else None
+        self._lease = replace(self._lease, merge_no=in_flight)
+        self._commit([Update(self._batch.path, {("merges", str(numbered.number)): numbered.fields()})])
+        others = tuple(other for other in self._batch.merges if other.number != numbered.number)
+        self._batch = replace(self._batch, merges=(*others, numbered))
+        self._log("merge recorded", merge_no=numbered.number, merge_state=numbered.state, job_id=numbered.job_id)
+
+    def _renew(self) -> None:
+        self._commit(())
+
+    def _note(self, what: Literal["carried", "merged"], snapshot: Snapshot) -> None:
+        """Note for each late player which delivery a MERGE takes, or the predictions table now holds."""
+        of_shard: dict[int, dict[FieldPath, Value]] = {}
+        for player, number in snapshot.shard_of.items():
+            of_shard.setdefault(number, {})[what, player] = snapshot.predicted[player].delivery
+        updates = (Update(shard_path(self._batch.batch_id, number), fields) for number, fields in of_shard.items())
+        while some := list(islice(updates, _SHARDS_PER_COMMIT)):
+            self._commit(some)
+
+    # --- states ---
+
+    def _claim(self) -> None:
+        """Move to CONSOLIDATING; a later round leaves an end state as it is."""
+        if self._batch.status in MERGED or (self._batch.status is Status.FAILED and not self._forced):
+            return
+        event = Event.FORCED if self._batch.status is Status.FAILED else Event.CLAIMED
+
+        def writes() -> Sequence[Write]:
+            self._batch = get_batch(self._tools.documents, self._batch.batch_id)
+            status = move(self._batch.status, event)
+            # The version keeps a cancellation out that reads RUNNING at the same moment.
+            return [Update(self._batch.path, {("status",): status.value}, if_version=self._batch.version)]
+
+        self._commit(writes)
+        self._batch = get_batch(self._tools.documents, self._batch.batch_id)
+        self._log("batch claimed", epoch=self._lease.epoch)
+
+    def _finish(self, snapshot: Snapshot, end: Event) -> Report:
+        status = move(self._batch.status, end)
+        rows = self._batch.merged_rows
+        result = self._result(snapshot, rows, code="merged", reason=_ending(snapshot))
+        mark = BatchMark(self._batch.batch_id, self._batch.planned_at) if self._batch.kind == "root" else None
+        update = Update(self._batch.path, {("status",): status.value, ("result",): result, ("late_refusal",): None})
+        self._lease = self._tools.leases.commit(self._batch, self._lease, [update], merged=mark, release=True)
+        self._log("batch consolidated", status=status.value, **rows.model_dump())
+        return Report.MERGED
+
+    def _refuse(self, snapshot: Snapshot, code: str, reason: str) -> Report:
+        result = self._result(snapshot, self._batch.merged_rows, code=code, reason=reason)
+        if self._batch.status in MERGED:
+            update = Update(self._batch.path, {("late_refusal",): reason})
+        else:
+            failed = Status.FAILED if self._batch.status is Status.FAILED else move(self._batch.status, Event.REFUSED)
+            update = Update(self._batch.path, {("status",): failed.value, ("result",): result})
+        self._lease = self._tools.leases.commit(self._batch, self._lease, [update], release=True)
+        log.error(
+            "consolidation refused",
+            extra={"json_fields": {"batch_id": self._batch.batch_id, "code": code, "reason": reason}},
+        )
+        return Report.REFUSED
+
+    def _give_way_to(self, newer: BatchMark) -> Report:
+        """A newer root has merged: what came late to this batch is superseded, and the batch says so (B13's rule)."""
+        update = Update(self._batch.path, {("overtaken_by",): newer.batch_id})
+        self._lease = self._tools.leases.commit(self._batch, self._lease, [update], release=True)
+        self._log("late rows superseded", by=newer.batch_id)
+        return Report.SUPERSEDED
+
+    def _release(self, report: Report) -> Report:
+        self._lease = self._tools.leases.commit(self._batch, self._lease, (), release=True)
+        return report
+
+    def _result(self, snapshot: Snapshot, rows: RowCounts, *, code: str, reason: str) -> Mapping[str, Value]:
+        return {
+            "code": code,
+            "reason": reason,
+            "players": snapshot.players.model_dump(),
+            "rows": rows.model_dump(),
+            "at": self._tools.clock(),
+        }
+
+    def _log(self, text: str, **fields: object) -> None:
+        log.info(text, extra={"json_fields": {"batch_id": self._batch.batch_id, **fields}})
+
+    def _commit(self, writes: Callable[[], Sequence[Write]] | Sequence[Write]) -> None:
+        self._lease = self._tools.leases.commit(self._batch, self._lease, writes)
+
+
+def _ending(snapshot: Snapshot) -> str:
+    players = snapshot.players
+    if not players.expected:
+        return "nobody was expected"
+    if not snapshot.missing:
+        return f"all {players.expected} players are predicted or skipped"
+    named = ", ".join(snapshot.missing[:5]) + (", ..." if len(snapshot.missing) > 5 else "")
+    return f"{len(snapshot.missing)} of {players.expected} players are missing: {named}"

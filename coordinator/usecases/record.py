@@ -1,0 +1,200 @@
+"""Record outcomes and close batches: the use cases behind `/complete` and the close step that `/start` and the sweep share.
+
+Closing is decided by reading the set after writing to it, so whoever writes last sees everything; a crash anywhere is
+finished by a redelivery or the sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from coordinator.rules import planning
+from coordinator.rules.batch import Batch, shard_path
+from coordinator.rules.ledger import AnyOutcome, Shard, check_outcome, decide, entry_of, read_shard, take_snapshot
+from coordinator.rules.lifecycle import MERGED, Event, Status
+from coordinator.usecases.consolidate import Consolidator, Report
+from coordinator.usecases.leases import get_batch
+from schemas import names
+from schemas.messages import OUTCOME, Failed, FailureCode, Predicted
+from shared.errors import InvalidInput, MalformedMessage, Unavailable, UnknownBatch
+from shared.ports import DocumentStore, Update
+from shared.push import addressee_of, texts_in
+
+log = logging.getLogger(__name__)
+
+
+def read_outcome(data: bytes) -> AnyOutcome:
+    """Read an outcome message.
+
+    Raises:
+        MalformedMessage: it is none; names the first field that is wrong.
+    """
+    try:
+        outcome = OUTCOME.validate_json(data)
+        names.check_batch_id(outcome.batch_id)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "message"
+        raise MalformedMessage(f"not an outcome: {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise MalformedMessage(f"not an outcome: batch_id: {error}") from error
+    if isinstance(outcome, Predicted) and outcome.table != names.staging_table(
+        outcome.batch_id, outcome.schema_version
+    ):
+        raise MalformedMessage(f"not an outcome: table: {outcome.table!r} is no staging table of {outcome.batch_id}")
+    return outcome
+
+
+def unreadable(attributes: Mapping[str, str], *, reason: str) -> Failed:
+    """The outcome to record for a message that is none: failed, for the player that its attributes name.
+
+    Raises:
+        MalformedMessage: they name no batch and player.
+    """
+    about = addressee_of(attributes)
+    return Failed(
+        batch_id=about.batch_id,
+        player_lookup=about.player_lookup,
+        worker_revision="unknown",
+        code=FailureCode.BAD_REQUEST,
+        detail=f"unreadable outcome: {reason}",
+    )
+
+
+def dead_lettered(data: bytes, attributes: Mapping[str, str]) -> Failed:
+    """The outcome to record for a request that nobody could take (A12): its player failed.
+
+    Whose it was its attributes tell; where they do not, the request itself.
+
+    Raises:
+        MalformedMessage: neither names batch and player.
+    """
+    told = {**texts_in(data), **{name: text for name, text in attributes.items() if text}}
+    about = addressee_of(told)
+    attempts = told.get(f"{_DEAD_LETTER}DeliveryCount", "an unknown number of")
+    subscription = told.get(f"{_DEAD_LETTER}Subscription", "an unknown subscription")
+    return Failed(
+        batch_id=about.batch_id,
+        player_lookup=about.player_lookup,
+        worker_revision="none",
+        code=FailureCode.DEAD_LETTERED,
+        detail=f"{subscription} gave the request up after {attempts} deliveries",
+    )
+
+
+_DEAD_LETTER = "CloudPubSubDeadLetterSource"
+"""How the attributes begin that Pub/Sub adds (https://cloud.google.com/pubsub/docs/handling-failures)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """The use cases, over their ports."""
+
+    documents: DocumentStore
+    consolidator: Consolidator
+    clock: Callable[[], datetime]
+
+    def record_outcome(self, outcome: AnyOutcome) -> Report | None:
+        """Record an outcome, then close the batch if it was the last one awaited, or came late.
+
+        A repeat writes the same entry again and changes nothing. After `late_until` the outcome is recorded as
+        `failed(expired)`, since its rows may be gone (A19).
+
+        Returns:
+            What a consolidation in this call came to; None when there was none.
+
+        Raises:
+            UnknownBatch: nothing to record it in.
+            MalformedMessage: the shard has no place for it: the player is not expected, or was answered too often.
+            Transient: not recorded, or not consolidated; the redelivery goes on. So too where the store refuses the
+                write, since an expected player's outcome must not be acknowledged and lost (F2).
+        """
+        batch = get_batch(self.documents, outcome.batch_id)
+        now = self.clock()
+        if now > batch.late_until:
+            outcome = _expired(outcome)
+        number = planning.shard_of(outcome.player_lookup, batch.shard_starts)
+        check_outcome(outcome, self._read_shard(batch.batch_id, number))
+        path, entry = entry_of(outcome, at=now)
+        try:
+            self.documents.commit([Update(shard_path(batch.batch_id, number), {path: entry})])
+        except InvalidInput as error:
+            raise self._refused(batch, number, error) from error
+        shard = self._read_shard(batch.batch_id, number)
+        log.info(
+            "outcome recorded",
+            extra={"json_fields": {"batch_id": batch.batch_id, "player": outcome.player_lookup, "kind": path[0]}},
+        )
+        if not shard.is_settled and batch.status in (Status.PLANNED, Status.RUNNING):
+            # Someone else's outcome is still awaited here, and whoever records it reads this one. An end by the
+            # deadline or by force, decided in this very moment, is the sweep's to notice.
+            return None
+        return self.close(batch.batch_id, shard)
+
+    def _refused(self, batch: Batch, number: int, error: InvalidInput) -> Unavailable:
+        """Make it seen that the store takes no more of a shard: an expected player's outcome waits for a person (F2)."""
+        self.documents.commit([Update(batch.path, {("refused_writes", str(number)): error.problem})])
+        log.error(
+            "outcome not storable",
+            extra={"json_fields": {"batch_id": batch.batch_id, "shard": number, "reason": error.problem}},
+        )
+        return Unavailable(f"shard {number} of batch {batch.batch_id} cannot be written: {error.problem}")
+
+    def close(self, batch_id: str, *shards: Shard) -> Report | None:
+        """Mark the shards that are settled, and consolidate when the batch is, or when an ended one has late news.
+
+        Args:
+            shards: shards as read after the last write that the caller knows of.
+        """
+        batch = get_batch(self.documents, batch_id)
+        settled = {shard.number for shard in shards if shard.is_settled}
+        if marks := settled - batch.settled_shards:
+            self.documents.commit([Update(batch.path, {("settled_shards", str(n)): True for n in sorted(marks)})])
+            batch = get_batch(self.documents, batch_id)
+        return self.consolidator.consolidate(batch_id) if self._is_due(batch, shards) else None
+
+    def _is_due(self, batch: Batch, shards: Sequence[Shard]) -> bool:
+        """Whether to consolidate. An ended batch merges what comes late, unless a person has to decide first: then no
+        outcome changes what was refused, and none takes the date's lease (F4). A CONSOLIDATING one's holder looks
+        again by itself."""
+        if batch.status is Status.RUNNING:
+            return len(batch.settled_shards) == len(batch.shard_starts)
+        if batch.overtaken_by is not None:
+            return False
+        if batch.status is Status.FAILED:
+            return self._may_improve(batch)
+        return batch.status in MERGED and batch.late_refusal is None and _have_news(batch, shards)
+
+    def _may_improve(self, batch: Batch) -> bool:
+        if not batch.failed_for_missing_players:
+            return False
+        players = self.consolidator.snapshot(batch.batch_id).players
+        past_deadline = self.clock() >= batch.deadline_at
+        return isinstance(decide(players, batch.policy, past_deadline=past_deadline, forced=False), Event)
+
+    def _read_shard(self, batch_id: str, number: int) -> Shard:
+        document = self.documents.get(shard_path(batch_id, number))
+        if document is None:
+            raise UnknownBatch(f"batch {batch_id} has no shard {number}")
+        return read_shard(document)
+
+
+def _have_news(batch: Batch, shards: Sequence[Shard]) -> bool:
+    # Some shards cannot tell how many players are missing in all; the sweep brings all of them.
+    missing = batch.missing_at_end if len(shards) == len(batch.shard_starts) else 0
+    return take_snapshot(shards).has_news(missing_at_end=missing)
+
+
+def _expired(outcome: AnyOutcome) -> Failed:
+    return Failed(
+        batch_id=outcome.batch_id,
+        player_lookup=outcome.player_lookup,
+        worker_revision=outcome.worker_revision,
+        code=FailureCode.EXPIRED,
+        detail=f"a {outcome.outcome} outcome came after the batch's late_until",
+    )

@@ -1,0 +1,107 @@
+"""Redrive: a new batch for the players of the date's newest root who are not predicted, planned afresh."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from coordinator.rules.batch import Batch, DateRecord, read_batch, read_date, shards_path
+from coordinator.rules.ledger import read_shard, take_snapshot
+from coordinator.rules.lifecycle import Status
+from coordinator.usecases.leases import get_batch
+from coordinator.usecases.start import Started, Starter, Wanted
+from schemas import names
+from shared.errors import Conflict
+from shared.ports import Document, DocumentStore, Where
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redriver:
+    """The use case, over its ports and the starting of batches."""
+
+    documents: DocumentStore
+    starter: Starter
+
+    def redrive(self, batch_id: str, *, key: str) -> Started:
+        """Plan and publish a child batch of a root's players who are neither predicted by it nor by its redrives so far.
+
+        It runs under the root's policy, speaks for its own players only and is planned with the inputs of now; whom the
+        fresh plan does not expect any more (one who is OUT) is named in `left_out`. Of a redrive, its root is redriven. A
+        repeat with the same key answers with the same batch.
+
+        Raises:
+            UnknownBatch: there is none of that id.
+            Conflict: the root is not the date's newest, it or a redrive of it still lives, it was cancelled, or all of
+                its players are predicted.
+            InvalidInput, Unavailable: as a start.
+        """
+        root = self._root_of(get_batch(self.documents, batch_id))
+        child_id = names.batch_id(root.game_date, f"redrive:{root.batch_id}:{key}")
+
+        def choose(day: Document | None) -> Wanted:
+            return self._choose(root.batch_id, read_date(day) if day else None)
+
+        started = self.starter.begin(root.game_date, child_id, choose)
+        if started.is_new:
+            log.info(
+                "redrive started",
+                extra={
+                    "json_fields": {
+                        "batch_id": child_id,
+                        "parent": root.batch_id,
+                        "players": started.batch.expected_count,
+                        "left_out": list(started.batch.left_out),
+                    }
+                },
+            )
+        return started
+
+    def _root_of(self, batch: Batch) -> Batch:
+        return get_batch(self.documents, batch.parent) if batch.parent else batch
+
+    def _choose(self, root_id: str, day: DateRecord | None) -> Wanted:
+        root = get_batch(self.documents, root_id)
+        if day is not None:
+            self._check_newest(root, day)
+        if root.is_live:
+            raise Conflict(
+                f"batch {root_id} is {root.state}: the sweep still publishes its silent players again; wait for its end",
+                batch_id=root_id,
+            )
+        if root.status is Status.CANCELLED:
+            raise Conflict(f"batch {root_id} is cancelled; start the date anew instead", batch_id=root_id)
+        players = self._not_predicted(root)
+        if not players:
+            raise Conflict(
+                f"all players of batch {root_id} are predicted; there is nobody to redrive", batch_id=root_id
+            )
+        return Wanted(policy=root.policy, parent=root_id, players=players)
+
+    def _check_newest(self, root: Batch, day: DateRecord) -> None:
+        newest = get_batch(self.documents, day.newest.batch_id)
+        if root.batch_id not in (newest.batch_id, newest.parent):
+            raise Conflict(
+                f"batch {newest.batch_id} of {root.game_date} is newer; only the newest batch is redriven",
+                batch_id=newest.batch_id,
+            )
+        if newest.is_live and newest.batch_id != root.batch_id:
+            raise Conflict(
+                f"batch {newest.batch_id} already redrives {root.batch_id} and is {newest.state}; wait for its end",
+                batch_id=newest.batch_id,
+            )
+
+    def _not_predicted(self, root: Batch) -> tuple[str, ...]:
+        """Expected minus predicted, by the root or by a redrive of it that was not given up."""
+        predicted, expected = self._predicted_and_expected(root.batch_id)
+        of_date = self.documents.query(("batches",), [Where("game_date", "==", root.game_date.isoformat())])
+        for one in map(read_batch, of_date):
+            if one.parent == root.batch_id and one.status is not Status.CANCELLED:
+                predicted |= self._predicted_and_expected(one.batch_id)[0]
+        return tuple(sorted(expected - predicted))
+
+    def _predicted_and_expected(self, batch_id: str) -> tuple[frozenset[str], frozenset[str]]:
+        shards = [read_shard(document) for document in self.documents.query(shards_path(batch_id))]
+        expected = frozenset(player for shard in shards for player in shard.expected)
+        return frozenset(take_snapshot(shards).predicted), expected

@@ -1,0 +1,254 @@
+"""Start a date's batch: plan it once, freeze the plan, commit the ledger, publish.
+
+Each step may be the last before a crash. The plan table and the shards are functions of (date, key) and are made at
+most once; the batch exists from the moment its document is committed together with `dates.newest`; from then on the
+sweep, or a repeat of the call, goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from coordinator.rules import planning, quotas
+from coordinator.rules.batch import (
+    KEEP_DOCUMENTS,
+    Batch,
+    BatchMark,
+    Policy,
+    batch_path,
+    date_path,
+    read_batch,
+    read_date,
+    shard_path,
+)
+from coordinator.rules.ledger import new_shard
+from coordinator.rules.lifecycle import Status
+from coordinator.usecases.cancel import cancel
+from coordinator.usecases.leases import get_batch
+from coordinator.usecases.publish import RequestPublishing
+from coordinator.usecases.record import Ledger
+from schemas import names, tables
+from shared.errors import Conflict, DocumentExists, Unavailable, VersionChanged
+from shared.ports import Create, Document, DocumentStore, Update, Warehouse, Write
+from shared.staging import OUTLIVES_LATE
+
+log = logging.getLogger(__name__)
+
+_TICK = timedelta(microseconds=1)
+_DISTURBANCES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanningRules:
+    """Who is expected and what a request carries; see the configuration table."""
+
+    roster_games: int = 10
+    recent_games: int = 25
+    preferred_sportsbook: str = "draftkings"
+    late: timedelta = timedelta(hours=192)
+    schema_version: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The batch that answers a start; `is_new` is false when an earlier call with the same key made it."""
+
+    batch: Batch
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a new batch is to be: a root of everybody, or a redrive of some players of its parent."""
+
+    policy: Policy
+    parent: str | None = None
+    players: tuple[str, ...] | None = None
+    """None: everybody whom the plan expects."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Starter:
+    """The use case, over its ports."""
+
+    documents: DocumentStore
+    warehouse: Warehouse
+    publishing: RequestPublishing
+    ledger: Ledger
+    rules: PlanningRules
+    clock: Callable[[], datetime]
+    revision: str
+
+    def start(self, game_date: date, *, key: str, policy: Policy, force: str | None = None) -> Started:
+        """Plan and publish the batch of a game date and idempotency key.
+
+        A repeat with the same key answers with the same batch, publishing what was not yet published (A9, D5).
+
+        Args:
+            force: id of the live batch to cancel first.
+
+        Raises:
+            Conflict: another batch of the date lives (and is named), or the MERGE of the one to cancel may still run.
+            InvalidInput: the inputs of the date are unusable, or its players are too many for the quotas; names the
+                column or quota and the fix.
+            Unavailable: try again with the same key; an outage is never taken for an empty day (A11).
+        """
+
+        def make_way(day: Document | None) -> Wanted:
+            self._make_way(day, force)
+            return Wanted(policy=policy)
+
+        return self.begin(game_date, names.batch_id(game_date, key), make_way)
+
+    def begin(self, game_date: date, batch_id: str, choose: Callable[[Document | None], Wanted]) -> Started:
+        """Plan, commit and publish the batch of an id, or go on with the one that is there.
+
+        Args:
+            choose: given the date's document, says what the batch is to be, or raises what forbids it; asked again
+                where another start came between.
+        """
+        for _ in range(_DISTURBANCES):
+            known = self.documents.get(batch_path(batch_id))
+            if known is not None:
+                return Started(self._resume(read_batch(known)), is_new=False)
+            day = self.documents.get(date_path(game_date))
+            batch, shards = self._plan(game_date, batch_id, choose(day), day)
+            self._write_shards(batch, shards)
+            try:
+                self.documents.commit([Create(batch.path, batch.fields()), _newest(batch, day)])
+            except (DocumentExists, VersionChanged):
+                continue
+            log.info(
+                "batch planned",
+                extra={
+                    "json_fields": {"batch_id": batch_id, "game_date": str(game_date), "players": batch.expected_count}
+                },
+            )
+            return Started(self._publish_and_close(batch), is_new=True)
+        raise Unavailable(f"the record of {game_date} was disturbed {_DISTURBANCES} times in a row")
+
+    def _resume(self, batch: Batch) -> Batch:
+        return self._publish_and_close(batch) if batch.status is Status.PLANNED else batch
+
+    def _publish_and_close(self, batch: Batch) -> Batch:
+        """Publish, then close: every outcome may have come before the batch was RUNNING, or nobody is expected."""
+        self.publishing.publish_batch(batch)
+        self.ledger.close(batch.batch_id, *self.publishing.read_shards(batch.batch_id))
+        return get_batch(self.documents, batch.batch_id)
+
+    def _make_way(self, day: Document | None, force: str | None) -> None:
+        """See to it that no batch of the date lives.
+
+        Raises:
+            Conflict: one does and `force` does not name it.
+        """
+        if day is None:
+            return
+        newest = get_batch(self.documents, read_date(day).newest.batch_id)
+        if not newest.is_live:
+            return
+        if force != newest.batch_id:
+            hint = f'to replace it, send {{"force": "{newest.batch_id}"}}'
+            raise Conflict(
+                f"batch {newest.batch_id} of {newest.game_date} is {newest.status}; {hint}", batch_id=newest.batch_id
+            )
+        cancel(self.documents, self.warehouse, newest.batch_id)
+
+    def _plan(
+        self, game_date: date, batch_id: str, wanted: Wanted, day: Document | None
+    ) -> tuple[Batch, Sequence[Sequence[str]]]:
+        """Freeze the plan, if an earlier try has not, and read from it who is expected.
+
+        The frozen plan says when it was made: a retry hours later does not pass its inputs off as fresh, and one that
+        a newer batch has overtaken is refused.
+        """
+        newest = read_date(day).newest if day else None
+        now = self.clock()
+        stamp = max(now, newest.planned_at + _TICK) if newest else now
+        self._log_findings(planning.read_check(self.warehouse.query(planning.check_query(), {"game_date": game_date})))
+        self._freeze(game_date, batch_id, wanted, planned_at=stamp)
+        rows = self.warehouse.query(planning.names_statement(batch_id))
+        players = planning.read_names(rows)
+        quotas.check_fits(len(players), deadline_minutes=wanted.policy.deadline_minutes)
+        planned_at = planning.frozen_at(rows, otherwise=stamp)
+        if newest and planned_at <= newest.planned_at:
+            raise Conflict(
+                f"the plan of {batch_id} was made before batch {newest.batch_id}; start with another idempotency key",
+                batch_id=newest.batch_id,
+            )
+        shards = planning.cut_shards(players)
+        return self._batch(game_date, batch_id, wanted, planned_at, shards), shards
+
+    def _freeze(self, game_date: date, batch_id: str, wanted: Wanted, *, planned_at: datetime) -> None:
+        """Write the plan table, unless an earlier try has."""
+        parameters = planning.plan_parameters(
+            game_date,
+            planned_at=planned_at,
+            roster_games=self.rules.roster_games,
+            recent_games=self.rules.recent_games,
+            preferred_sportsbook=self.rules.preferred_sportsbook,
+        )
+        some = {} if wanted.players is None else {"players": wanted.players}
+        expires_at = planned_at + self.rules.late + OUTLIVES_LATE
+        self.warehouse.query(
+            planning.plan_statement(batch_id, expires_at=expires_at, of_some=bool(some)), {**parameters, **some}
+        )
+
+    def _batch(
+        self, game_date: date, batch_id: str, wanted: Wanted, planned_at: datetime, shards: Sequence[Sequence[str]]
+    ) -> Batch:
+        planned = {player for shard in shards for player in shard}
+        return Batch(
+            batch_id=batch_id,
+            game_date=game_date,
+            planned_at=planned_at,
+            deadline_at=planned_at + timedelta(minutes=wanted.policy.deadline_minutes),
+            late_until=planned_at + self.rules.late,
+            schema_version=self.rules.schema_version,
+            schema_fingerprint=tables.load(tables.PREDICTIONS, self.rules.schema_version).fingerprint,
+            shard_starts=tuple(shard[0] for shard in shards),
+            expected_count=sum(len(shard) for shard in shards),
+            policy=wanted.policy,
+            kind="redrive" if wanted.parent else "root",
+            parent=wanted.parent,
+            left_out=tuple(player for player in wanted.players or () if player not in planned),
+            revision=self.revision,
+        )
+
+    def _write_shards(self, batch: Batch, shards: Sequence[Sequence[str]]) -> None:
+        """Write the shards before the batch; those that an earlier try of the same start left are the same.
+
+        Raises:
+            Conflict: a shard of that id expects other players.
+        """
+        for number, players in enumerate(shards):
+            path = shard_path(batch.batch_id, number)
+            fields = new_shard(players, batch_id=batch.batch_id, expires_at=batch.planned_at + KEEP_DOCUMENTS)
+            try:
+                self.documents.commit([Create(path, fields)])
+            except DocumentExists:
+                left = self.documents.get(path)
+                if left is None or left.fields["expected"] != fields["expected"]:
+                    raise Conflict(
+                        f"an earlier start left other players under {batch.batch_id}; use another idempotency key",
+                        batch_id=batch.batch_id,
+                    ) from None
+
+    def _log_findings(self, findings: Sequence[planning.InputFinding]) -> None:
+        for finding in findings:
+            log.warning(
+                "input finding",
+                extra={"json_fields": {"problem": finding.problem.value, "name": finding.name, "rows": finding.rows}},
+            )
+
+
+def _newest(batch: Batch, day: Document | None) -> Write:
+    """Make the batch the date's newest, on condition that no other start did so since `day` was read."""
+    mark = BatchMark(batch.batch_id, batch.planned_at).fields()
+    expires_at = batch.planned_at + KEEP_DOCUMENTS
+    if day is None:
+        return Create(date_path(batch.game_date), {"newest": mark, "expires_at": expires_at})
+    return Update(day.path, {("newest",): mark, ("expires_at",): expires_at}, if_version=day.version)

@@ -1,0 +1,119 @@
+"""`tipoff backtest`: how a model did on games after its training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.progress import Progress
+from rich.table import Table
+
+from local.cli.input_options import max_input_option
+from local.cli.terminal import Terminal, echo
+from local.one_machine.input_bound import MIB
+
+if TYPE_CHECKING:
+    from local.cli.backtesting import Backtest
+
+_DATE = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command(short_help="Measure a model on games after its training.")
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="Folder of CSV files, as `tipoff run` takes it."
+)
+@max_input_option
+@click.option("--model", required=True, metavar="MODEL.json", help="A file of `tipoff train`, or its gs:// URL.")
+@click.option("--from", "first", required=True, type=_DATE, metavar="YYYY-MM-DD", help="First date to predict.")
+@click.option("--to", "last", required=True, type=_DATE, metavar="YYYY-MM-DD", help="Last date to predict.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a report with plots, which needs nothing but a browser.",
+)
+def backtest(
+    *, data: Path, max_input_mb: int, model: str, first: datetime, last: datetime, as_json: bool, html: Path | None
+) -> int:
+    """Predict every game of a span as its request would have been planned, and compare with what came.
+
+    The headline figures are of players with 10 or more games and a mean of 15 or more minutes this season, before the
+    game. Against lines only calibrated probabilities of the ensemble count.
+
+    \b
+    Examples:
+      tipoff backtest --data DIR --model model.json --from 2025-10-21 --to 2026-01-31
+      tipoff backtest --data DIR --model model.json --from 2025-10-21 --to 2026-01-31 --html report.html
+
+    Exits 0 when it is measured, 2 when the call or the inputs are mistaken; a span that the model was trained on is one.
+    """  # noqa: D301 - the character itself is what tells click to keep the lines below it
+    from local.cli.backtest_report import write_report  # noqa: PLC0415 - so that --help answers at once
+
+    since, to = date(first.year, first.month, first.day), date(last.year, last.month, last.day)
+    console = Terminal(stderr=as_json, highlight=False)
+    found = _measure(console, data=data, max_bytes=max_input_mb * MIB, model=model, first=since, last=to)
+    if html is not None:
+        write_report(found, html, first=since, last=to)
+    if as_json:
+        echo(json.dumps(found.figures, allow_nan=False))
+        return 0
+    _print(console, found.figures)
+    if html is not None:
+        console.print(f"Report written to {html}")
+    return 0
+
+
+def _measure(console: Terminal, *, data: Path, max_bytes: int, model: str, first: date, last: date) -> Backtest:
+    from local.cli.backtesting import backtest as measure  # noqa: PLC0415 - as above
+    from local.cli.backtesting import check_span  # noqa: PLC0415 - as above
+    from local.one_machine.past_games import DAY_ZERO, read_past_games  # noqa: PLC0415 - so that --help answers at once
+    from shared.adapters.model_files import read_file  # noqa: PLC0415 - as above
+    from worker.model import read_model  # noqa: PLC0415 - as above
+
+    fitted = read_model(read_file(model), name=model)
+    check_span(fitted, first=first, last=last)
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("reading games", total=None)
+        past = read_past_games(data, until=last + timedelta(days=1), max_bytes=max_bytes)
+        return measure(
+            fitted,
+            past.logs,
+            past.lines,
+            first_day=(first - DAY_ZERO).days,
+            progress=lambda done, total: bar.update(task, description="predicting", completed=done, total=total),
+        )
+
+
+def _print(console: Terminal, figures: Mapping[str, Any]) -> None:
+    console.print(f"Model {figures['model']}, trained on games before {figures['trained_until']}")
+    console.print(f"Rows: {figures['rows']}")
+    _print_systems(console, figures)
+    lines = figures["lines"]
+    if not lines["n"]:
+        console.print("No lines on these games")
+        return
+    console.print(
+        f"{lines['n']} lines: the line's own mean absolute error {lines['line_mae']}, the ensemble's {lines['system_mae']}"
+    )
+    odds = Table("P(over)", "Brier", "log loss", "ECE", "ECE, equal bins", box=None, pad_edge=False)
+    for name, found in (("calibrated", lines), ("raw", lines["raw"]), ("market", lines["market"])):
+        if found["n"]:
+            odds.add_row(name, *(f"{found[each]}" for each in ("brier", "log_loss", "ece", "ece_equal_count")))
+    console.print(odds)
+
+
+def _print_systems(console: Terminal, figures: Mapping[str, Any]) -> None:
+    if not any(found["n"] for found in figures["systems"].values()):
+        console.print("No such player plays in this span; choose dates later in the season")
+        return
+    table = Table("system", "games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
+    for name, found in figures["systems"].items():
+        table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
+    console.print(table)
+    for share, covered in figures["intervals"].items():
+        console.print(f"The {float(share):.0%} interval holds {covered:.1%} of the games")

@@ -1,0 +1,130 @@
+"""What all commands that operate a coordinator have in common: where it is, yes or no, and how they print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from local.cli.terminal import Terminal, echo, printable
+from shared.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from local.one_machine.coordinator_client import CoordinatorClient
+
+_STATE = Path(".tipoff")
+_LATER = "nothing runs on a state folder meanwhile: `tipoff run --resume` delivers what was published"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where the coordinator is: at a URL, or over a state folder."""
+
+    url: str | None
+    state: Path | None
+    audience: str | None
+    impersonate: str | None
+    search_path: str | None
+
+    @contextmanager
+    def client(self) -> Iterator[CoordinatorClient]:
+        """A client of it, for the length of the block. Raises `InvalidInput` where there is none to be had."""
+        if self.url is None:
+            from local.cli.state_client import client_of_state  # noqa: PLC0415 - so that --help answers at once
+
+            with client_of_state(self.state or _STATE) as client:
+                yield client
+            return
+        from local.one_machine.coordinator_client import client_of_url  # noqa: PLC0415 - as above
+
+        with client_of_url(
+            self.url, audience=self.audience, impersonate=self.impersonate, search_path=self.search_path
+        ) as client:
+            yield client
+
+
+_OPTIONS = (
+    click.option(
+        "--url", help="A running coordinator; TIPOFF_URL without it. An identity token is sent to https addresses."
+    ),
+    click.option(
+        "--state",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="State folder of `tipoff run` on this machine; .tipoff where no URL is given.",
+    ),
+    click.option("--impersonate", metavar="ACCOUNT", help="Service account to be, through gcloud; for https."),
+    click.option("--audience", help="What the identity token is made for; the URL without it."),
+    click.option("--json", "as_json", is_flag=True, help="Print the coordinator's answer as JSON, for programs."),
+)
+
+batch_argument = click.argument("batch", metavar="BATCH")
+"""A batch id, or a game date, which means the date's newest batch."""
+
+newest_argument = click.argument("batch", metavar="[BATCH]", required=False)
+"""The same, or the newest of all."""
+
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation, as on a terminal.")
+
+
+def coordinator_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say where the coordinator is, which it takes as `where`, and `as_json`."""
+
+    @click.pass_obj
+    def with_where(
+        environ: Mapping[str, str],
+        /,
+        *,
+        url: str | None,
+        state: Path | None,
+        impersonate: str | None,
+        audience: str | None,
+        **options: Any,
+    ) -> Any:
+        if url is not None and state is not None:
+            raise InvalidInput("--state", "cannot go with --url; choose the state folder or the running coordinator")
+        known = None if state is not None else url or environ.get("TIPOFF_URL") or None
+        where = Where(
+            url=known, state=state, audience=audience, impersonate=impersonate, search_path=environ.get("PATH")
+        )
+        return command(where=where, **options)
+
+    with_where.__name__, with_where.__doc__ = command.__name__, command.__doc__
+    wrapped: Callable[..., Any] = with_where
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def is_agreed(question: str, *, yes: bool) -> bool:
+    """Whether a person agrees; not asked where `--yes` says so, or where no person is at a terminal."""
+    return yes or not sys.stdin.isatty() or click.confirm(printable(question), err=True)
+
+
+def confirmation_of(client: CoordinatorClient, path: str, body: Mapping[str, object] | None) -> str:
+    """What a person is to say yes to before an action, in the coordinator's own words where it offers the action now."""
+    explanation = client.get(f"{path.rpartition('/')[0]}/explain")
+    actions = [sentence["action"] for sentence in explanation["sentences"] if sentence["action"]]
+    asked = [one["confirm"] for one in actions if one["path"] == path and one["body"] == body and one["confirm"]]
+    return str(asked[0]) if asked else f"{explanation['headline']} Go on all the same?"
+
+
+def print_json(answer: object) -> None:
+    """Print an answer for programs."""
+    echo(json.dumps(answer, ensure_ascii=False))
+
+
+def console() -> Terminal:
+    """Where tables go: a person's terminal wraps lines, a file gets them whole."""
+    return Terminal(highlight=False, soft_wrap=True, markup=False)
+
+
+def tell_later(client: CoordinatorClient) -> None:
+    """Say that what was published over a state folder waits there."""
+    if not client.runs:
+        echo(f"tipoff: {_LATER}", err=True)

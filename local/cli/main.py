@@ -1,0 +1,78 @@
+"""The `tipoff` command. A user's mistake is one line on standard error and exit status 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from local.cli.adopt import adopt
+from local.cli.backtest import backtest
+from local.cli.cancel import cancel
+from local.cli.consolidate import consolidate
+from local.cli.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
+from local.cli.explain import explain
+from local.cli.gaps import gaps
+from local.cli.policy import policy
+from local.cli.quota import quota
+from local.cli.redrive import redrive
+from local.cli.run import run
+from local.cli.schema import schema
+from local.cli.status import status
+from local.cli.sweep import sweep
+from local.cli.terminal import echo
+from local.cli.train import train
+from local.cli.up import up
+from shared.errors import Conflict, InvalidInput, TipoffError
+
+
+def main() -> NoReturn:
+    """Run the command line, then exit: 0 for success, 1 for a batch that failed or did not end, 2 for a mistake in the
+    call or the inputs, 130 for Ctrl-C."""
+    try:
+        sys.exit(commands.main(prog_name="tipoff", standalone_mode=False, obj=os.environ))
+    except click.exceptions.NoArgsIsHelpError as asked:
+        asked.show()
+        sys.exit(MISTAKE)
+    except click.UsageError as mistake:
+        command = mistake.ctx.command_path if mistake.ctx else "tipoff"
+        _end(MISTAKE, f"{mistake.format_message().rstrip('.')} (see {command} --help)")
+    except (InvalidInput, Conflict) as mistake:
+        _end(MISTAKE, str(mistake))
+    except TipoffError as trouble:
+        _end(NO_SUCCESS, str(trouble))
+    except click.Abort:
+        _end(INTERRUPTED, "interrupted; run the same command with --resume to finish the batch")
+
+
+def _end(status: int, why: str) -> NoReturn:
+    echo(f"tipoff: {' '.join(why.split())}", err=True)
+    sys.exit(status)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tipoff")
+def commands() -> None:
+    """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one."""
+
+
+for command in (
+    adopt,
+    backtest,
+    cancel,
+    consolidate,
+    explain,
+    gaps,
+    policy,
+    quota,
+    redrive,
+    run,
+    schema,
+    status,
+    sweep,
+    train,
+    up,
+):
+    commands.add_command(command)

@@ -1,0 +1,54 @@
+"""The exact statement of a batch's next MERGE, for a person to read; made by the code that would run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordinator.rules import merge
+from coordinator.rules.batch import shards_path
+from coordinator.rules.ledger import read_shard, take_snapshot
+from coordinator.usecases.leases import get_batch
+from coordinator.usecases.schema_check import fit
+from schemas import names
+from shared.declared import addition_statement
+from shared.errors import InvalidInput
+from shared.ports import DocumentStore, Tables
+
+
+@dataclass(frozen=True, slots=True)
+class MergeText:
+    """The statements in order, the MERGE last; parameters as JSON has them."""
+
+    job_id: str
+    statements: tuple[str, ...]
+    parameters: Mapping[str, object]
+
+    def as_object(self) -> dict[str, object]:
+        """What `--json` prints."""
+        return {"job_id": self.job_id, "statements": self.statements, "parameters": self.parameters}
+
+
+def merge_text(warehouse: Tables, documents: DocumentStore, batch_id: str) -> MergeText:
+    """Write the MERGE that would consolidate a batch as its ledger stands; changes nothing.
+
+    Raises:
+        InvalidInput: that is no batch id.
+        UnknownBatch: the ledger has no such batch.
+        SchemaClash, TableMissing: a MERGE would be refused; says why.
+    """
+    try:
+        batch = get_batch(documents, names.check_batch_id(batch_id))
+    except ValueError as error:
+        raise InvalidInput("BATCH", str(error)) from error
+    snapshot = take_snapshot(read_shard(document) for document in documents.query(shards_path(batch_id)))
+    found = fit(warehouse, batch, snapshot)
+    last = batch.last_merge
+    number = 1 if last is None else last.number + (last.state != "submitted")
+    added = (addition_statement(names.PREDICTIONS_TABLE, found.lacking),) if found.lacking else ()
+    parameters = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in found.job.parameters.items()
+    }
+    return MergeText(names.merge_job_id(batch_id, number), (*added, merge.merge(found.job)), parameters)

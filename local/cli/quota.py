@@ -1,0 +1,71 @@
+"""`tipoff quota`: what a batch would use of Google Cloud's quotas."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from local.cli.exits import NO_SUCCESS
+from local.cli.terminal import Terminal, echo
+
+if TYPE_CHECKING:
+    from coordinator.rules.quotas import Quota
+
+
+@click.command(short_help="Forecast what a batch uses of the quotas.")
+@click.option(
+    "--players", type=click.IntRange(min=0), required=True, metavar="N", help="Expected players of the batch."
+)
+@click.option(
+    "--rows-per-player", type=click.IntRange(min=1), metavar="N", help="Of all systems and lines; default 60."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+def quota(*, players: int, rows_per_player: int | None, as_json: bool) -> int:
+    """Forecast what a batch of so many players uses of every quota that it touches, the most used first.
+
+    A hard limit refuses: /start does not plan a batch that would meet one. A soft one warns: what is over it is slowed
+    down and delivered again, or is a setting to raise.
+
+    \b
+    Examples:
+      tipoff quota --players 450
+      tipoff quota --players 100000 --json | jq '.quotas[0]'
+
+    Exits 0 when the batch fits, 1 when a hard limit is met.
+    """  # noqa: D301 - the character itself is what tells click to keep the lines below it
+    from coordinator.rules import quotas  # noqa: PLC0415 - so that --help answers at once
+
+    found = quotas.forecast(players, rows_per_player=rows_per_player or quotas.ROWS_PER_PLAYER)
+    over = [one for one in found if one.is_hard and not one.fits]
+    if as_json:
+        echo(json.dumps({"players": players, "fits": not over, "quotas": [_as_object(one) for one in found]}))
+    else:
+        _print(players, found, fits=not over)
+    return NO_SUCCESS if over else 0
+
+
+def _as_object(one: Quota) -> dict[str, object]:
+    return {**dataclasses.asdict(one), "share": round(one.share, 6), "fits": one.fits}
+
+
+def _print(players: int, found: tuple[Quota, ...], *, fits: bool) -> None:
+    from rich.table import Table  # noqa: PLC0415 - as in `quota`
+
+    console = Terminal(highlight=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("limit", no_wrap=True)
+    for title in ("forecast", "limit", "unit", "share", "kind"):
+        table.add_column(title, justify="left" if title in ("unit", "kind") else "right")
+    for one in found:
+        kind = ("refuses" if one.is_hard else "warns") + ("" if one.fits else ": OVER")
+        table.add_row(one.name, _shown(one.forecast), _shown(one.limit), one.unit, f"{one.share:.1%}", kind)
+    console.print(table)
+    console.print(f"\nA batch of {players:,} players {'fits' if fits else 'does not fit'}.")
+    console.print("Sources:", *sorted({one.source for one in found}), sep="\n  ")
+
+
+def _shown(amount: float) -> str:
+    return f"{amount:,.1f}" if 0 < amount < 10 and not float(amount).is_integer() else f"{amount:,.0f}"

@@ -1,0 +1,46 @@
+"""`tipoff redrive`: a new batch for those who are not predicted."""
+
+from __future__ import annotations
+
+import uuid
+
+import click
+
+from local.cli.coordinator_options import (
+    Where,
+    batch_argument,
+    confirmation_of,
+    coordinator_options,
+    is_agreed,
+    print_json,
+    tell_later,
+    yes_option,
+)
+from local.cli.exits import NO_SUCCESS
+from local.cli.terminal import echo
+
+
+@click.command(short_help="Start a new batch for the players who are not predicted.")
+@batch_argument
+@yes_option
+@coordinator_options
+def redrive(*, where: Where, batch: str, yes: bool, as_json: bool) -> int:
+    """Plan and publish a new batch for those players of BATCH who are not predicted; only their rows are superseded.
+    BATCH is an id, or a game date for its newest batch.
+
+    Example: tipoff redrive 2026-01-30
+    """
+    with where.client() as client:
+        path = f"/batches/{client.find(batch)}/redrive"
+        if not is_agreed(confirmation_of(client, path, None), yes=yes):
+            return NO_SUCCESS
+        answer = client.post(path, {}, {"Idempotency-Key": str(uuid.uuid4())})
+        if as_json:
+            print_json(answer)
+        else:
+            expected, state = answer["expected"], answer["state"]
+            echo(f"batch {answer['batch_id']} ({state}) redrives {expected:,} players of {answer['parent']}")
+            if answer["not_expected"]:
+                echo(f"not expected any more: {', '.join(answer['not_expected'])}")
+        tell_later(client)
+    return 0

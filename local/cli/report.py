@@ -1,0 +1,131 @@
+"""How a run looks to a person: a progress bar while it lasts, two tables at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from local.cli.terminal import Terminal
+from local.one_machine.day import Done
+from local.one_machine.run import Phases, Sample, Seen
+
+_STATE_COLOURS = {"COMPLETE": "green", "EMPTY": "green", "PARTIAL": "yellow"}
+_SOURCES = {"ACTUAL_PROP": "sportsbook", "ESTIMATED_AVG": "estimated", "NO_PROP_LINE": "none"}
+_NAMES_SHOWN = 5
+_SIMULATED = "Simulated sample season: invented players and teams. Your own data: --game-date DATE --data DIR"
+
+
+class Bar:
+    """The progress bar of one batch: players with an outcome, out of those expected."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("starting", total=None, counted="")
+
+    def say(self, what: str) -> None:
+        """Show what is going on before there is a batch, or after it."""
+        self._progress.update(self._task, description=what)
+
+    def show(self, seen: Seen) -> None:
+        """Show how the batch stands."""
+        expected = seen.players.expected
+        self._progress.update(
+            self._task,
+            description="predicting" if seen.answered < expected else "merging",
+            total=max(expected, 1),
+            completed=seen.answered,
+            counted=f"{seen.answered:,} of {expected:,} players",
+        )
+
+
+@contextmanager
+def progress_bar(console: Terminal) -> Iterator[Bar]:
+    """A bar on the console for as long as the block lasts; nothing is drawn where the console is no terminal."""
+    texts = (TextColumn("{task.description:<17}"), BarColumn(), TextColumn("{task.fields[counted]}"))
+    with Progress(*texts, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield Bar(bar)
+
+
+def print_report(console: Terminal, done: Done) -> None:
+    """Print what came of a day."""
+    seen = done.seen
+    if done.is_simulated:
+        _line(console, _SIMULATED)
+    for warning in done.inputs.warnings if done.inputs else ():
+        _line(console, f"note: {warning}")
+    colour = _STATE_COLOURS.get(seen.state, "red")
+    state = Text(seen.state, style=f"bold {colour}")
+    _line(console, Text.assemble(f"Batch {seen.batch_id} of {seen.game_date} is ", state, f": {seen.reason}"))
+    console.print()
+    console.print(_counts(seen, done.phases))
+    console.print()
+    for what, named in (("failed", seen.failed), ("skipped", seen.skipped)):
+        if named:
+            _line(console, f"{what}: {_some(named)}")
+    if done.samples:
+        _line(console, "The ensemble's highest predictions, one line a player:")
+        console.print(_predictions(done.samples))
+    if done.exported_rows is not None:
+        _line(console, f"{done.exported_rows:,} active predictions written to {done.export}")
+
+
+def what_to_do(done: Done) -> str:
+    """Tell in one line why a batch did not end well and what helps."""
+    seen = done.seen
+    if seen.state == "CANCELLED":
+        return f"batch {seen.batch_id} was cancelled; run without --resume to start a new one"
+    named = f": {_some(seen.failed)}" if seen.failed else ""
+    return (
+        f"batch {seen.batch_id} {seen.state}: {seen.reason}{named}. Nothing was merged or exported; mend the inputs and "
+        f"run again, with --allow-retiring if earlier rows are to go. Details: {done.log}"
+    )
+
+
+def _line(console: Terminal, text: str | Text) -> None:
+    """Print a line as it is: a person's terminal wraps it, a file does not get it in pieces."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _counts(seen: Seen, phases: Phases) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("players", "rows", "seconds"):
+        table.add_column(title)
+        table.add_column("", justify="right")
+    players = list(seen.players.model_dump().items())
+    rows = list(seen.rows.model_dump().items())
+    seconds = [*((name, f"{value:.2f}") for name, value in phases.seconds.items())]
+    seconds.append(("in all", f"{sum(phases.seconds.values()):.2f}"))
+    for index in range(max(len(players), len(rows), len(seconds))):
+        cells: list[str] = []
+        for column in (players, rows, seconds):
+            name, value = column[index] if index < len(column) else ("", "")
+            cells += [name, f"{value:,}" if isinstance(value, int) else str(value)]
+        table.add_row(*cells)
+    return table
+
+
+def _predictions(samples: Sequence[Sample]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("player")
+    for title in ("points", "line", "source", "recommendation", "confidence"):
+        table.add_column(title, justify="left" if title in ("source", "recommendation") else "right")
+    for sample in samples:
+        table.add_row(
+            sample.player_lookup,
+            str(sample.predicted_points),
+            "–" if sample.points_line is None else str(sample.points_line),
+            _SOURCES.get(sample.line_source, sample.line_source),
+            sample.recommendation,
+            f"{sample.confidence_score} %",
+        )
+    return table
+
+
+def _some(named: dict[str, str]) -> str:
+    shown = [f"{player} ({why})" for player, why in sorted(named.items())[:_NAMES_SHOWN]]
+    more = len(named) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -1,0 +1,162 @@
+"""`tipoff run`: one game date on one machine, from CSV files to the predictions table."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from local.cli.exits import NO_SUCCESS
+from local.cli.input_options import max_input_option
+from local.cli.terminal import Terminal, echo
+from local.one_machine.input_bound import MIB
+from shared.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from local.one_machine.day import Day
+
+
+def _game_date(_context: click.Context, _parameter: click.Parameter, value: str | None) -> date | None:
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a date; write it as 2026-01-30") from error
+
+
+def _export_file(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and value.suffix.lower() not in (".csv", ".parquet"):
+        raise click.BadParameter(f"{value.name!r} ends in neither .csv nor .parquet")
+    if value is not None and not value.parent.is_dir():
+        raise click.BadParameter(f"{str(value.parent)!r} is not a folder; make it first, or name another one")
+    return value
+
+
+@click.command(short_help="Predict one game date on this machine.")
+@click.option(
+    "--game-date", callback=_game_date, metavar="YYYY-MM-DD", help="US Eastern date of the games. Needed with --data."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder with player_game_logs*.csv[.gz] and, if you have them, points_lines*, scheduled_games*, "
+    "injury_reports*. Without it a simulated sample season is used.",
+)
+@max_input_option
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".tipoff"),
+    show_default=True,
+    help="Folder that keeps ledger, warehouse and undelivered messages between runs; the sample season's are in its "
+    "subfolder simulated.",
+)
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_export_file,
+    metavar="FILE",
+    help="Write the date's active predictions to FILE.csv or FILE.parquet.",
+)
+@click.option(
+    "--spreadsheet-safe",
+    is_flag=True,
+    help="Put an apostrophe before text of the CSV export that a spreadsheet would take for a formula.",
+)
+@click.option(
+    "--model",
+    metavar="MODEL.json",
+    help="Predict from a file of `tipoff train`, or its gs:// URL, in place of the shipped model of the sample season.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Finish the date's batch that an interrupted run left, instead of starting one."
+)
+@click.option("--force", is_flag=True, help="Cancel the date's live batch, if there is one, and start afresh.")
+@click.option(
+    "--allow-retiring",
+    is_flag=True,
+    help="Let the batch retire any number of the date's earlier rows; without it more than half makes it fail.",
+)
+@click.option(
+    "--timeout",
+    "timeout_minutes",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    metavar="MINUTES",
+    help="Give up waiting after so long; the batch can be resumed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+def run(
+    *,
+    game_date: date | None,
+    data: Path | None,
+    max_input_mb: int,
+    state: Path,
+    export: Path | None,
+    spreadsheet_safe: bool,
+    model: str | None,
+    resume: bool,
+    force: bool,
+    allow_retiring: bool,
+    timeout_minutes: int,
+    as_json: bool,
+) -> int:
+    """Predict one game date on this machine, from CSV files to the predictions table.
+
+    Starts the coordinator and the worker, runs the date's batch through them and waits for its end. Running it again
+    for the same date makes a newer batch, which updates the rows and inserts none twice.
+
+    \b
+    Examples:
+      tipoff run                                        a day of the simulated sample season
+      tipoff run --game-date 2026-01-30 --data DIR      your own data
+      tipoff run --game-date 2026-01-30 --data DIR --export predictions.csv
+      tipoff run --resume                               finish what was interrupted
+      tipoff run --json | jq .rows                      for programs
+
+    Exits 0 when the batch is COMPLETE, PARTIAL or EMPTY, 1 when it failed or did not end in time, 2 when the call or
+    the inputs are mistaken, 130 on Ctrl-C.
+    """  # noqa: D301 - the character itself is what tells click to keep the lines below it
+    if data is not None and game_date is None:
+        raise InvalidInput("--game-date", "missing; say which date of your data to predict, such as 2026-01-30")
+    if spreadsheet_safe and (export is None or export.suffix.lower() != ".csv"):
+        raise InvalidInput("--spreadsheet-safe", "is for CSV; add --export FILE.csv, or leave it out")
+    if resume and force:
+        raise InvalidInput("--force", "cannot go with --resume; choose to finish the live batch or to replace it")
+    from local.one_machine.day import Day  # noqa: PLC0415 - so that --help and mistakes answer at once
+
+    wanted = Day(
+        game_date=game_date,
+        data=data,
+        max_input_bytes=max_input_mb * MIB,
+        state=state,
+        export=export,
+        spreadsheet_safe=spreadsheet_safe,
+        model=model,
+        resume=resume,
+        force=force,
+        allow_retiring=allow_retiring,
+        patience=timedelta(minutes=timeout_minutes),
+    )
+    return _run(wanted, as_json=as_json)
+
+
+def _run(wanted: Day, *, as_json: bool) -> int:
+    """Carry it out and print what came of it; return the exit status."""
+    from local.cli.report import print_report, progress_bar, what_to_do  # noqa: PLC0415 - as in `run`
+    from local.one_machine.day import run_day  # noqa: PLC0415 - as in `run`
+
+    console = Terminal(stderr=as_json, highlight=False)
+    with progress_bar(console) as bar:
+        done = run_day(wanted, say=bar.say, shown=bar.show)
+    if as_json:
+        echo(json.dumps(done.as_object(), ensure_ascii=False))
+    else:
+        print_report(console, done)
+    if done.seen.has_ended_well:
+        return 0
+    echo(f"tipoff: {what_to_do(done)}", err=True)
+    return NO_SUCCESS

@@ -1,0 +1,55 @@
+"""The coordinator over a state folder, asked in this process by the same routes: a look at what a `tipoff run` left.
+
+No worker runs and no message is delivered meanwhile: what is published waits in the folder for the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from coordinator.app import create_app
+from local.one_machine.coordinator_client import Answer, Ask, CoordinatorClient
+from local.one_machine.stack import open_parts
+from shared.errors import InvalidInput, Unavailable
+
+_LEDGER = "ledger.sqlite"
+
+
+@contextmanager
+def client_of_state(state: Path) -> Iterator[CoordinatorClient]:
+    """A client of the coordinator over a state folder, for the length of the block.
+
+    Raises:
+        InvalidInput: there is no ledger in the folder, or another process uses it.
+    """
+    home = _home(state)
+    with ExitStack() as opened:
+        try:
+            parts = open_parts(home, opened)
+        except OSError as error:
+            raise InvalidInput("--state", f"{home} cannot be used: {error}") from error
+        except Unavailable as error:
+            problem = f"{home} is in use by another process, or damaged; wait for it, or name another folder ({error})"
+            raise InvalidInput("--state", problem) from error
+        # Nobody but this process can call it.
+        client = create_app(parts.coordinator, guard=lambda _header, _callers: None).test_client()
+
+        def send(ask: Ask) -> Answer:
+            response = client.open(
+                ask.path, method=ask.method, query_string=ask.query, json=ask.body, headers=dict(ask.headers)
+            )
+            return Answer(response.status_code, response.get_json())
+
+        yield CoordinatorClient(send, runs=False)
+
+
+def _home(state: Path) -> Path:
+    """The folder that holds a ledger: the state folder, or its sample season's, whichever was used last."""
+    found = [folder for folder in (state, state / "simulated") if (folder / _LEDGER).exists()]
+    if not found:
+        raise InvalidInput(
+            "--state", f"{state} has no ledger; name the folder of a `tipoff run`, or a coordinator with --url"
+        )
+    return max(found, key=lambda folder: (folder / _LEDGER).stat().st_mtime)

@@ -1,1 +1,0 @@
-"""The parts of the `tipoff` command, one module each. They raise the errors of `shared.errors`; `local.cli` tells them."""

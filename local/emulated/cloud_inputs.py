@@ -1,0 +1,58 @@
+"""A folder of CSV files becomes local-bigquery's input tables, by way of the one-machine run's own checks."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+from google.api_core import exceptions as api
+from google.cloud import bigquery
+from requests.exceptions import RequestException
+
+from local.one_machine.inputs import INPUT_TABLES, InputSummary, load_folder
+from schemas import tables
+from shared.adapters.duckdb import DuckdbWarehouse
+from shared.errors import Unavailable
+
+_LOAD_SECONDS = 300.0
+
+
+def load_inputs(
+    client: bigquery.Client, dataset: str, *, folder: Path, game_date: date, max_bytes: int
+) -> InputSummary:
+    """Replace the dataset's four input tables by what the folder's CSV files hold, each by one load job.
+
+    The files are read and checked by `local.one_machine.inputs.load_folder`, so a refused folder leaves the tables as they were.
+    Repeating it gives the same tables; one that is interrupted may leave some of them replaced.
+
+    Raises:
+        InvalidInput: as `load_folder`.
+        Unavailable: BigQuery did not take a table.
+    """
+    with closing(DuckdbWarehouse(":memory:")) as checked, tempfile.TemporaryDirectory(prefix="tipoff-") as scratch:
+        summary = load_folder(checked, folder=folder, game_date=game_date, max_bytes=max_bytes)
+        for table in INPUT_TABLES:
+            file = Path(scratch) / f"{table}.parquet"
+            cursor = checked.cursor()
+            try:
+                cursor.execute(f"COPY {table} TO '{file}' (FORMAT parquet)")
+            finally:
+                cursor.close()
+            _load(client, f"{client.project}.{dataset}.{table}", file, table)
+    return summary
+
+
+def _load(client: bigquery.Client, target: str, file: Path, table: str) -> None:
+    config = bigquery.LoadJobConfig(
+        source_format=bigquery.SourceFormat.PARQUET,
+        schema=[bigquery.SchemaField.from_api_repr(column.api_repr()) for column in tables.load(table).columns],
+        write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+        time_partitioning=bigquery.TimePartitioning(field="game_date"),
+    )
+    try:
+        with file.open("rb") as content:
+            client.load_table_from_file(content, target, job_config=config).result(timeout=_LOAD_SECONDS)
+    except (api.GoogleAPIError, RequestException) as error:
+        raise Unavailable(f"table {table}: {error}") from error

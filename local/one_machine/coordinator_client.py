@@ -1,0 +1,212 @@
+"""Ask a coordinator by its routes, whoever carries the request there; over HTTP, that is done here.
+
+A problem document becomes an error of the tree: a refusal is the caller's to mend, all else is trouble.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from local.one_machine.identity import identity_token
+from schemas import names
+from shared.errors import Conflict, InvalidInput, Unavailable
+
+REQUEST_SECONDS = 600
+"""A consolidation may take as long as the coordinator's own patience."""
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered: status and JSON body."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def detail(self) -> str:
+        """What a problem document says happened."""
+        return str(self.body.get("detail", self.body))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: Mapping[str, object] | None
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorClient:
+    """A coordinator's routes as a caller sees them; `runs` is false where nobody answers what it publishes."""
+
+    send: Callable[[Ask], Answer]
+    runs: bool
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Ask for something. Raises as `judged`."""
+        return judged(self.ask("GET", path, query=query))
+
+    def post(self, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Have something done. Raises as `judged`."""
+        return judged(self.ask("POST", path, body=body, headers=headers))
+
+    def patch(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        """Have something changed. Raises as `judged`."""
+        return judged(self.ask("PATCH", path, body=body))
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request and return whatever is answered. Raises `Unavailable` where nothing is."""
+        return self.send(Ask(method=method, path=path, query=query or {}, body=body, headers=headers or {}))
+
+    def find(self, which: str | None) -> str:
+        """Return the batch that a caller means: a batch id, a game date's newest batch, or the newest of all.
+
+        Raises:
+            InvalidInput: it is neither id nor date, or there is no batch of that date.
+        """
+        if which is not None and _is_batch_id(which):
+            return which
+        of_date = {"game_date": _game_date(which).isoformat()} if which is not None else {}
+        found = self.get("/batches", {"limit": "1", **of_date})["batches"]
+        if not found:
+            raise InvalidInput(
+                "BATCH", f"there is no batch{f' of {which}' if which else ''}; `tipoff status` lists all"
+            )
+        return str(found[0]["batch_id"])
+
+
+def judged(answer: Answer) -> dict[str, Any]:
+    """Return the body of a success.
+
+    Raises:
+        Conflict: 409, the present state forbids it.
+        InvalidInput: any other refusal (4xx); says what to mend.
+        Unavailable: everything else (5xx).
+    """
+    detail = answer.detail
+    match answer.status:
+        case 200 | 202:
+            return answer.body
+        case 409:
+            raise Conflict(detail)
+        case 401 | 403:
+            fix = "name a service account that may operate it with --impersonate"
+            raise InvalidInput("identity token", f"the coordinator refused it: {detail}; {fix}")
+        case 404 if answer.body.get("type") == "about:blank":
+            raise InvalidInput("--url", "no such route there; is it a coordinator, and of this command's version?")
+        case 404:
+            raise InvalidInput("BATCH", f"{detail}; `tipoff status` lists all")
+        case status if status < _SERVER_ERROR:
+            field = str(answer.body.get("field") or "request")
+            raise InvalidInput(field, detail.removeprefix(f"{field}: "))
+        case status:
+            raise Unavailable(f"the coordinator answered {status}: {detail}; ask again, or look at its logs")
+
+
+@contextmanager
+def client_of_url(
+    url: str, *, audience: str | None = None, impersonate: str | None = None, search_path: str | None = None
+) -> Iterator[CoordinatorClient]:
+    """A client of a running coordinator.
+
+    Args:
+        url: https; or http on loopback, where no token is sent.
+        audience: what the token is made for; the URL without it.
+        impersonate, search_path: as `identity_token` takes them.
+
+    Raises:
+        InvalidInput: the URL would give the token away, or there is no account to be.
+    """
+    base = url.rstrip("/")
+    parts = urlsplit(base)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput("--url", f"{url!r} is no address; write it as https://coordinator-123.us-central1.run.app")
+    is_loopback = parts.hostname in _LOOPBACK
+    if parts.scheme == "http" and not is_loopback:
+        raise InvalidInput("--url", f"{url!r} would carry an identity token unencrypted; use https")
+    token = None
+    if parts.scheme == "https":
+        token = identity_token(audience or base, impersonate=impersonate, search_path=search_path)
+    with requests.Session() as session:
+        session.trust_env = not is_loopback
+        yield CoordinatorClient(lambda ask: _over_http(session, base, ask, token), runs=True)
+
+
+def _over_http(session: requests.Session, base: str, ask: Ask, token: str | None) -> Answer:
+    def authorised(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # Given as a callable, since a .netrc file would replace a plain header.
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    try:
+        response = session.request(
+            ask.method,
+            base + ask.path,
+            params=ask.query,
+            json=ask.body,
+            headers=dict(ask.headers),
+            auth=authorised,
+            timeout=REQUEST_SECONDS,
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:
+        raise Unavailable(f"no coordinator answers at {base}: {_cause(error)}") from error
+    try:
+        body = response.json()
+    except requests.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        body = {"detail": f"{response.reason}: no JSON, so it may be no coordinator that answers at {base}"}
+        status = response.status_code if response.status_code >= requests.codes.bad_request else _SERVER_ERROR
+        return Answer(status, body)
+    return Answer(response.status_code, body)
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, without the library's own wrapping."""
+    inner = error
+    while inner.__cause__ or inner.__context__:
+        inner = inner.__cause__ or inner.__context__ or inner
+    return str(inner) or type(inner).__name__
+
+
+def _is_batch_id(text: str) -> bool:
+    try:
+        names.check_batch_id(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _game_date(text: str) -> date:
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError as error:
+            raise InvalidInput("BATCH", f"{text!r} is no date; write it as 2026-01-30") from error
+    raise InvalidInput(
+        "BATCH", f"{text[:80]!r} is neither a batch id (20260130_0123456789abcdef) nor a game date (2026-01-30)"
+    )

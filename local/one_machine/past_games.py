@@ -1,0 +1,91 @@
+"""A folder of CSV files as the arrays that training and backtest work on. The same files and checks as `tipoff run`'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from local.one_machine.input_bound import MAX_INPUT_MB, MIB
+from local.one_machine.inputs import load_folder
+from shared.adapters.duckdb import DuckdbWarehouse
+from shared.errors import InvalidInput
+from worker.history import GameLogs
+from worker.scores import PastLines
+
+DAY_ZERO = date(2000, 1, 1)
+"""What `GameLogs.day` counts from."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastGames:
+    """All games before a date, and the distinct lines on them; a line on who did not play is void and left out."""
+
+    logs: GameLogs
+    lines: PastLines
+    is_simulated: bool
+
+
+def read_past_games(folder: Path, *, until: date, max_bytes: int = MAX_INPUT_MB * MIB) -> PastGames:
+    """Read the games before `until` and the lines on them.
+
+    Raises:
+        InvalidInput: the folder or a file is unusable, or there is no game before `until`.
+        Unavailable: the files could not be taken in.
+    """
+    warehouse = DuckdbWarehouse(":memory:")
+    try:
+        load_folder(warehouse, folder=folder, game_date=until, max_bytes=max_bytes)
+        cursor = warehouse.cursor()
+        try:
+            return _read(cursor, until)
+        finally:
+            cursor.close()
+    finally:
+        warehouse.close()
+
+
+_LOGS = """\
+SELECT
+  game_date - DATE '2000-01-01' AS day, player_id, game_id, season, team, opponent, position,
+  CAST(is_home AS DOUBLE) AS is_home, CAST(points AS DOUBLE) AS points, CAST(minutes AS DOUBLE) AS minutes,
+  CAST(fga AS DOUBLE) AS fga, CAST(fg3a AS DOUBLE) AS fg3a, CAST(fta AS DOUBLE) AS fta,
+  COALESCE(season_type, '') AS season_type
+FROM player_game_logs
+WHERE game_date < ?
+ORDER BY player_id, game_date, game_id"""
+
+_LINES = """\
+SELECT games.row_no AS game, CAST(lines.points_line AS DOUBLE) AS line, AVG(lines.fair_over) AS fair_over
+FROM points_lines AS lines
+INNER JOIN (
+  SELECT player_id, game_date, ROW_NUMBER() OVER (ORDER BY player_id, game_date, game_id) - 1 AS row_no
+  FROM player_game_logs
+  WHERE game_date < ?
+) AS games ON games.player_id = lines.player_id AND games.game_date = lines.game_date
+GROUP BY game, line
+ORDER BY game, line"""
+
+
+def _read(cursor: duckdb.DuckDBPyConnection, until: date) -> PastGames:
+    found = cursor.execute(_LOGS, [until]).fetchnumpy()
+    if not len(found["day"]):
+        raise InvalidInput("player_game_logs", f"no game before {until}; give earlier box scores or a later date")
+    lines = cursor.execute(_LINES, [until]).fetchnumpy()
+    numbers = ("is_home", "points", "minutes", "fga", "fg3a", "fta")
+    texts = ("player_id", "game_id", "season", "team", "opponent")
+    logs = GameLogs(
+        day=np.asarray(found["day"], dtype=np.intp),
+        **{name: np.asarray(found[name], dtype=object) for name in texts},
+        position=np.array([each or None for each in np.ma.filled(found["position"], None)], dtype=object),
+        **{name: _floats(found[name]) for name in numbers},
+    )
+    past = PastLines(np.asarray(lines["game"], dtype=np.intp), _floats(lines["line"]), _floats(lines["fair_over"]))
+    return PastGames(logs, past, is_simulated=set(found["season_type"]) == {"Simulated Season"})
+
+
+def _floats(column: np.ndarray) -> np.ndarray:
+    return np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)

@@ -1,0 +1,187 @@
+"""Run one batch through the running services, as an operator or Cloud Scheduler would: start it, sweep, look, wait.
+
+Knows only what the coordinator's endpoints and the predictions table show.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from local.one_machine.stack import LocalStack
+from schemas import names
+from schemas.messages import PlayerCounts, RowCounts
+from schemas.tables import Row
+from shared.errors import Conflict, InvalidInput, Unavailable
+
+_LIVE = ("PLANNED", "RUNNING", "CONSOLIDATING")
+_GOOD_ENDS = ("COMPLETE", "PARTIAL", "EMPTY")
+_LOOK_EVERY = timedelta(milliseconds=100)
+SWEEP_EVERY = timedelta(seconds=2)
+"""How often the local Cloud Scheduler posts `/sweep`."""
+
+
+class Seen(BaseModel):
+    """What the run reads of `GET /batches/{id}`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    batch_id: str
+    game_date: date
+    state: str
+    reason: str
+    planned_at: datetime
+    players: PlayerCounts
+    rows: RowCounts
+    last_outcome_at: datetime | None
+    finished_at: datetime | None
+    silent: list[str]
+    failed: dict[str, str]
+    skipped: dict[str, str]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the batch is no longer live."""
+        return self.state not in _LIVE
+
+    @property
+    def has_ended_well(self) -> bool:
+        """Whether the batch's rows are in the predictions table."""
+        return self.state in _GOOD_ENDS
+
+    @property
+    def answered(self) -> int:
+        """Players with an outcome."""
+        return self.players.expected - self.players.silent
+
+
+@dataclass(slots=True)
+class Phases:
+    """Wall-clock seconds by phase, in the order they came."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Add the time spent inside to a phase."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.monotonic() - began
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One prediction as a person reads it."""
+
+    player_lookup: str
+    points_line: Decimal | None
+    line_source: str
+    predicted_points: Decimal
+    recommendation: str
+    confidence_score: Decimal
+
+
+def find_batch(stack: LocalStack, game_date: date | None) -> Seen | None:
+    """The newest batch of a date, or of all dates, in this state folder, whatever became of it."""
+    of_date = {"game_date": game_date.isoformat()} if game_date else {}
+    found = stack.get("/batches", {"limit": "1"} | of_date).body["batches"]
+    return look(stack, found[0]["batch_id"]) if found else None
+
+
+def look(stack: LocalStack, batch_id: str) -> Seen:
+    """Ask the coordinator how a batch stands."""
+    return Seen.model_validate(stack.get(f"/batches/{batch_id}").body)
+
+
+def start_batch(stack: LocalStack, game_date: date, *, force: str | None = None, allow_retiring: bool = False) -> Seen:
+    """Post `/start` with a key that never comes again.
+
+    Args:
+        force: id of the live batch to cancel first.
+        allow_retiring: let the batch retire any share of the date's earlier rows.
+
+    Raises:
+        Conflict: another batch of the date lives.
+        InvalidInput: the inputs of the date are unusable.
+        Unavailable: the coordinator could not plan or publish for now.
+    """
+    body: dict[str, object] = {"game_date": game_date.isoformat()}
+    if force:
+        body["force"] = force
+    if allow_retiring:
+        body["policy"] = {"max_retired_share": 1.0}
+    answer = stack.post("/start", body, {"Idempotency-Key": str(uuid.uuid4())})
+    if answer.status == 409:
+        raise Conflict(answer.detail, batch_id=answer.body.get("batch_id"))
+    if answer.status == 422:
+        raise InvalidInput(str(answer.body.get("field", "input")), answer.detail)
+    if answer.status not in (200, 202):
+        raise Unavailable(f"/start answered {answer.status}: {answer.detail}")
+    return look(stack, answer.body["batch_id"])
+
+
+def follow(stack: LocalStack, batch_id: str, *, patience: timedelta, shown: Callable[[Seen], None]) -> Seen:
+    """Wait until a batch has ended, sweeping as Cloud Scheduler would; `shown` is called at every look.
+
+    Raises:
+        Unavailable: it has not ended within `patience`; names who is silent.
+    """
+    began = last_sweep = time.monotonic()
+    while True:
+        seen = look(stack, batch_id)
+        shown(seen)
+        if seen.has_ended:
+            return seen
+        now = time.monotonic()
+        if now - began > patience.total_seconds():
+            silent = ", ".join(seen.silent[:5])
+            raise Unavailable(
+                f"batch {batch_id} is still {seen.state} after {patience}; silent: {silent or 'nobody'}; "
+                "run again with --resume to go on"
+            )
+        if now - last_sweep > SWEEP_EVERY.total_seconds():
+            stack.post("/sweep", {}, {})
+            last_sweep = now
+        stack.pause(_LOOK_EVERY)
+
+
+def samples(stack: LocalStack, game_date: date) -> tuple[Sample, ...]:
+    """The ensemble's ten highest predictions of a date, one a player."""
+    rows = stack.warehouse.query(_SAMPLES, {"game_date": game_date})
+    return tuple(_sample(row) for row in rows)
+
+
+_SAMPLES = f"""\
+SELECT `player_lookup`, `current_points_line`, `line_source`, `predicted_points`, `recommendation`, `confidence_score`
+FROM (
+  SELECT
+    `player_lookup`, `current_points_line`, `line_source`, `predicted_points`, `recommendation`, `confidence_score`,
+    ROW_NUMBER() OVER (PARTITION BY `player_lookup` ORDER BY `current_points_line`) AS `nth`
+  FROM `{names.PREDICTIONS_TABLE}`
+  WHERE `game_date` = @game_date AND `is_active` AND `system_id` = 'ensemble'
+)
+WHERE `nth` = 1
+ORDER BY `predicted_points` DESC, `player_lookup`
+LIMIT 10"""
+
+
+def _sample(row: Row) -> Sample:
+    cells: dict[str, Any] = dict(row)
+    return Sample(
+        player_lookup=cells["player_lookup"],
+        points_line=cells["current_points_line"],
+        line_source=cells["line_source"],
+        predicted_points=cells["predicted_points"],
+        recommendation=cells["recommendation"],
+        confidence_score=cells["confidence_score"],
+    )

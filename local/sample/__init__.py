@@ -1,0 +1,1 @@
+"""The simulated sample season: invented teams, players, games and lines; never a real one."""
