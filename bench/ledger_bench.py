@@ -9,16 +9,18 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from coordinator.documents import batch_fields, batch_path, date_path, entry_of, new_shard, shard_path
+from coordinator.ledger import Ledger
 from coordinator.rules import planning
-from coordinator.rules.batch import Batch, BatchMark, date_path, shard_path
-from coordinator.rules.ledger import entry_of, new_shard
+from coordinator.rules.batch import Batch, BatchMark
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Consolidator
-from coordinator.usecases.leases import Leases, get_batch
-from coordinator.usecases.record import Ledger
+from coordinator.usecases.leases import Leases
+from coordinator.usecases.record import Recorder
 from schemas import names, tables
 from schemas.messages import Predicted
 from schemas.tables import DELIVERY_COLUMN, Cell
@@ -117,9 +119,11 @@ class LedgerBench:
         documents: DocumentStore = CoalescingDocuments(self.counted) if joins else self.counted
         self._documents, self._warehouse = documents, warehouse
         lasting = timedelta(seconds=60)
-        leases = Leases(documents, warehouse, holder="bench", lasting=lasting, clock=lambda: NOON)
+        leases = Leases(
+            ledger=Ledger(documents), warehouse=warehouse, holder="bench", lasting=lasting, clock=lambda: NOON
+        )
         consolidator = Consolidator(
-            documents=documents,
+            ledger=Ledger(documents),
             warehouse=warehouse,
             finished=Nowhere(),
             leases=leases,
@@ -127,7 +131,7 @@ class LedgerBench:
             revision="bench",
             max_bytes=1 << 62,
         )
-        self.ledger = Ledger(documents=documents, consolidator=consolidator, clock=lambda: NOON)
+        self.recorder = Recorder(ledger=Ledger(documents), consolidator=consolidator, clock=lambda: NOON)
 
     def prepare(self, players: Sequence[str], waiting: frozenset[str], *, game_date: date) -> str:
         """Write a RUNNING batch in which everybody is recorded who is not waiting, and stage all its rows."""
@@ -149,8 +153,10 @@ class LedgerBench:
             entries = (entry_of(outcome_of(batch.batch_id, p), at=NOON) for p in shard if p not in waiting)
             fields["predicted"] = {path[1]: {path[2]: entry} for path, entry in entries}
             self._documents.commit([Create(shard_path(batch.batch_id, number), fields)])
-        newest = {"newest": BatchMark(batch.batch_id, NOON).fields()}
-        self._documents.commit([Create(batch.path, batch.fields()), Create(date_path(game_date), newest)])
+        newest = {"newest": asdict(BatchMark(batch.batch_id, NOON))}
+        self._documents.commit(
+            [Create(batch_path(batch.batch_id), batch_fields(batch)), Create(date_path(game_date), newest)]
+        )
         return batch.batch_id
 
     def _stage(self, batch: Batch, players: Sequence[str]) -> None:
@@ -162,7 +168,7 @@ class LedgerBench:
 
     def check_complete(self, batch_id: str) -> None:
         """Stop the bench unless the batch was consolidated with everybody in it."""
-        batch = get_batch(self._documents, batch_id)
+        batch = Ledger(self._documents).batch(batch_id)
         if batch.status is not Status.COMPLETE:
             raise SystemExit(f"batch {batch_id} of {batch.expected_count} players ended {batch.status}: {batch.result}")
 

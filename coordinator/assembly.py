@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from coordinator.ledger import Ledger
 from coordinator.operator.diagnosis import Diagnosis
 from coordinator.operator.views import Views
 from coordinator.rules.batch import Policy
@@ -13,7 +14,7 @@ from coordinator.usecases.consolidate import Consolidator
 from coordinator.usecases.drop import Dropper
 from coordinator.usecases.leases import Leases
 from coordinator.usecases.publish import RequestPublishing
-from coordinator.usecases.record import Ledger
+from coordinator.usecases.record import Recorder
 from coordinator.usecases.redrive import Redriver
 from coordinator.usecases.repair import StagingRepair
 from coordinator.usecases.start import PlanningRules, Starter
@@ -59,6 +60,7 @@ class Coordinator:
     starter: Starter
     redriver: Redriver
     ledger: Ledger
+    recorder: Recorder
     consolidator: Consolidator
     sweeper: Sweeper
     dropper: Dropper
@@ -68,7 +70,7 @@ class Coordinator:
     def failing_dependencies(self) -> Mapping[str, str]:
         """Really ask every dependency; name those that do not answer, with what they said (C3)."""
         checks: dict[str, Callable[[], object]] = {
-            "documents": lambda: self.parts.documents.get(("batches", "ready")),
+            "documents": self.ledger.check,
             "warehouse": lambda: self.parts.warehouse.columns(names.PREDICTIONS_TABLE),
             "requests": self.parts.requests.check,
             "finished": self.parts.finished.check,
@@ -84,51 +86,58 @@ class Coordinator:
 
 def assemble(parts: Parts) -> Coordinator:
     """Build the use cases; asks nothing of the world yet."""
-    leases = Leases(parts.documents, parts.warehouse, holder=parts.holder, lasting=parts.lease, clock=parts.clock)
-    consolidator = Consolidator(
-        documents=parts.documents,
-        warehouse=parts.warehouse,
-        finished=parts.finished,
-        leases=leases,
-        clock=parts.clock,
-        revision=parts.revision,
-        max_bytes=parts.max_bytes,
-        renew_every=parts.renew_every,
-        auto_migrate=parts.auto_migrate,
-    )
+    ledger = Ledger(parts.documents)
+    consolidator = _consolidator(parts, ledger)
     publishing = RequestPublishing(
-        documents=parts.documents,
+        ledger=ledger,
         warehouse=parts.warehouse,
         requests=parts.requests,
         clock=parts.clock,
         traceparent=parts.traceparent,
     )
-    ledger = Ledger(documents=parts.documents, consolidator=consolidator, clock=parts.clock)
+    recorder = Recorder(ledger=ledger, consolidator=consolidator, clock=parts.clock)
     starter = Starter(
-        documents=parts.documents,
+        ledger=ledger,
         warehouse=parts.warehouse,
         publishing=publishing,
-        ledger=ledger,
+        recorder=recorder,
         rules=parts.rules,
         clock=parts.clock,
         revision=parts.revision,
     )
     sweeper = Sweeper(
-        documents=parts.documents,
-        publishing=publishing,
         ledger=ledger,
+        publishing=publishing,
+        recorder=recorder,
         consolidator=consolidator,
-        repair=StagingRepair(documents=parts.documents, warehouse=parts.warehouse, clock=parts.clock),
+        repair=StagingRepair(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
         clock=parts.clock,
     )
     return Coordinator(
         parts=parts,
         starter=starter,
-        redriver=Redriver(documents=parts.documents, starter=starter),
+        redriver=Redriver(ledger=ledger, starter=starter),
         ledger=ledger,
+        recorder=recorder,
         consolidator=consolidator,
         sweeper=sweeper,
-        dropper=Dropper(documents=parts.documents, warehouse=parts.warehouse, clock=parts.clock),
-        views=Views(parts.documents),
-        diagnosis=Diagnosis(documents=parts.documents, warehouse=parts.warehouse, clock=parts.clock),
+        dropper=Dropper(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
+        views=Views(ledger),
+        diagnosis=Diagnosis(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
+    )
+
+
+def _consolidator(parts: Parts, ledger: Ledger) -> Consolidator:
+    return Consolidator(
+        ledger=ledger,
+        warehouse=parts.warehouse,
+        finished=parts.finished,
+        leases=Leases(
+            ledger=ledger, warehouse=parts.warehouse, holder=parts.holder, lasting=parts.lease, clock=parts.clock
+        ),
+        clock=parts.clock,
+        revision=parts.revision,
+        max_bytes=parts.max_bytes,
+        renew_every=parts.renew_every,
+        auto_migrate=parts.auto_migrate,
     )

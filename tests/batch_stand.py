@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.assembly import Coordinator, Parts, assemble
+from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch, Policy
-from coordinator.rules.ledger import AnyOutcome
-from coordinator.usecases.leases import get_batch
+from coordinator.rules.entries import AnyOutcome
 from coordinator.usecases.start import PlanningRules, Started
 from schemas import names, tables
 from schemas.messages import OUTCOME, BatchFinished, PredictionRequest
@@ -136,7 +136,7 @@ class Stand:
 
     def batch(self, batch_id: str) -> Batch:
         """Read a batch."""
-        return get_batch(self.documents, batch_id)
+        return Ledger(self.documents).batch(batch_id)
 
     def request(self, player: str, *, batch_id: str | None = None) -> PredictionRequest:
         """The request last published for a player (of one batch)."""
@@ -163,7 +163,7 @@ class Stand:
     def record(self, *outcomes: AnyOutcome) -> None:
         """Record outcomes as `/complete` does."""
         for outcome in outcomes:
-            self.coordinator.ledger.record_outcome(outcome)
+            self.coordinator.recorder.record_outcome(outcome)
 
     def run(self, key: str = "a-key", *, players: Sequence[str] | None = None, **start: Any) -> Batch:
         """Start a batch and answer for its players (all of them, or those named)."""

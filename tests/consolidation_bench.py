@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,12 +16,14 @@ from typing import Any
 
 import pytest
 
+from coordinator.documents import batch_fields, batch_path, date_path, entry_of, new_shard, shard_path, shards_path
+from coordinator.ledger import Ledger
 from coordinator.rules import planning
-from coordinator.rules.batch import Batch, BatchMark, Policy, date_path, shard_path, shards_path
-from coordinator.rules.ledger import AnyOutcome, entry_of, new_shard
+from coordinator.rules.batch import Batch, BatchMark, Policy
+from coordinator.rules.entries import AnyOutcome
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Consolidator, Report
-from coordinator.usecases.leases import Leases, get_batch
+from coordinator.usecases.leases import Leases
 from schemas import names, tables
 from schemas.messages import BatchFinished, Failed, FailureCode, Predicted, Skipped, SkipReason
 from schemas.tables import DELIVERY_COLUMN, Cell, Column, Row
@@ -69,10 +72,12 @@ class Bench:
             return self.now
 
         return Consolidator(
-            documents=self.documents,
+            ledger=Ledger(self.documents),
             warehouse=self.warehouse,
             finished=self.finished,
-            leases=Leases(self.documents, self.warehouse, holder=holder, lasting=LEASE, clock=clock),
+            leases=Leases(
+                ledger=Ledger(self.documents), warehouse=self.warehouse, holder=holder, lasting=LEASE, clock=clock
+            ),
             clock=clock,
             revision="coordinator-1",
             max_bytes=self.max_bytes,
@@ -117,11 +122,13 @@ class Bench:
             )
             for number, shard in enumerate(shards)
         ]
-        self.documents.commit([*shard_writes, Create(batch.path, batch.fields()), self._newest(batch)])
+        self.documents.commit(
+            [*shard_writes, Create(batch_path(batch.batch_id), batch_fields(batch)), self._newest(batch)]
+        )
         return batch.batch_id
 
     def _newest(self, batch: Batch) -> Create | Update:
-        mark = BatchMark(batch.batch_id, batch.planned_at).fields()
+        mark = asdict(BatchMark(batch.batch_id, batch.planned_at))
         if batch.game_date in self._game_dates:
             return Update(date_path(batch.game_date), {("newest",): mark})
         self._game_dates.add(batch.game_date)
@@ -129,7 +136,7 @@ class Bench:
 
     def batch(self, batch_id: str) -> Batch:
         """Read a batch."""
-        return get_batch(self.documents, batch_id)
+        return Ledger(self.documents).batch(batch_id)
 
     def fields(self, path: DocumentPath) -> Mapping[str, Any]:
         """Read a document of the ledger."""

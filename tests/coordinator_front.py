@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from coordinator.app import create_app
 from coordinator.assembly import Coordinator
 from coordinator.routes.exchange import Caller
-from coordinator.rules.ledger import AnyOutcome
+from coordinator.rules.entries import AnyOutcome
 from schemas.messages import Failed, FailureCode, Skipped, SkipReason
 from shared.errors import TipoffError, Unavailable
 from shared.ports import Outgoing

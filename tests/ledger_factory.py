@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from coordinator.documents import entry_of, new_shard, read_shard, shard_path
 from coordinator.rules import planning
-from coordinator.rules.batch import Batch, Policy, shard_path
-from coordinator.rules.ledger import AnyOutcome, Shard, entry_of, new_shard, read_shard
+from coordinator.rules.batch import Batch, Policy
+from coordinator.rules.entries import AnyOutcome, Shard
 from schemas import names
 from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
 from shared.ports import Document, FieldPath, Value

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from coordinator.rules.batch import MAX_MINUTES, Batch, DateRecord
-from coordinator.rules.ledger import Snapshot, TooManyMissing, Waiting, decide
+from coordinator.rules.entries import Snapshot, TooManyMissing, Waiting, decide
 from coordinator.rules.lifecycle import MERGED, Event, Status
 
 NAMES_SHOWN = 5

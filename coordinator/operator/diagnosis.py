@@ -8,32 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
 
+from coordinator.ledger import Ledger
 from coordinator.operator.explaining import Explanation, explain
 from coordinator.operator.gaps import Gaps, place, unmerged
 from coordinator.rules import merge
-from coordinator.rules.batch import Batch, BatchMark, DateRecord, date_path, read_date, shards_path
-from coordinator.rules.ledger import Snapshot, read_shard, take_snapshot
-from coordinator.usecases.leases import get_batch
-from shared.ports import Document, DocumentStore, Warehouse
+from coordinator.rules.batch import Batch
+from coordinator.rules.entries import Shard, Snapshot, take_snapshot
+from shared.ports import Warehouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """The use cases, over their ports."""
 
-    documents: DocumentStore
+    ledger: Ledger
     warehouse: Warehouse
     clock: Callable[[], datetime]
 
     def explain(self, batch_id: str) -> Explanation:
         """Say in sentences why a batch stands where it does (C6). Raises `UnknownBatch`."""
-        batch = get_batch(self.documents, batch_id)
-        shards = sorted(map(read_shard, self._shards(batch_id)), key=lambda shard: shard.number)
-        document = self.documents.get(date_path(batch.game_date))
-        day = DateRecord(BatchMark(batch_id, batch.planned_at)) if document is None else read_date(document)
-        return explain(batch, shards, day, now=self.clock())
+        read = self.ledger.entry(batch_id)
+        return explain(read.batch, self.ledger.shards(batch_id), read.day, now=self.clock())
 
     def find_gaps(self, batch_id: str) -> Gaps:
         """Say of every expected player where he got stuck; one warehouse query, where somebody is predicted and unmerged.
@@ -42,19 +38,15 @@ class Diagnosis:
             UnknownBatch: there is none of that id.
             Unavailable: ledger or warehouse did not answer.
         """
-        batch, documents = get_batch(self.documents, batch_id), self._shards(batch_id)
-        shards = sorted(map(read_shard, documents), key=lambda shard: shard.number)
+        batch, shards = self.ledger.batch(batch_id), self.ledger.shards(batch_id)
         snapshot = take_snapshot(shards)
         return place(
             batch_id,
             shards,
             snapshot=snapshot,
             not_staged=self._not_staged(batch, unmerged(snapshot)) if snapshot.late else {},
-            failures=_failure_details(documents, snapshot.failed),
+            failures=_failure_details(shards, snapshot.failed),
         )
-
-    def _shards(self, batch_id: str) -> list[Document]:
-        return self.documents.query(shards_path(batch_id))
 
     def _not_staged(self, batch: Batch, snapshot: Snapshot) -> Mapping[str, str]:
         """Of predicted players, those whose rows are not in staging as the ledger has them, and what is wrong."""
@@ -92,12 +84,11 @@ def _gone(batch: Batch, table: str, *, now: datetime) -> str:
     )
 
 
-def _failure_details(documents: Sequence[Document], failed: Mapping[str, str]) -> Mapping[str, str]:
+def _failure_details(shards: Sequence[Shard], failed: Mapping[str, str]) -> Mapping[str, str]:
     """What was said of each failure that counts, beyond its code."""
-    said: dict[str, str] = {}
-    for document in documents:
-        recorded = cast("Mapping[str, Mapping[str, Mapping[str, Any]]]", document.fields["failed"])
-        for player, answers in recorded.items():
-            if player in failed:
-                said[player] = str(answers[failed[player]].get("detail") or "")
-    return said
+    return {
+        player: answers[failed[player]]
+        for shard in shards
+        for player, answers in shard.details.items()
+        if player in failed
+    }

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from coordinator.operator.actions import Action, Look, actions_for, named
 from coordinator.rules.batch import Batch, DateRecord
-from coordinator.rules.ledger import Shard, TooManyMissing, take_snapshot
+from coordinator.rules.entries import Shard, TooManyMissing, take_snapshot
 from coordinator.rules.lifecycle import Event, Status
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from coordinator.rules.ledger import Shard, Snapshot
+from coordinator.rules.entries import Shard, Snapshot
 
 
 class StageName(StrEnum):

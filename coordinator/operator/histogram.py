@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import bisect
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, cast
 
 from pydantic import BaseModel
 
-from shared.ports import Document
+from coordinator.rules.entries import Shard
 
 BOUNDS_SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 """Upper bounds of the buckets; a last bucket has none."""
@@ -31,8 +30,8 @@ class AnswerTimes(BaseModel):
     buckets: list[AnswerBucket]
 
 
-def answer_times(shards: Iterable[Document], *, planned_at: datetime) -> AnswerTimes:
-    """Count the players of shard documents by how long their first outcome took.
+def answer_times(shards: Iterable[Shard], *, planned_at: datetime) -> AnswerTimes:
+    """Count the players of shards by how long their first outcome took.
 
     Args:
         planned_at: counted from where a shard was published again after the outcome: a shard keeps only the time of its
@@ -50,25 +49,9 @@ def answer_times(shards: Iterable[Document], *, planned_at: datetime) -> AnswerT
     )
 
 
-def outcome_times(shard: Document) -> list[datetime]:
-    """When each outcome in a shard document was recorded."""
-    return [at for times in _times(shard).values() for at in times]
-
-
-def _seconds(shard: Document, planned_at: datetime) -> Iterable[float]:
-    published_at = cast("datetime | None", shard.fields["published_at"])
-    expected = cast("Mapping[str, Any]", shard.fields["expected"])
-    for player, times in _times(shard).items():
-        if player in expected:
-            first = min(times)
-            since = published_at if published_at is not None and published_at <= first else planned_at
-            yield max(0.0, (first - since).total_seconds())
-
-
-def _times(shard: Document) -> dict[str, list[datetime]]:
-    raw = cast("Mapping[str, Any]", shard.fields)
-    found: dict[str, list[datetime]] = {}
-    for kind in ("predicted", "skipped", "failed"):
-        for player, answers in raw[kind].items():
-            found.setdefault(player, []).extend(answer["at"] for answer in answers.values())
-    return found
+def _seconds(shard: Shard, planned_at: datetime) -> Iterable[float]:
+    published_at = shard.published_at
+    for times in shard.answered_at.values():
+        first = min(times)
+        since = published_at if published_at is not None and published_at <= first else planned_at
+        yield max(0.0, (first - since).total_seconds())

@@ -8,12 +8,13 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from coordinator.rules.batch import Batch, read_batch, shards_path
-from coordinator.rules.ledger import Snapshot, read_shard, take_snapshot
+from coordinator.ledger import Ledger
+from coordinator.rules.batch import Batch
+from coordinator.rules.entries import Snapshot
 from coordinator.usecases.migrate import plan
 from schemas import names, tables
 from schemas.tables import Column
-from shared.ports import DocumentStore, Tables, Where
+from shared.ports import Tables
 
 _EVER = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 _LATEST_BATCHES = 50
@@ -57,7 +58,7 @@ class SchemaView(BaseModel):
     staging: list[StagingView]
 
 
-def view_schema(warehouse: Tables, documents: DocumentStore) -> SchemaView:
+def view_schema(warehouse: Tables, ledger: Ledger) -> SchemaView:
     """Compare everything that is declared with what is live, at the moment of asking.
 
     Raises:
@@ -79,18 +80,17 @@ def view_schema(warehouse: Tables, documents: DocumentStore) -> SchemaView:
                 columns=_columns(schema.columns, change.live),
             )
         )
-    staging = [view for batch in _live_batches(documents) for view in _staging(warehouse, documents, batch)]
+    staging = [view for batch in _live_batches(ledger) for view in _staging(warehouse, ledger, batch)]
     agrees = not any(view.drift for view in (*declared, *staging))
     return SchemaView(agrees=agrees, tables=declared, staging=staging)
 
 
-def _live_batches(documents: DocumentStore) -> Iterator[Batch]:
-    newest = documents.query(("batches",), [Where("planned_at", ">=", _EVER)], limit=_LATEST_BATCHES)
-    return (batch for batch in map(read_batch, newest) if batch.is_live)
+def _live_batches(ledger: Ledger) -> Iterator[Batch]:
+    return (batch for batch in ledger.newest_batches(_LATEST_BATCHES) if batch.is_live)
 
 
-def _staging(warehouse: Tables, documents: DocumentStore, batch: Batch) -> Iterator[StagingView]:
-    snapshot = take_snapshot(read_shard(document) for document in documents.query(shards_path(batch.batch_id)))
+def _staging(warehouse: Tables, ledger: Ledger, batch: Batch) -> Iterator[StagingView]:
+    snapshot = ledger.snapshot(batch.batch_id)
     for version in tables.versions(names.PREDICTIONS_TABLE):
         name = names.staging_table(batch.batch_id, version)
         live = warehouse.columns(name)

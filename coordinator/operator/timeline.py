@@ -11,7 +11,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from coordinator.rules.batch import Batch
-from coordinator.rules.ledger import Shard
+from coordinator.rules.entries import Shard
 
 
 class Moment(BaseModel):

@@ -7,13 +7,12 @@ from datetime import date, datetime
 
 from pydantic import BaseModel
 
-from coordinator.operator.histogram import AnswerTimes, answer_times, outcome_times
+from coordinator.ledger import Ledger
+from coordinator.operator.histogram import AnswerTimes, answer_times
 from coordinator.operator.timeline import Moment, timeline
-from coordinator.rules.batch import Batch, read_batch, shards_path
-from coordinator.rules.ledger import Shard, read_shard, take_snapshot
-from coordinator.usecases.leases import get_batch
+from coordinator.rules.batch import Batch
+from coordinator.rules.entries import Shard, take_snapshot
 from schemas.messages import PlayerCounts, RowCounts
-from shared.ports import DocumentStore, Where
 
 
 class BatchSummary(BaseModel):
@@ -100,25 +99,19 @@ class BatchView(BatchSummary):
 class Views:
     """Reading only."""
 
-    documents: DocumentStore
+    ledger: Ledger
 
     def batches(self, *, game_date: date | None = None, limit: int = 50) -> list[BatchSummary]:
         """Summaries of batches, newest plan first, of one date or of all."""
-        where = [Where("game_date", "==", game_date.isoformat())] if game_date else [Where("planned_at", ">=", _EVER)]
-        found = [
-            read_batch(document)
-            for document in self.documents.query(("batches",), where, limit=None if game_date else limit)
-        ]
+        found = self.ledger.batches_of(game_date) if game_date else self.ledger.newest_batches(limit)
         newest_first = sorted(found, key=lambda batch: batch.planned_at, reverse=True)
         return [BatchSummary.model_validate(_summary(batch)) for batch in newest_first[:limit]]
 
     def batch(self, batch_id: str) -> BatchView:
         """Everything about one batch. Raises `UnknownBatch`."""
-        batch = get_batch(self.documents, batch_id)
-        documents = self.documents.query(shards_path(batch_id))
-        shards = sorted((read_shard(document) for document in documents), key=lambda shard: shard.number)
+        batch, shards = self.ledger.batch(batch_id), self.ledger.shards(batch_id)
         snapshot = take_snapshot(shards)
-        answered = [at for document in documents for at in outcome_times(document)]
+        answered = [at for shard in shards for times in shard.answered_at.values() for at in times]
         return BatchView.model_validate(
             _summary(batch)
             | {
@@ -134,14 +127,11 @@ class Views:
                 "shards": [_shard(shard) for shard in shards],
                 "merges": [_merge(batch, number) for number in range(len(batch.merges))],
                 "last_outcome_at": max(answered, default=None),
-                "answer_times": answer_times(documents, planned_at=batch.planned_at),
+                "answer_times": answer_times(shards, planned_at=batch.planned_at),
                 "finished_at": (batch.result or {}).get("at"),
                 "timeline": timeline(batch, shards, answered),
             }
         )
-
-
-_EVER = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
 
 def _summary(batch: Batch) -> dict[str, object]:

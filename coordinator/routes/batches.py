@@ -70,14 +70,14 @@ def _serve_deeds(app: Flask, coordinator: Coordinator, check: Check) -> None:
         check(Caller.ADMIN)
         read_body(NoBody)
         parts = coordinator.parts
-        coordinator.consolidator.notify(cancel(parts.documents, parts.warehouse, batch_id_of(batch_id)))
+        coordinator.consolidator.notify(cancel(coordinator.ledger, parts.warehouse, batch_id_of(batch_id)))
         return _shown(coordinator, batch_id)
 
     @app.patch("/batches/<batch_id>/policy")
     def policy(batch_id: str) -> Response:
         check(Caller.ADMIN)
         known = batch_id_of(batch_id)
-        change_policy(coordinator.parts.documents, known, read_body(PolicyChanges).applied_to)
+        change_policy(coordinator.ledger, known, read_body(PolicyChanges).applied_to)
         return _shown(coordinator, known)
 
 

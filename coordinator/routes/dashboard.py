@@ -144,7 +144,7 @@ def _gaps(coordinator: Coordinator, batch_id: str) -> Response:
 
 def _schema(coordinator: Coordinator) -> Response:
     parts = coordinator.parts
-    return _page("schema.html", schema=view_schema(parts.warehouse, parts.documents))
+    return _page("schema.html", schema=view_schema(parts.warehouse, coordinator.ledger))
 
 
 # --- buttons --------------------------------------------------------------------------------------------------

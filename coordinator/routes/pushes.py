@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 
 from coordinator.assembly import Coordinator
 from coordinator.routes.exchange import Caller, Check, no_content
-from coordinator.rules.ledger import AnyOutcome
+from coordinator.rules.entries import AnyOutcome
 from coordinator.usecases.record import dead_lettered, read_outcome, unreadable
 from schemas.messages import Failed
 from shared import logs
@@ -72,7 +72,7 @@ def _record(coordinator: Coordinator, pushed: Pushed, read: Callable[[Pushed], A
     """
     try:
         outcome = read(pushed)
-        report = coordinator.ledger.record_outcome(outcome)
+        report = coordinator.recorder.record_outcome(outcome)
     except Transient:
         raise
     except TipoffError as error:

@@ -15,4 +15,4 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
     @app.get("/schema")
     def schema() -> Response:
         check(Caller.ADMIN)
-        return jsonify(view_schema(coordinator.parts.warehouse, coordinator.parts.documents).model_dump(mode="json"))
+        return jsonify(view_schema(coordinator.parts.warehouse, coordinator.ledger).model_dump(mode="json"))

@@ -1,49 +1,23 @@
-"""A batch as the ledger keeps it: its document's fields as one frozen value, and the way there and back.
-
-Knows the layout of `batches/{batch_id}` and `dates/{game_date}`; must never learn how documents are stored.
-"""
+"""A batch and what the batches of a game date share, as frozen values. Must never learn how they are stored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from coordinator.rules.lifecycle import LIVE, Status
 from schemas import names
 from schemas.messages import RowCounts
 from shared.errors import InvalidInput
-from shared.ports import Document, Path, Value
-
-KEEP_DOCUMENTS = timedelta(days=180)
-"""How long the ledger of a batch is kept; Firestore's TTL policy acts on `expires_at`."""
+from shared.ports import Value
 
 MAX_MINUTES = 7 * 24 * 60
 """A batch that takes longer than a week outlives what Pub/Sub keeps of it."""
 MAX_REPEATS = 1_000
 
 Fields = Mapping[str, Value]
-
-
-def batch_path(batch_id: str) -> Path:
-    """Where a batch is kept."""
-    return ("batches", batch_id)
-
-
-def shards_path(batch_id: str) -> Path:
-    """Where a batch's shards are kept."""
-    return ("batches", batch_id, "shards")
-
-
-def shard_path(batch_id: str, number: int) -> Path:
-    """Where one shard is kept."""
-    return (*shards_path(batch_id), str(number))
-
-
-def date_path(game_date: date) -> Path:
-    """Where what all batches of a game date share is kept."""
-    return ("dates", game_date.isoformat())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +68,6 @@ class Merge:
     counts: RowCounts
     error: str | None = None
 
-    def fields(self) -> Fields:
-        """The entry under `merges.{number}`."""
-        return {"job_id": self.job_id, "state": self.state, "counts": self.counts.model_dump(), "error": self.error}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
@@ -133,11 +103,6 @@ class Batch:
     schema_fingerprint: str = ""
     """Of the schema version's columns, as the coordinator that planned the batch knew them."""
     version: str = field(default="", compare=False)
-
-    @property
-    def path(self) -> Path:
-        """Where the batch is kept."""
-        return batch_path(self.batch_id)
 
     @property
     def is_live(self) -> bool:
@@ -189,71 +154,6 @@ class Batch:
         done = [merge.number for merge in self.merges if merge.state == "done"]
         return names.event_id(self.batch_id, self.state, done[-1] if done else 0)
 
-    def fields(self) -> Fields:
-        """The document that creates the batch."""
-        return {
-            "game_date": self.game_date.isoformat(),
-            "planned_at": self.planned_at,
-            "deadline_at": self.deadline_at,
-            "late_until": self.late_until,
-            "expires_at": self.planned_at + KEEP_DOCUMENTS,
-            "schema_version": self.schema_version,
-            "schema_fingerprint": self.schema_fingerprint,
-            "shard_starts": list(self.shard_starts),
-            "shard_count": len(self.shard_starts),
-            "expected_count": self.expected_count,
-            "policy": asdict(self.policy),
-            "kind": self.kind,
-            "parent": self.parent,
-            "status": self.status.value,
-            "settled_shards": {},
-            "refused_writes": {},
-            "merges": {},
-            "result": None,
-            "notified": None,
-            "overtaken_by": None,
-            "late_refusal": None,
-            "left_out": list(self.left_out),
-            "staging_looked_at": None,
-            "revision": self.revision,
-        }
-
-
-def read_batch(document: Document) -> Batch:
-    """Return the batch that a document holds."""
-    raw = cast("Mapping[str, Any]", document.fields)
-    return Batch(
-        batch_id=document.path[-1],
-        game_date=date.fromisoformat(raw["game_date"]),
-        planned_at=raw["planned_at"],
-        deadline_at=raw["deadline_at"],
-        late_until=raw["late_until"],
-        schema_version=raw["schema_version"],
-        shard_starts=tuple(raw["shard_starts"]),
-        expected_count=raw["expected_count"],
-        policy=Policy(**raw["policy"]),
-        kind=raw["kind"],
-        parent=raw["parent"],
-        status=Status(raw["status"]),
-        settled_shards=frozenset(int(number) for number in raw["settled_shards"]),
-        refused_writes={int(number): reason for number, reason in raw["refused_writes"].items()},
-        merges=tuple(_read_merge(number, raw["merges"][number]) for number in sorted(raw["merges"], key=int)),
-        result=raw["result"],
-        notified=raw["notified"],
-        overtaken_by=raw["overtaken_by"],
-        late_refusal=raw["late_refusal"],
-        left_out=tuple(raw.get("left_out") or ()),
-        staging_looked_at=raw.get("staging_looked_at"),
-        revision=raw["revision"],
-        schema_fingerprint=raw.get("schema_fingerprint") or "",
-        version=document.version,
-    )
-
-
-def _read_merge(number: str, raw: Mapping[str, Any]) -> Merge:
-    counts = RowCounts.model_validate(raw["counts"])
-    return Merge(number=int(number), job_id=raw["job_id"], state=raw["state"], counts=counts, error=raw["error"])
-
 
 @dataclass(frozen=True, slots=True)
 class BatchMark:
@@ -261,10 +161,6 @@ class BatchMark:
 
     batch_id: str
     planned_at: datetime
-
-    def fields(self) -> Fields:
-        """The map that stands in the date document."""
-        return {"batch_id": self.batch_id, "planned_at": self.planned_at}
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,10 +188,6 @@ class Lease:
         """Free for anyone; a MERGE that was submitted and not seen to end stays known."""
         return replace(self, holder=None, expires_at=None)
 
-    def fields(self) -> Fields:
-        """The map that stands in the date document."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class DateRecord:
@@ -311,14 +203,3 @@ class DateRecord:
         if self.merged is not None and self.merged.planned_at > batch.planned_at:
             return self.merged
         return None
-
-
-def read_date(document: Document) -> DateRecord:
-    """Return what a date document holds."""
-    raw = cast("Mapping[str, Any]", document.fields)
-    return DateRecord(
-        newest=BatchMark(**raw["newest"]),
-        merged=BatchMark(**raw["merged"]) if raw.get("merged") else None,
-        lease=Lease(**raw["lease"]) if raw.get("lease") else Lease(),
-        version=document.version,
-    )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from coordinator.rules.ledger import Delivery, Snapshot
+from coordinator.rules.entries import Delivery, Snapshot
 from schemas import names
 from schemas.messages import RowCounts
 from schemas.tables import Column, Row

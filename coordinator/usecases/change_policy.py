@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 
+from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch, Policy
-from coordinator.usecases.leases import get_batch
-from shared.errors import Conflict, Unavailable, VersionChanged
-from shared.ports import DocumentStore, Update
+from shared.errors import Conflict
 
 log = logging.getLogger(__name__)
 
-_DISTURBANCES = 50
 
-
-def change_policy(documents: DocumentStore, batch_id: str, change: Callable[[Policy], Policy]) -> Batch:
+def change_policy(ledger: Ledger, batch_id: str, change: Callable[[Policy], Policy]) -> Batch:
     """Change a live batch's policy; its deadline follows `deadline_minutes`. A repeat changes nothing more.
 
     Args:
@@ -28,8 +25,8 @@ def change_policy(documents: DocumentStore, batch_id: str, change: Callable[[Pol
         Conflict: it has ended, so that its policy decides nothing any more.
         InvalidInput: a value is out of its bounds.
     """
-    for _ in range(_DISTURBANCES):
-        batch = get_batch(documents, batch_id)
+
+    def changed(batch: Batch) -> Batch:
         if not batch.is_live:
             raise Conflict(
                 f"batch {batch_id} is {batch.state}: its policy decides nothing any more. To merge it beyond its policy, "
@@ -38,13 +35,8 @@ def change_policy(documents: DocumentStore, batch_id: str, change: Callable[[Pol
             )
         policy = change(batch.policy)
         deadline_at = batch.planned_at + timedelta(minutes=policy.deadline_minutes)
-        changed = Update(
-            batch.path, {("policy",): asdict(policy), ("deadline_at",): deadline_at}, if_version=batch.version
-        )
-        try:
-            documents.commit([changed])
-        except VersionChanged:
-            continue
-        log.info("policy changed", extra={"json_fields": {"batch_id": batch_id, "policy": asdict(policy)}})
-        return get_batch(documents, batch_id)
-    raise Unavailable(f"batch {batch_id} was disturbed {_DISTURBANCES} times in a row")
+        return replace(batch, policy=policy, deadline_at=deadline_at)
+
+    batch = ledger.change_batch(batch_id, changed)
+    log.info("policy changed", extra={"json_fields": {"batch_id": batch_id, "policy": asdict(batch.policy)}})
+    return batch

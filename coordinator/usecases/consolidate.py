@@ -7,18 +7,19 @@ which the next holder goes on: the ledger, the recorded `merge_no` and the wareh
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 from typing import Literal
 
-from coordinator.rules.batch import Batch, BatchMark, Lease, Merge, read_batch, shard_path, shards_path
-from coordinator.rules.ledger import Snapshot, TooManyMissing, Waiting, decide, read_shard, take_snapshot
+from coordinator.ledger import Entry, Ledger
+from coordinator.rules.batch import Batch, BatchMark, Lease, Merge
+from coordinator.rules.entries import Snapshot, TooManyMissing, Waiting, decide
 from coordinator.rules.lifecycle import MERGED, Event, Status, move
 from coordinator.usecases.events import finished_event
-from coordinator.usecases.leases import Leases, get_batch
+from coordinator.usecases.leases import Leases, Notes
 from coordinator.usecases.merging import Merger
 from schemas.messages import RowCounts
 from shared.errors import (
@@ -31,7 +32,7 @@ from shared.errors import (
     Transient,
     VerificationRefused,
 )
-from shared.ports import DocumentStore, FieldPath, Publisher, Update, Value, Warehouse, Where, Write
+from shared.ports import FieldPath, Publisher, Value, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Consolidator:
     """The use case, over its ports. `max_bytes` bounds what one MERGE may read by a dry run (B8); `auto_migrate` lets it
     add the columns of a newer version to the predictions table."""
 
-    documents: DocumentStore
+    ledger: Ledger
     warehouse: Warehouse
     finished: Publisher
     leases: Leases
@@ -98,41 +99,36 @@ class Consolidator:
         if batch.is_live or batch.notified == batch.event_id:
             return batch
         self.finished.publish([finished_event(batch, revision=self.revision)])
-        self.documents.commit([Update(batch.path, {("notified",): batch.event_id})])
-        return replace(batch, notified=batch.event_id)
-
-    def snapshot(self, batch_id: str) -> Snapshot:
-        """Read the whole ledger once."""
-        return take_snapshot(read_shard(document) for document in self.documents.query(shards_path(batch_id)))
+        return self.ledger.change_batch(batch.batch_id, lambda found: replace(found, notified=batch.event_id))
 
     def overtaken(self, batch: Batch) -> frozenset[str]:
         """Name the players whom a newer redrive of the date, once merged, skipped: it may have left no newer row to tell.
 
         Its predicted players need no naming here, their newer rows do.
         """
-        of_date = self.documents.query(("batches",), [Where("game_date", "==", batch.game_date.isoformat())])
-        newer = (one for one in map(read_batch, of_date) if one.planned_at > batch.planned_at and one.status in MERGED)
-        return frozenset(player for one in newer for player in self.snapshot(one.batch_id).skipped)
+        of_date = self.ledger.batches_of(batch.game_date)
+        newer = (one for one in of_date if one.planned_at > batch.planned_at and one.status in MERGED)
+        return frozenset(player for one in newer for player in self.ledger.snapshot(one.batch_id).skipped)
 
     def _has_late_news(self, batch_id: str) -> bool:
-        batch = get_batch(self.documents, batch_id)
-        return self.snapshot(batch_id).has_news(missing_at_end=batch.missing_at_end)
+        batch = self.ledger.batch(batch_id)
+        return self.ledger.snapshot(batch_id).has_news(missing_at_end=batch.missing_at_end)
 
     def _round(self, batch_id: str, *, forced: bool) -> Report:
-        batch = get_batch(self.documents, batch_id)
+        batch = self.ledger.batch(batch_id)
         if batch.status is Status.CANCELLED:
             raise Conflict(f"batch {batch_id} is cancelled and will not be consolidated", batch_id=batch_id)
         if batch.status is Status.PLANNED:
             raise Conflict(f"batch {batch_id} is still being published; the sweep goes on with it", batch_id=batch_id)
-        lease = self.leases.take(batch)
-        if lease is None:
+        taken = self.leases.take(batch_id)
+        if taken is None:
             return Report.BUSY
         try:
-            report = _Round(self, batch, lease, forced=forced).run()
+            report = _Round(self, taken, forced=forced).run()
         except Transient as trouble:
-            self._give_back(batch_id, lease, trouble)
+            self._give_back(batch_id, taken.day.lease, trouble)
             raise
-        self.notify(get_batch(self.documents, batch_id))
+        self.notify(self.ledger.batch(batch_id))
         return report
 
     def _give_back(self, batch_id: str, lease: Lease, trouble: Transient) -> None:
@@ -141,16 +137,14 @@ class Consolidator:
         A MERGE that may still be in flight stays recorded as submitted, so the next holder looks for its job.
         """
         log.warning("consolidation interrupted", extra={"json_fields": {"batch_id": batch_id, "reason": str(trouble)}})
-        batch = get_batch(self.documents, batch_id)
 
-        def writes() -> Sequence[Write]:
-            fresh = get_batch(self.documents, batch_id)
-            if fresh.status is not Status.CONSOLIDATING:
-                return ()
-            return [Update(fresh.path, {("status",): move(fresh.status, Event.ATTEMPT_FAILED).value})]
+        def given_back(found: Entry) -> Entry:
+            if found.batch.status is not Status.CONSOLIDATING:
+                return found
+            return replace(found, batch=replace(found.batch, status=move(found.batch.status, Event.ATTEMPT_FAILED)))
 
         try:
-            self.leases.commit(batch, lease, writes, release=True)
+            self.leases.commit(batch_id, lease, given_back, release=True)
         except Transient as again:
             log.warning("lease left to expire", extra={"json_fields": {"batch_id": batch_id, "reason": str(again)}})
 
@@ -158,21 +152,19 @@ class Consolidator:
 class _Round:
     """One holder's work on one batch, from the snapshot to the mark."""
 
-    def __init__(self, tools: Consolidator, batch: Batch, lease: Lease, *, forced: bool) -> None:
+    def __init__(self, tools: Consolidator, taken: Entry, *, forced: bool) -> None:
         self._tools = tools
-        self._batch = batch
-        self._lease = lease
+        self._batch = taken.batch
+        self._day = taken.day
         self._forced = forced
 
     def run(self) -> Report:
-        day = self._tools.leases.read(self._batch.game_date)
-        newer = day.overtakes(self._batch)
+        newer = self._day.overtakes(self._batch)
         if newer is not None:
             return self._give_way_to(newer)
-        self._batch = get_batch(self._tools.documents, self._batch.batch_id)
         if self._batch.status in (Status.CANCELLED, Status.PLANNED):
             return self._release(Report.NOTHING_TO_DO)
-        snapshot = self._tools.snapshot(self._batch.batch_id)
+        snapshot = self._tools.ledger.snapshot(self._batch.batch_id)
         if self._batch.status in MERGED and not snapshot.has_news(missing_at_end=self._batch.missing_at_end):
             return self._release(Report.NOTHING_TO_DO)
         end = decide(
@@ -191,7 +183,7 @@ class _Round:
             return self._release(Report.NOTHING_TO_DO)
         if isinstance(end, TooManyMissing):
             return self._refuse(snapshot, "too_many_missing", end.reason)
-        if day.newest.batch_id != self._batch.batch_id:
+        if self._day.newest.batch_id != self._batch.batch_id:
             snapshot = replace(snapshot, overtaken=self._tools.overtaken(self._batch))
         return self._merge_and_mark(snapshot, end)
 
@@ -222,23 +214,26 @@ class _Round:
 
     def _record(self, numbered: Merge) -> None:
         in_flight = numbered.number if numbered.state == "submitted" else None
-        self._lease = replace(self._lease, merge_no=in_flight)
-        self._commit([Update(self._batch.path, {("merges", str(numbered.number)): numbered.fields()})])
-        others = tuple(other for other in self._batch.merges if other.number != numbered.number)
-        self._batch = replace(self._batch, merges=(*others, numbered))
+        self._day = replace(self._day, lease=replace(self._day.lease, merge_no=in_flight))
+
+        def recorded(batch: Batch) -> Batch:
+            others = tuple(other for other in batch.merges if other.number != numbered.number)
+            return replace(batch, merges=(*others, numbered))
+
+        self._commit(recorded)
         self._log("merge recorded", merge_no=numbered.number, merge_state=numbered.state, job_id=numbered.job_id)
 
     def _renew(self) -> None:
-        self._commit(())
+        self._commit()
 
     def _note(self, what: Literal["carried", "merged"], snapshot: Snapshot) -> None:
         """Note for each late player which delivery a MERGE takes, or the predictions table now holds."""
         of_shard: dict[int, dict[FieldPath, Value]] = {}
         for player, number in snapshot.shard_of.items():
             of_shard.setdefault(number, {})[what, player] = snapshot.predicted[player].delivery
-        updates = (Update(shard_path(self._batch.batch_id, number), fields) for number, fields in of_shard.items())
-        while some := list(islice(updates, _SHARDS_PER_COMMIT)):
-            self._commit(some)
+        noted = iter(of_shard.items())
+        while some := dict(islice(noted, _SHARDS_PER_COMMIT)):
+            self._commit(notes=some)
 
     # --- states ---
 
@@ -247,35 +242,30 @@ class _Round:
         if self._batch.status in MERGED or (self._batch.status is Status.FAILED and not self._forced):
             return
         event = Event.FORCED if self._batch.status is Status.FAILED else Event.CLAIMED
-
-        def writes() -> Sequence[Write]:
-            self._batch = get_batch(self._tools.documents, self._batch.batch_id)
-            status = move(self._batch.status, event)
-            # The version keeps a cancellation out that reads RUNNING at the same moment.
-            return [Update(self._batch.path, {("status",): status.value}, if_version=self._batch.version)]
-
-        self._commit(writes)
-        self._batch = get_batch(self._tools.documents, self._batch.batch_id)
-        self._log("batch claimed", epoch=self._lease.epoch)
+        self._commit(lambda batch: replace(batch, status=move(batch.status, event)))
+        self._log("batch claimed", epoch=self._day.lease.epoch)
 
     def _finish(self, snapshot: Snapshot, end: Event) -> Report:
-        status = move(self._batch.status, end)
-        rows = self._batch.merged_rows
+        status, rows = move(self._batch.status, end), self._batch.merged_rows
         result = self._result(snapshot, rows, code="merged", reason=_ending(snapshot))
-        mark = BatchMark(self._batch.batch_id, self._batch.planned_at) if self._batch.kind == "root" else None
-        update = Update(self._batch.path, {("status",): status.value, ("result",): result, ("late_refusal",): None})
-        self._lease = self._tools.leases.commit(self._batch, self._lease, [update], merged=mark, release=True)
+        self._commit(
+            lambda batch: replace(batch, status=status, result=result, late_refusal=None),
+            merged=self._batch.kind == "root",
+            release=True,
+        )
         self._log("batch consolidated", status=status.value, **rows.model_dump())
         return Report.MERGED
 
     def _refuse(self, snapshot: Snapshot, code: str, reason: str) -> Report:
         result = self._result(snapshot, self._batch.merged_rows, code=code, reason=reason)
-        if self._batch.status in MERGED:
-            update = Update(self._batch.path, {("late_refusal",): reason})
-        else:
-            failed = Status.FAILED if self._batch.status is Status.FAILED else move(self._batch.status, Event.REFUSED)
-            update = Update(self._batch.path, {("status",): failed.value, ("result",): result})
-        self._lease = self._tools.leases.commit(self._batch, self._lease, [update], release=True)
+
+        def refused(batch: Batch) -> Batch:
+            if batch.status in MERGED:
+                return replace(batch, late_refusal=reason)
+            failed = Status.FAILED if batch.status is Status.FAILED else move(batch.status, Event.REFUSED)
+            return replace(batch, status=failed, result=result)
+
+        self._commit(refused, release=True)
         log.error(
             "consolidation refused",
             extra={"json_fields": {"batch_id": self._batch.batch_id, "code": code, "reason": reason}},
@@ -284,13 +274,12 @@ class _Round:
 
     def _give_way_to(self, newer: BatchMark) -> Report:
         """A newer root has merged: what came late to this batch is superseded, and the batch says so (B13's rule)."""
-        update = Update(self._batch.path, {("overtaken_by",): newer.batch_id})
-        self._lease = self._tools.leases.commit(self._batch, self._lease, [update], release=True)
+        self._commit(lambda batch: replace(batch, overtaken_by=newer.batch_id), release=True)
         self._log("late rows superseded", by=newer.batch_id)
         return Report.SUPERSEDED
 
     def _release(self, report: Report) -> Report:
-        self._lease = self._tools.leases.commit(self._batch, self._lease, (), release=True)
+        self._commit(release=True)
         return report
 
     def _result(self, snapshot: Snapshot, rows: RowCounts, *, code: str, reason: str) -> Mapping[str, Value]:
@@ -305,8 +294,24 @@ class _Round:
     def _log(self, text: str, **fields: object) -> None:
         log.info(text, extra={"json_fields": {"batch_id": self._batch.batch_id, **fields}})
 
-    def _commit(self, writes: Callable[[], Sequence[Write]] | Sequence[Write]) -> None:
-        self._lease = self._tools.leases.commit(self._batch, self._lease, writes)
+    def _commit(
+        self,
+        decide: Callable[[Batch], Batch] = lambda batch: batch,
+        *,
+        notes: Notes | None = None,
+        merged: bool = False,
+        release: bool = False,
+    ) -> None:
+        """Change the batch under the lease; `merged` makes it the one of its date that merged last."""
+
+        def decided(found: Entry) -> Entry:
+            mark = BatchMark(found.batch.batch_id, found.batch.planned_at) if merged else found.day.merged
+            return Entry(decide(found.batch), replace(found.day, merged=mark))
+
+        changed = self._tools.leases.commit(
+            self._batch.batch_id, self._day.lease, decided, notes=notes, release=release
+        )
+        self._batch, self._day = changed.batch, changed.day
 
 
 def _ending(snapshot: Snapshot) -> str:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from coordinator.rules.batch import Batch, batch_path, date_path, read_batch, read_date, shards_path
-from coordinator.rules.ledger import Snapshot, read_shard, take_snapshot
+from coordinator.ledger import Ledger
+from coordinator.rules.batch import Batch
+from coordinator.rules.entries import Snapshot
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.sweep_report import Orphan, Swept, Verdict
 from schemas import names
 from shared.errors import Permanent, Transient
-from shared.ports import DocumentStore, Table, Warehouse
+from shared.ports import Table, Warehouse
 from shared.staging import OUTLIVES_LATE
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class Tidied:
 class Dropper:
     """The use case, over its ports."""
 
-    documents: DocumentStore
+    ledger: Ledger
     warehouse: Warehouse
     clock: Callable[[], datetime]
 
@@ -83,11 +84,11 @@ class Dropper:
         now, of_batch = self.clock(), self._tables()
         swept, orphans = [], []
         for batch_id, its_tables in sorted(of_batch.items()):
-            document = self.documents.get(batch_path(batch_id))
-            if document is None:
+            batch = self.ledger.find(batch_id)
+            if batch is None:
                 old = [table for table in its_tables if now - table.created_at > ORPHAN_AGE]
                 orphans += [self._drop_orphan(table, dry_run=dry_run) for table in old]
-            elif is_over(batch := read_batch(document), now):
+            elif is_over(batch, now):
                 swept.append(self._finish(batch, its_tables, dry_run=dry_run))
         return Tidied(swept, orphans)
 
@@ -128,11 +129,10 @@ class Dropper:
         )
 
     def _unmerged(self, batch: Batch) -> str:
-        snapshot = take_snapshot(read_shard(document) for document in self.documents.query(shards_path(batch.batch_id)))
-        unmerged = what_is_unmerged(batch, snapshot)
+        unmerged = what_is_unmerged(batch, self.ledger.snapshot(batch.batch_id))
         if unmerged and not batch.is_live:
-            day = self.documents.get(date_path(batch.game_date))
-            if day is not None and read_date(day).overtakes(batch):
+            day = self.ledger.day(batch.game_date)
+            if day is not None and day.overtakes(batch):
                 return ""  # a newer root has merged: these rows never will be
         return unmerged
 

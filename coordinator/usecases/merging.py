@@ -14,7 +14,7 @@ from itertools import takewhile
 
 from coordinator.rules import merge
 from coordinator.rules.batch import Batch, Merge
-from coordinator.rules.ledger import Snapshot
+from coordinator.rules.entries import Snapshot
 from coordinator.usecases.schema_check import fit, lacks
 from schemas import names
 from shared.errors import ConfirmationNeeded, QueryRefused, Unavailable, VerificationRefused

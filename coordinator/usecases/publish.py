@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from coordinator.ledger import Ledger
 from coordinator.rules import planning
-from coordinator.rules.batch import Batch, shard_path, shards_path
-from coordinator.rules.ledger import Shard, read_shard
+from coordinator.rules.batch import Batch
+from coordinator.rules.entries import Shard
 from coordinator.rules.lifecycle import Event, Status, move
-from coordinator.usecases.leases import get_batch
 from schemas import names, tables
-from shared.errors import Unavailable, VersionChanged
-from shared.ports import DocumentStore, FieldPath, Outgoing, Publisher, TableSpec, Update, Value, Warehouse
+from shared.errors import Unavailable
+from shared.ports import Outgoing, Publisher, TableSpec, Warehouse
 from shared.staging import staging_spec
 
 log = logging.getLogger(__name__)
-
-_DISTURBANCES = 50
 
 _PLAYERS_PER_QUERY = 2_000
 """Requests read from the plan at once: about 12 MB of text."""
@@ -29,7 +27,7 @@ _PLAYERS_PER_QUERY = 2_000
 class RequestPublishing:
     """The use case, over its ports."""
 
-    documents: DocumentStore
+    ledger: Ledger
     warehouse: Warehouse
     requests: Publisher
     clock: Callable[[], datetime]
@@ -45,7 +43,7 @@ class RequestPublishing:
             Unavailable: some requests are not with Pub/Sub; the sweep or a repeat goes on.
         """
         self._create_tables(batch)
-        never = [shard for shard in self.read_shards(batch.batch_id) if shard.published_at is None]
+        never = [shard for shard in self.ledger.shards(batch.batch_id) if shard.published_at is None]
         for some in _chunks(never):
             self.publish(batch, {shard.number: shard.expected for shard in some}, some)
         return self._set_running(batch.batch_id)
@@ -62,8 +60,7 @@ class RequestPublishing:
 
     def _publish_shard(self, batch: Batch, shard: Shard, planned: Sequence[planning.PlannedPlayer]) -> None:
         self.requests.publish([self._message(batch, player) for player in planned])
-        noted: dict[FieldPath, Value] = {("published_at",): self.clock(), ("publishes",): shard.publishes + 1}
-        self.documents.commit([Update(shard_path(batch.batch_id, shard.number), noted)])
+        self.ledger.note_published(batch.batch_id, shard, at=self.clock())
         log.info(
             "requests published",
             extra={"json_fields": {"batch_id": batch.batch_id, "shard": shard.number, "players": len(planned)}},
@@ -75,11 +72,6 @@ class RequestPublishing:
         )
         attributes = {"batch_id": batch.batch_id, "player_lookup": player.player_lookup}
         return Outgoing(planning.request_bytes(request), {**attributes, "traceparent": self.traceparent()})
-
-    def read_shards(self, batch_id: str) -> list[Shard]:
-        """Read every shard of a batch, in order."""
-        shards = [read_shard(document) for document in self.documents.query(shards_path(batch_id))]
-        return sorted(shards, key=lambda shard: shard.number)
 
     def _create_tables(self, batch: Batch) -> None:
         self.warehouse.create(
@@ -95,18 +87,15 @@ class RequestPublishing:
         )
 
     def _set_running(self, batch_id: str) -> Batch:
-        for _ in range(_DISTURBANCES):
-            batch = get_batch(self.documents, batch_id)
+        def running(batch: Batch) -> Batch | None:
             if batch.status is not Status.PLANNED:  # a second publisher was faster, or a person cancelled
-                return batch
-            running = move(batch.status, Event.PUBLISHED)
-            try:
-                self.documents.commit([Update(batch.path, {("status",): running.value}, if_version=batch.version)])
-            except VersionChanged:
-                continue
+                return None
+            return replace(batch, status=move(batch.status, Event.PUBLISHED))
+
+        batch = self.ledger.change_batch(batch_id, running)
+        if batch.status is Status.RUNNING:
             log.info("batch running", extra={"json_fields": {"batch_id": batch_id}})
-            return get_batch(self.documents, batch_id)
-        raise Unavailable(f"batch {batch_id} was disturbed {_DISTURBANCES} times in a row")
+        return batch
 
 
 def _chunks(shards: Sequence[Shard]) -> Iterator[list[Shard]]:

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import ValidationError
 
+from coordinator.ledger import Ledger
 from coordinator.rules import planning
-from coordinator.rules.batch import Batch, shard_path
-from coordinator.rules.ledger import AnyOutcome, Shard, check_outcome, decide, entry_of, read_shard, take_snapshot
+from coordinator.rules.batch import Batch
+from coordinator.rules.entries import AnyOutcome, Shard, check_outcome, decide, take_snapshot
 from coordinator.rules.lifecycle import MERGED, Event, Status
 from coordinator.usecases.consolidate import Consolidator, Report
-from coordinator.usecases.leases import get_batch
 from schemas import names
 from schemas.messages import OUTCOME, Failed, FailureCode, Predicted
-from shared.errors import InvalidInput, MalformedMessage, Unavailable, UnknownBatch
-from shared.ports import DocumentStore, Update
+from shared.errors import InvalidInput, MalformedMessage, Unavailable
 from shared.push import addressee_of, texts_in
 
 log = logging.getLogger(__name__)
@@ -92,10 +91,10 @@ _DEAD_LETTER = "CloudPubSubDeadLetterSource"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class Recorder:
     """The use cases, over their ports."""
 
-    documents: DocumentStore
+    ledger: Ledger
     consolidator: Consolidator
     clock: Callable[[], datetime]
 
@@ -114,21 +113,22 @@ class Ledger:
             Transient: not recorded, or not consolidated; the redelivery goes on. So too where the store refuses the
                 write, since an expected player's outcome must not be acknowledged and lost (F2).
         """
-        batch = get_batch(self.documents, outcome.batch_id)
+        batch = self.ledger.batch(outcome.batch_id)
         now = self.clock()
         if now > batch.late_until:
             outcome = _expired(outcome)
         number = planning.shard_of(outcome.player_lookup, batch.shard_starts)
-        check_outcome(outcome, self._read_shard(batch.batch_id, number))
-        path, entry = entry_of(outcome, at=now)
+        check_outcome(outcome, self.ledger.shard(batch.batch_id, number))
         try:
-            self.documents.commit([Update(shard_path(batch.batch_id, number), {path: entry})])
+            self.ledger.record(batch, [outcome], at=now)
         except InvalidInput as error:
             raise self._refused(batch, number, error) from error
-        shard = self._read_shard(batch.batch_id, number)
+        shard = self.ledger.shard(batch.batch_id, number)
         log.info(
             "outcome recorded",
-            extra={"json_fields": {"batch_id": batch.batch_id, "player": outcome.player_lookup, "kind": path[0]}},
+            extra={
+                "json_fields": {"batch_id": batch.batch_id, "player": outcome.player_lookup, "kind": outcome.outcome}
+            },
         )
         if not shard.is_settled and batch.status in (Status.PLANNED, Status.RUNNING):
             # Someone else's outcome is still awaited here, and whoever records it reads this one. An end by the
@@ -138,7 +138,10 @@ class Ledger:
 
     def _refused(self, batch: Batch, number: int, error: InvalidInput) -> Unavailable:
         """Make it seen that the store takes no more of a shard: an expected player's outcome waits for a person (F2)."""
-        self.documents.commit([Update(batch.path, {("refused_writes", str(number)): error.problem})])
+        reason = {number: error.problem}
+        self.ledger.change_batch(
+            batch.batch_id, lambda found: replace(found, refused_writes={**found.refused_writes, **reason})
+        )
         log.error(
             "outcome not storable",
             extra={"json_fields": {"batch_id": batch.batch_id, "shard": number, "reason": error.problem}},
@@ -151,11 +154,11 @@ class Ledger:
         Args:
             shards: shards as read after the last write that the caller knows of.
         """
-        batch = get_batch(self.documents, batch_id)
+        batch = self.ledger.batch(batch_id)
         settled = {shard.number for shard in shards if shard.is_settled}
         if marks := settled - batch.settled_shards:
-            self.documents.commit([Update(batch.path, {("settled_shards", str(n)): True for n in sorted(marks)})])
-            batch = get_batch(self.documents, batch_id)
+            self.ledger.mark_settled(batch_id, marks)
+            batch = self.ledger.batch(batch_id)
         return self.consolidator.consolidate(batch_id) if self._is_due(batch, shards) else None
 
     def _is_due(self, batch: Batch, shards: Sequence[Shard]) -> bool:
@@ -173,15 +176,9 @@ class Ledger:
     def _may_improve(self, batch: Batch) -> bool:
         if not batch.failed_for_missing_players:
             return False
-        players = self.consolidator.snapshot(batch.batch_id).players
+        players = self.ledger.snapshot(batch.batch_id).players
         past_deadline = self.clock() >= batch.deadline_at
         return isinstance(decide(players, batch.policy, past_deadline=past_deadline, forced=False), Event)
-
-    def _read_shard(self, batch_id: str, number: int) -> Shard:
-        document = self.documents.get(shard_path(batch_id, number))
-        if document is None:
-            raise UnknownBatch(f"batch {batch_id} has no shard {number}")
-        return read_shard(document)
 
 
 def _have_news(batch: Batch, shards: Sequence[Shard]) -> bool:

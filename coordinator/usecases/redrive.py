@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from coordinator.rules.batch import Batch, DateRecord, read_batch, read_date, shards_path
-from coordinator.rules.ledger import read_shard, take_snapshot
+from coordinator.ledger import Ledger
+from coordinator.rules.batch import Batch, DateRecord
+from coordinator.rules.entries import take_snapshot
 from coordinator.rules.lifecycle import Status
-from coordinator.usecases.leases import get_batch
 from coordinator.usecases.start import Started, Starter, Wanted
 from schemas import names
 from shared.errors import Conflict
-from shared.ports import Document, DocumentStore, Where
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +20,7 @@ log = logging.getLogger(__name__)
 class Redriver:
     """The use case, over its ports and the starting of batches."""
 
-    documents: DocumentStore
+    ledger: Ledger
     starter: Starter
 
     def redrive(self, batch_id: str, *, key: str) -> Started:
@@ -37,11 +36,11 @@ class Redriver:
                 its players are predicted.
             InvalidInput, Unavailable: as a start.
         """
-        root = self._root_of(get_batch(self.documents, batch_id))
+        root = self._root_of(self.ledger.batch(batch_id))
         child_id = names.batch_id(root.game_date, f"redrive:{root.batch_id}:{key}")
 
-        def choose(day: Document | None) -> Wanted:
-            return self._choose(root.batch_id, read_date(day) if day else None)
+        def choose(day: DateRecord | None) -> Wanted:
+            return self._choose(root.batch_id, day)
 
         started = self.starter.begin(root.game_date, child_id, choose)
         if started.is_new:
@@ -59,10 +58,10 @@ class Redriver:
         return started
 
     def _root_of(self, batch: Batch) -> Batch:
-        return get_batch(self.documents, batch.parent) if batch.parent else batch
+        return self.ledger.batch(batch.parent) if batch.parent else batch
 
     def _choose(self, root_id: str, day: DateRecord | None) -> Wanted:
-        root = get_batch(self.documents, root_id)
+        root = self.ledger.batch(root_id)
         if day is not None:
             self._check_newest(root, day)
         if root.is_live:
@@ -80,7 +79,7 @@ class Redriver:
         return Wanted(policy=root.policy, parent=root_id, players=players)
 
     def _check_newest(self, root: Batch, day: DateRecord) -> None:
-        newest = get_batch(self.documents, day.newest.batch_id)
+        newest = self.ledger.batch(day.newest.batch_id)
         if root.batch_id not in (newest.batch_id, newest.parent):
             raise Conflict(
                 f"batch {newest.batch_id} of {root.game_date} is newer; only the newest batch is redriven",
@@ -95,13 +94,12 @@ class Redriver:
     def _not_predicted(self, root: Batch) -> tuple[str, ...]:
         """Expected minus predicted, by the root or by a redrive of it that was not given up."""
         predicted, expected = self._predicted_and_expected(root.batch_id)
-        of_date = self.documents.query(("batches",), [Where("game_date", "==", root.game_date.isoformat())])
-        for one in map(read_batch, of_date):
+        for one in self.ledger.batches_of(root.game_date):
             if one.parent == root.batch_id and one.status is not Status.CANCELLED:
                 predicted |= self._predicted_and_expected(one.batch_id)[0]
         return tuple(sorted(expected - predicted))
 
     def _predicted_and_expected(self, batch_id: str) -> tuple[frozenset[str], frozenset[str]]:
-        shards = [read_shard(document) for document in self.documents.query(shards_path(batch_id))]
+        shards = self.ledger.shards(batch_id)
         expected = frozenset(player for shard in shards for player in shard.expected)
         return frozenset(take_snapshot(shards).predicted), expected

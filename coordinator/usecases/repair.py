@@ -13,17 +13,17 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from coordinator.rules.batch import Batch, shard_path
-from coordinator.rules.ledger import Shard, entry_of, take_snapshot
+from coordinator.ledger import Ledger
+from coordinator.rules.batch import Batch
+from coordinator.rules.entries import Shard, take_snapshot
 from coordinator.rules.lifecycle import Status
-from coordinator.rules.planning import shard_of
 from schemas import names, tables
 from schemas.messages import Predicted
 from schemas.tables import Row
-from shared.ports import DocumentStore, FieldPath, Parameters, Update, Value, Warehouse
+from shared.ports import Parameters, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def lost_outcome(batch: Batch, row: Row) -> Predicted | None:
 class StagingRepair:
     """The use case, over its ports."""
 
-    documents: DocumentStore
+    ledger: Ledger
     warehouse: Warehouse
     clock: Callable[[], datetime]
 
@@ -125,16 +125,12 @@ class StagingRepair:
 
     def note_look(self, batch: Batch) -> None:
         """Remember that staging was looked through now."""
-        self.documents.commit([Update(batch.path, {("staging_looked_at",): self.clock()})])
+        now = self.clock()
+        self.ledger.change_batch(batch.batch_id, lambda found: replace(found, staging_looked_at=now))
 
     def record(self, batch: Batch, outcomes: Sequence[Predicted]) -> None:
         """Record outcomes as their own messages would have; a repeat, or those messages, change nothing more."""
-        of_shard: dict[int, dict[FieldPath, Value]] = {}
-        for outcome in outcomes:
-            path, entry = entry_of(outcome, at=self.clock())
-            of_shard.setdefault(shard_of(outcome.player_lookup, batch.shard_starts), {})[path] = entry
-        for number, fields in sorted(of_shard.items()):
-            self.documents.commit([Update(shard_path(batch.batch_id, number), fields)])
+        self.ledger.record(batch, outcomes, at=self.clock())
         log.warning(
             "lost outcomes recorded from staging",
             extra={"json_fields": {"batch_id": batch.batch_id, "players": [one.player_lookup for one in outcomes]}},

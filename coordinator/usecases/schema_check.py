@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from coordinator.rules import merge
 from coordinator.rules.batch import Batch
-from coordinator.rules.ledger import Snapshot
+from coordinator.rules.entries import Snapshot
 from schemas import names, tables
 from schemas.tables import Column
 from shared.errors import SchemaClash, TableMissing

@@ -12,27 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from coordinator.ledger import Ledger
 from coordinator.rules import planning, quotas
-from coordinator.rules.batch import (
-    KEEP_DOCUMENTS,
-    Batch,
-    BatchMark,
-    Policy,
-    batch_path,
-    date_path,
-    read_batch,
-    read_date,
-    shard_path,
-)
-from coordinator.rules.ledger import new_shard
+from coordinator.rules.batch import Batch, DateRecord, Policy
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.cancel import cancel
-from coordinator.usecases.leases import get_batch
 from coordinator.usecases.publish import RequestPublishing
-from coordinator.usecases.record import Ledger
+from coordinator.usecases.record import Recorder
 from schemas import names, tables
-from shared.errors import Conflict, DocumentExists, Unavailable, VersionChanged
-from shared.ports import Create, Document, DocumentStore, Update, Warehouse, Write
+from shared.errors import Conflict, Unavailable
+from shared.ports import Warehouse
 from shared.staging import OUTLIVES_LATE
 
 log = logging.getLogger(__name__)
@@ -74,10 +63,10 @@ class Wanted:
 class Starter:
     """The use case, over its ports."""
 
-    documents: DocumentStore
+    ledger: Ledger
     warehouse: Warehouse
     publishing: RequestPublishing
-    ledger: Ledger
+    recorder: Recorder
     rules: PlanningRules
     clock: Callable[[], datetime]
     revision: str
@@ -97,29 +86,26 @@ class Starter:
             Unavailable: try again with the same key; an outage is never taken for an empty day (A11).
         """
 
-        def make_way(day: Document | None) -> Wanted:
+        def make_way(day: DateRecord | None) -> Wanted:
             self._make_way(day, force)
             return Wanted(policy=policy)
 
         return self.begin(game_date, names.batch_id(game_date, key), make_way)
 
-    def begin(self, game_date: date, batch_id: str, choose: Callable[[Document | None], Wanted]) -> Started:
+    def begin(self, game_date: date, batch_id: str, choose: Callable[[DateRecord | None], Wanted]) -> Started:
         """Plan, commit and publish the batch of an id, or go on with the one that is there.
 
         Args:
-            choose: given the date's document, says what the batch is to be, or raises what forbids it; asked again
+            choose: given what the date's batches share, says what the batch is to be, or raises what forbids it; asked again
                 where another start came between.
         """
         for _ in range(_DISTURBANCES):
-            known = self.documents.get(batch_path(batch_id))
+            known = self.ledger.find(batch_id)
             if known is not None:
-                return Started(self._resume(read_batch(known)), is_new=False)
-            day = self.documents.get(date_path(game_date))
+                return Started(self._resume(known), is_new=False)
+            day = self.ledger.day(game_date)
             batch, shards = self._plan(game_date, batch_id, choose(day), day)
-            self._write_shards(batch, shards)
-            try:
-                self.documents.commit([Create(batch.path, batch.fields()), _newest(batch, day)])
-            except (DocumentExists, VersionChanged):
+            if not self.ledger.plan(batch, shards, after=day):
                 continue
             log.info(
                 "batch planned",
@@ -136,10 +122,10 @@ class Starter:
     def _publish_and_close(self, batch: Batch) -> Batch:
         """Publish, then close: every outcome may have come before the batch was RUNNING, or nobody is expected."""
         self.publishing.publish_batch(batch)
-        self.ledger.close(batch.batch_id, *self.publishing.read_shards(batch.batch_id))
-        return get_batch(self.documents, batch.batch_id)
+        self.recorder.close(batch.batch_id, *self.ledger.shards(batch.batch_id))
+        return self.ledger.batch(batch.batch_id)
 
-    def _make_way(self, day: Document | None, force: str | None) -> None:
+    def _make_way(self, day: DateRecord | None, force: str | None) -> None:
         """See to it that no batch of the date lives.
 
         Raises:
@@ -147,7 +133,7 @@ class Starter:
         """
         if day is None:
             return
-        newest = get_batch(self.documents, read_date(day).newest.batch_id)
+        newest = self.ledger.batch(day.newest.batch_id)
         if not newest.is_live:
             return
         if force != newest.batch_id:
@@ -155,17 +141,17 @@ class Starter:
             raise Conflict(
                 f"batch {newest.batch_id} of {newest.game_date} is {newest.status}; {hint}", batch_id=newest.batch_id
             )
-        cancel(self.documents, self.warehouse, newest.batch_id)
+        cancel(self.ledger, self.warehouse, newest.batch_id)
 
     def _plan(
-        self, game_date: date, batch_id: str, wanted: Wanted, day: Document | None
+        self, game_date: date, batch_id: str, wanted: Wanted, day: DateRecord | None
     ) -> tuple[Batch, Sequence[Sequence[str]]]:
         """Freeze the plan, if an earlier try has not, and read from it who is expected.
 
         The frozen plan says when it was made: a retry hours later does not pass its inputs off as fresh, and one that
         a newer batch has overtaken is refused.
         """
-        newest = read_date(day).newest if day else None
+        newest = day.newest if day else None
         now = self.clock()
         stamp = max(now, newest.planned_at + _TICK) if newest else now
         self._log_findings(planning.read_check(self.warehouse.query(planning.check_query(), {"game_date": game_date})))
@@ -218,37 +204,9 @@ class Starter:
             revision=self.revision,
         )
 
-    def _write_shards(self, batch: Batch, shards: Sequence[Sequence[str]]) -> None:
-        """Write the shards before the batch; those that an earlier try of the same start left are the same.
-
-        Raises:
-            Conflict: a shard of that id expects other players.
-        """
-        for number, players in enumerate(shards):
-            path = shard_path(batch.batch_id, number)
-            fields = new_shard(players, batch_id=batch.batch_id, expires_at=batch.planned_at + KEEP_DOCUMENTS)
-            try:
-                self.documents.commit([Create(path, fields)])
-            except DocumentExists:
-                left = self.documents.get(path)
-                if left is None or left.fields["expected"] != fields["expected"]:
-                    raise Conflict(
-                        f"an earlier start left other players under {batch.batch_id}; use another idempotency key",
-                        batch_id=batch.batch_id,
-                    ) from None
-
     def _log_findings(self, findings: Sequence[planning.InputFinding]) -> None:
         for finding in findings:
             log.warning(
                 "input finding",
                 extra={"json_fields": {"problem": finding.problem.value, "name": finding.name, "rows": finding.rows}},
             )
-
-
-def _newest(batch: Batch, day: Document | None) -> Write:
-    """Make the batch the date's newest, on condition that no other start did so since `day` was read."""
-    mark = BatchMark(batch.batch_id, batch.planned_at).fields()
-    expires_at = batch.planned_at + KEEP_DOCUMENTS
-    if day is None:
-        return Create(date_path(batch.game_date), {"newest": mark, "expires_at": expires_at})
-    return Update(day.path, {("newest",): mark, ("expires_at",): expires_at}, if_version=day.version)

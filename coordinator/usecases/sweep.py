@@ -18,17 +18,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from coordinator.rules.batch import Batch, read_batch
-from coordinator.rules.ledger import Shard, decide, take_snapshot
+from coordinator.ledger import Ledger
+from coordinator.rules.batch import Batch
+from coordinator.rules.entries import Shard, decide, take_snapshot
 from coordinator.rules.lifecycle import MERGED, Event, Status
 from coordinator.usecases.consolidate import Consolidator, Report
-from coordinator.usecases.leases import get_batch
 from coordinator.usecases.publish import RequestPublishing
-from coordinator.usecases.record import Ledger
+from coordinator.usecases.record import Recorder
 from coordinator.usecases.repair import StagingRepair, is_silent_past, whom_to_look_for
 from coordinator.usecases.sweep_report import Swept, Verdict
 from shared.errors import Permanent, Transient
-from shared.ports import DocumentStore, Where
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +44,15 @@ class Deed:
 class Look:
     """One look at a batch; its shards are read when a step first asks for them."""
 
-    def __init__(self, batch: Batch, publishing: RequestPublishing, now: datetime) -> None:
+    def __init__(self, batch: Batch, ledger: Ledger, now: datetime) -> None:
         self.batch = batch
         self.now = now
-        self._publishing = publishing
+        self._ledger = ledger
 
     @cached_property
     def shards(self) -> list[Shard]:
         """Every shard, in order."""
-        return self._publishing.read_shards(self.batch.batch_id)
+        return self._ledger.shards(self.batch.batch_id)
 
     @property
     def may_have_news(self) -> bool:
@@ -68,9 +67,9 @@ class Look:
 class Sweeper:
     """The use case, over its ports and the use cases that it repeats."""
 
-    documents: DocumentStore
-    publishing: RequestPublishing
     ledger: Ledger
+    publishing: RequestPublishing
+    recorder: Recorder
     consolidator: Consolidator
     repair: StagingRepair
     clock: Callable[[], datetime]
@@ -82,21 +81,20 @@ class Sweeper:
             dry_run: say what would be done, as things stand now, and change nothing.
         """
         now = self.clock()
-        found = self.documents.query(("batches",), [Where("late_until", ">=", now)])
-        return [self._sweep_one(read_batch(document), now, dry_run=dry_run) for document in found]
+        return [self._sweep_one(batch, now, dry_run=dry_run) for batch in self.ledger.batches_until(now)]
 
     def _sweep_one(self, batch: Batch, now: datetime, *, dry_run: bool) -> Swept:
         swept = Swept(batch.batch_id)
         try:
             for step in (self._publish_new, self._find_lost, self._publish_again, self._close, self._notify):
-                for deed in step(Look(batch, self.publishing, now)):
+                for deed in step(Look(batch, self.ledger, now)):
                     if dry_run:
                         if deed.to_do:
                             swept.would_do(deed.to_do)
                         continue
                     if done := deed.do():
                         swept.did_one(done)
-                    batch = get_batch(self.documents, batch.batch_id)
+                    batch = self.ledger.batch(batch.batch_id)
         except Transient as trouble:
             swept.verdict, swept.why = Verdict.TRY_AGAIN, str(trouble)
         except Permanent as trouble:
@@ -123,7 +121,7 @@ class Sweeper:
         why = (batch.result or {}).get("reason") if batch.status is Status.FAILED else batch.late_refusal
         if why is None or batch.overtaken_by is not None:
             return
-        if self.consolidator.leases.read(batch.game_date).overtakes(batch) is None:
+        if self.ledger.entry(batch.batch_id).day.overtakes(batch) is None:
             swept.needs_a_person(
                 f"{why}; POST /batches/{batch.batch_id}/consolidate to force it",
                 f"tipoff consolidate {batch.batch_id} --force",
@@ -183,7 +181,7 @@ class Sweeper:
 
         def consolidate() -> str | None:
             if look.batch.status is Status.RUNNING and look.now < look.batch.deadline_at:
-                report = self.ledger.close(look.batch.batch_id, *look.shards)
+                report = self.recorder.close(look.batch.batch_id, *look.shards)
             else:
                 report = self.consolidator.consolidate(look.batch.batch_id)
             if report is None or report in (Report.WAITING, Report.BUSY, Report.NOTHING_TO_DO):
@@ -197,7 +195,7 @@ class Sweeper:
         """Say what a consolidation would be for; empty where none is due."""
         batch = look.batch
         if batch.status is Status.CONSOLIDATING:
-            is_held = self.consolidator.leases.read(batch.game_date).lease.is_held(look.now)
+            is_held = self.ledger.entry(batch.batch_id).day.lease.is_held(look.now)
             return "" if is_held else "take over the consolidation of a holder that died"
         if batch.status in (Status.PLANNED, Status.CANCELLED) or not (batch.is_live or look.may_have_news):
             return ""
@@ -210,7 +208,7 @@ class Sweeper:
             has_news = snapshot.has_news(missing_at_end=batch.missing_at_end)
             return "merge what came late" if has_news else ""
         end = decide(snapshot.players, batch.policy, past_deadline=True, forced=False)
-        has_recovered = (batch.result or {}).get("code") == "too_many_missing" and isinstance(end, Event)
+        has_recovered = batch.failed_for_missing_players and isinstance(end, Event)
         return "consolidate, since the missing players have come" if has_recovered else ""
 
     def _notify(self, look: Look) -> Iterator[Deed]:

@@ -59,11 +59,13 @@ def adopt(
         raise InvalidInput("--yes", problem)
     if drop and dry_run:
         raise InvalidInput("--drop", "cannot go with --dry-run; tables are dropped only after they were adopted")
+    from coordinator.ledger import Ledger  # noqa: PLC0415 - so that --help answers at once
     from local.cli.adopting import Adopter  # noqa: PLC0415 - so that --help answers at once
 
     told = date(game_date.year, game_date.month, game_date.day) if game_date else None
     with target.warehouse() as warehouse, target.documents_if_any() as documents:
-        adopter = Adopter(warehouse=warehouse, documents=documents, clock=lambda: datetime.now(UTC))
+        ledger = None if documents is None else Ledger(documents)
+        adopter = Adopter(warehouse=warehouse, ledger=ledger, clock=lambda: datetime.now(UTC))
         survey = adopter.survey(prefix, told)
         try:
             _carry_out(adopter, survey, is_sure=is_sure, drop=drop, as_json=as_json)

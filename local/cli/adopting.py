@@ -13,16 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from coordinator.ledger import Ledger
 from coordinator.rules import merge
-from coordinator.rules.batch import date_path, read_date
-from coordinator.usecases.leases import get_batch
 from coordinator.usecases.migrate import plan
 from local.cli import adoption
 from local.cli.adoption import Adoption, Foreign
 from schemas import names
 from schemas.messages import RowCounts
 from shared.errors import Conflict, InvalidInput, SchemaClash
-from shared.ports import DocumentStore, Warehouse
+from shared.ports import Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +80,10 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopter:
-    """The use case. `documents` is the ledger, None where no batch was ever planned."""
+    """The use case. `ledger` is None where no batch was ever planned."""
 
     warehouse: Warehouse
-    documents: DocumentStore | None
+    ledger: Ledger | None
     clock: Callable[[], datetime]
 
     def survey(self, prefix: str, game_date: date | None) -> Survey:
@@ -197,17 +196,16 @@ class Adopter:
 
     def _refuse_beside_batches(self, game_date: date) -> None:
         """A batch of this system speaks for its whole date, and what was left behind is older than it."""
-        document = self.documents.get(date_path(game_date)) if self.documents else None
-        if document is None or self.documents is None:
+        of_date = self.ledger.day(game_date) if self.ledger else None
+        if of_date is None or self.ledger is None:
             return
-        of_date = read_date(document)
         if of_date.merged is not None:
             merged = of_date.merged.batch_id
             raise Conflict(
                 f"batch {merged} has merged for {game_date} and speaks for the whole date; nothing older is adopted",
                 batch_id=merged,
             )
-        newest = get_batch(self.documents, of_date.newest.batch_id)
+        newest = self.ledger.batch(of_date.newest.batch_id)
         if newest.is_live:
             raise Conflict(
                 f"batch {newest.batch_id} of {game_date} is {newest.state}; wait for its end or cancel it",

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from coordinator.ledger import Ledger
 from coordinator.rules import merge
-from coordinator.rules.batch import shards_path
-from coordinator.rules.ledger import read_shard, take_snapshot
-from coordinator.usecases.leases import get_batch
 from coordinator.usecases.schema_check import fit
 from schemas import names
 from shared.declared import addition_statement
 from shared.errors import InvalidInput
-from shared.ports import DocumentStore, Tables
+from shared.ports import Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class MergeText:
         return {"job_id": self.job_id, "statements": self.statements, "parameters": self.parameters}
 
 
-def merge_text(warehouse: Tables, documents: DocumentStore, batch_id: str) -> MergeText:
+def merge_text(warehouse: Tables, ledger: Ledger, batch_id: str) -> MergeText:
     """Write the MERGE that would consolidate a batch as its ledger stands; changes nothing.
 
     Raises:
@@ -39,11 +37,10 @@ def merge_text(warehouse: Tables, documents: DocumentStore, batch_id: str) -> Me
         SchemaClash, TableMissing: a MERGE would be refused; says why.
     """
     try:
-        batch = get_batch(documents, names.check_batch_id(batch_id))
+        batch = ledger.batch(names.check_batch_id(batch_id))
     except ValueError as error:
         raise InvalidInput("BATCH", str(error)) from error
-    snapshot = take_snapshot(read_shard(document) for document in documents.query(shards_path(batch_id)))
-    found = fit(warehouse, batch, snapshot)
+    found = fit(warehouse, batch, ledger.snapshot(batch_id))
     last = batch.last_merge
     number = 1 if last is None else last.number + (last.state != "submitted")
     added = (addition_statement(names.PREDICTIONS_TABLE, found.lacking),) if found.lacking else ()

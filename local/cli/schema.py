@@ -262,10 +262,11 @@ def sql(*, target: Target, batch_id: str, as_json: bool) -> None:
       tipoff schema sql 20260130_0123456789abcdef --state .tipoff
       tipoff schema sql BATCH --project P --dataset D --location US --firestore-database "(default)"
     """  # noqa: D301 - as above
+    from coordinator.ledger import Ledger  # noqa: PLC0415 - so that --help answers at once
     from local.cli.merge_text import merge_text  # noqa: PLC0415 - so that --help answers at once
 
     with target.documents() as documents, target.warehouse() as warehouse:
-        text = merge_text(warehouse, documents, batch_id)
+        text = merge_text(warehouse, Ledger(documents), batch_id)
     if as_json:
         echo(json.dumps(text.as_object(), ensure_ascii=False))
         return

@@ -32,7 +32,7 @@ def test_left_behind_tables_become_each_prediction_once_and_are_dropped_when_ver
         warehouse.append(table, rows)
     key = next(iter(day.expected))
     warehouse.append(PREDICTIONS, [in_target(key, batch=0, prediction_id="random", updated_at=at(-1))])
-    adopter = Adopter(warehouse=warehouse, documents=None, clock=lambda: datetime.now(UTC))
+    adopter = Adopter(warehouse=warehouse, ledger=None, clock=lambda: datetime.now(UTC))
 
     survey = adopter.survey(PREFIX, None)
     adopter.adopt(survey)

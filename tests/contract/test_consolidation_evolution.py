@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.documents import batch_path
 from coordinator.usecases.consolidate import Report
 from schemas import names, tables
 from schemas.tables import Column
@@ -36,7 +37,7 @@ def in_target(staged: list[BatchRow], columns: tuple[Column, ...] = COLUMNS) -> 
 def planned_with_v1(bench: Bench, *players: str) -> str:
     """A batch whose coordinator writes v1."""
     batch_id = bench.plan(*players)
-    bench.documents.commit([Update(bench.batch(batch_id).path, {("schema_version",): 1})])
+    bench.documents.commit([Update(batch_path(batch_id), {("schema_version",): 1})])
     bench.warehouse.drop(names.staging_table(batch_id, 2))
     return batch_id
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Policy, date_path
+from coordinator.documents import date_path
+from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
 from schemas import names
@@ -101,7 +102,7 @@ def test_a_takeover_that_finds_the_job_running_waits_for_it(bench: Bench) -> Non
         assert bench.warehouse.job(names.merge_job_id(batch_id, 1)).state is JobState.RUNNING
         bench.now += LEASE * 2
         waiting = pool.submit(bench.new_consolidator("two").consolidate, batch_id)
-        while bench.consolidator.leases.read(GAME_DATE).lease.holder != "two":
+        while bench.consolidator.ledger.entry(batch_id).day.lease.holder != "two":
             assert not waiting.done()
         assert not waiting.done()
     assert waiting.result() is Report.MERGED

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -17,11 +17,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from coordinator.assembly import Coordinator, Parts, assemble
-from coordinator.rules.batch import Batch, BatchMark, Lease, Policy, date_path, read_date, shard_path, shards_path
-from coordinator.rules.ledger import AnyOutcome, Snapshot, new_shard
+from coordinator.documents import batch_fields, batch_path, date_path, new_shard, read_date, shard_path, shards_path
+from coordinator.ledger import Entry, Ledger
+from coordinator.rules.batch import Batch, BatchMark, Lease, Policy
+from coordinator.rules.entries import AnyOutcome, Snapshot
 from coordinator.rules.lifecycle import Status
 from coordinator.rules.planning import shard_of
-from coordinator.usecases.leases import Leases, get_batch
+from coordinator.usecases.leases import Leases
 from coordinator.usecases.start import PlanningRules
 from schemas.messages import FailureCode, SkipReason
 from shared.adapters.duckdb import DuckdbWarehouse
@@ -85,8 +87,13 @@ def a_running_batch(documents: DocumentStore, players: Sequence[str]) -> Batch:
     for number, some in enumerate(shards):
         fields = new_shard(some, batch_id=batch.batch_id, expires_at=batch.late_until)
         documents.commit([Create(shard_path(batch.batch_id, number), fields)])
-    newest = BatchMark(batch.batch_id, batch.planned_at).fields()
-    documents.commit([Create(batch.path, batch.fields()), Create(date_path(batch.game_date), {"newest": newest})])
+    newest = asdict(BatchMark(batch.batch_id, batch.planned_at))
+    documents.commit(
+        [
+            Create(batch_path(batch.batch_id), batch_fields(batch)),
+            Create(date_path(batch.game_date), {"newest": newest}),
+        ]
+    )
     return batch
 
 
@@ -151,13 +158,13 @@ def recorded(coordinator: Coordinator, outcomes: Sequence[AnyOutcome], *, thread
     batch = a_running_batch(documents, PLAYERS)
     addressed = [outcome.model_copy(update={"batch_id": batch.batch_id}) for outcome in outcomes]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(coordinator.ledger.record_outcome, addressed))
+        list(pool.map(coordinator.recorder.record_outcome, addressed))
     shards = [
         {name: without_stamps(value) for name, value in document.fields.items() if name != "batch_id"}
         for document in documents.query(shards_path(batch.batch_id))
     ]
-    settled = get_batch(documents, batch.batch_id).settled_shards
-    return Recorded(coordinator.consolidator.snapshot(batch.batch_id), settled, shards)
+    settled = Ledger(documents).batch(batch.batch_id).settled_shards
+    return Recorded(coordinator.ledger.snapshot(batch.batch_id), settled, shards)
 
 
 def without_stamps(value: Any) -> Any:
@@ -175,12 +182,12 @@ def test_a_shard_is_marked_settled_by_its_last_outcome_whichever_it_is(
     outcomes = [failed(player, batch_id=batch.batch_id) for player in of_shard]
 
     for outcome in outcomes[:-1]:
-        coordinator.ledger.record_outcome(outcome)
-    assert get_batch(documents, batch.batch_id).settled_shards == frozenset()
-    coordinator.ledger.record_outcome(outcomes[-1])
+        coordinator.recorder.record_outcome(outcome)
+    assert Ledger(documents).batch(batch.batch_id).settled_shards == frozenset()
+    coordinator.recorder.record_outcome(outcomes[-1])
 
-    assert get_batch(documents, batch.batch_id).settled_shards == {0}
-    assert get_batch(documents, batch.batch_id).status is Status.RUNNING
+    assert Ledger(documents).batch(batch.batch_id).settled_shards == {0}
+    assert Ledger(documents).batch(batch.batch_id).status is Status.RUNNING
 
 
 # --- one holder -----------------------------------------------------------------------------------------------
@@ -197,7 +204,11 @@ class Time:
 
 
 def leases(documents: DocumentStore, warehouse: DuckdbWarehouse, holder: str, clock: Time) -> Leases:
-    return Leases(documents, warehouse, holder=holder, lasting=LASTING, clock=clock)
+    return Leases(ledger=Ledger(documents), warehouse=warehouse, holder=holder, lasting=LASTING, clock=clock)
+
+
+def completed(found: Entry) -> Entry:
+    return replace(found, batch=replace(found.batch, status=Status.COMPLETE))
 
 
 def taken_by_many(documents: DocumentStore, warehouse: DuckdbWarehouse, batch: Batch, clock: Time) -> list[str]:
@@ -207,7 +218,7 @@ def taken_by_many(documents: DocumentStore, warehouse: DuckdbWarehouse, batch: B
     def take(number: int) -> str | None:
         mine = leases(documents, warehouse, f"holder-{number}", clock)
         together.wait(20)
-        return f"holder-{number}" if mine.take(batch) is not None else None
+        return f"holder-{number}" if mine.take(batch.batch_id) is not None else None
 
     with ThreadPoolExecutor(CALLERS) as pool:
         return [holder for holder in pool.map(take, range(CALLERS)) if holder is not None]
@@ -253,7 +264,7 @@ def test_of_many_that_take_over_an_expired_lease_exactly_one_gets_it(
     documents: DocumentStore, warehouse: DuckdbWarehouse
 ) -> None:
     batch, clock = a_running_batch(documents, ["a"]), Time()
-    leases(documents, warehouse, "dead", clock).take(batch)
+    leases(documents, warehouse, "dead", clock).take(batch.batch_id)
     clock.now += LASTING
 
     (holder,) = taken_by_many(documents, warehouse, batch, clock)
@@ -266,11 +277,11 @@ def test_while_a_lease_is_held_nobody_takes_it_not_even_its_holder(
 ) -> None:
     batch, clock = a_running_batch(documents, ["a"]), Time()
     one = leases(documents, warehouse, "one", clock)
-    one.take(batch)
+    one.take(batch.batch_id)
     clock.now += LASTING - timedelta(microseconds=1)
     before = read(documents, date_path(batch.game_date))
 
-    assert one.take(batch) is None
+    assert one.take(batch.batch_id) is None
     assert taken_by_many(documents, warehouse, batch, clock) == []
 
     assert read(documents, date_path(batch.game_date)) == before
@@ -284,11 +295,12 @@ def test_the_epoch_grows_by_one_at_each_taking_whoever_takes_and_however_it_ende
 
     for number in range(4):
         mine = leases(documents, warehouse, f"holder-{number % 2}", clock)
-        lease = mine.take(batch)
-        assert lease is not None
+        taken = mine.take(batch.batch_id)
+        assert taken is not None
+        lease = taken.day.lease
         epochs.append(lease.epoch)
         if number % 2:
-            mine.commit(batch, lease, (), release=True)
+            mine.commit(batch.batch_id, lease, release=True)
         else:
             clock.now += LASTING
 
@@ -301,22 +313,22 @@ def test_the_holder_of_an_old_epoch_writes_nothing(
 ) -> None:
     batch, clock = a_running_batch(documents, ["a"]), Time()
     zombie, other = (leases(documents, warehouse, holder, clock) for holder in ("zombie", "other"))
-    lease = zombie.take(batch)
-    assert lease is not None
+    taken = zombie.take(batch.batch_id)
+    assert taken is not None
+    lease = taken.day.lease
     if how == "released":
-        zombie.commit(batch, lease, (), release=True)
+        zombie.commit(batch.batch_id, lease, release=True)
     else:
         clock.now += LASTING
-        assert other.take(batch) is not None
-    before = [read(documents, path) for path in (batch.path, date_path(batch.game_date))]
-    mark = BatchMark(batch.batch_id, batch.planned_at)
+        assert other.take(batch.batch_id) is not None
+    before = [read(documents, path) for path in (batch_path(batch.batch_id), date_path(batch.game_date))]
 
     with pytest.raises(LeaseLost):
-        zombie.commit(batch, lease, [Update(batch.path, {("status",): "COMPLETE"})], merged=mark, release=True)
+        zombie.commit(batch.batch_id, lease, completed, release=True)
     with pytest.raises(LeaseLost):
-        zombie.renew(batch, lease)
+        zombie.commit(batch.batch_id, lease)
 
-    assert [read(documents, path) for path in (batch.path, date_path(batch.game_date))] == before
+    assert [read(documents, path) for path in (batch_path(batch.batch_id), date_path(batch.game_date))] == before
 
 
 def test_the_same_holder_of_an_old_epoch_writes_nothing_either(
@@ -324,15 +336,15 @@ def test_the_same_holder_of_an_old_epoch_writes_nothing_either(
 ) -> None:
     batch, clock = a_running_batch(documents, ["a"]), Time()
     one = leases(documents, warehouse, "one", clock)
-    first = one.take(batch)
+    first = one.take(batch.batch_id)
     assert first is not None
     clock.now += LASTING
-    assert one.take(batch) is not None
+    assert one.take(batch.batch_id) is not None
 
     with pytest.raises(LeaseLost):
-        one.commit(batch, first, [Update(batch.path, {("status",): "COMPLETE"})])
+        one.commit(batch.batch_id, first.day.lease, completed)
 
-    assert fields_of(documents, batch.path)["status"] == "RUNNING"
+    assert fields_of(documents, batch_path(batch.batch_id))["status"] == "RUNNING"
 
 
 def test_a_holder_that_expired_unnoticed_may_go_on_and_renews(
@@ -340,11 +352,12 @@ def test_a_holder_that_expired_unnoticed_may_go_on_and_renews(
 ) -> None:
     batch, clock = a_running_batch(documents, ["a"]), Time()
     one = leases(documents, warehouse, "one", clock)
-    lease = one.take(batch)
-    assert lease is not None
+    taken = one.take(batch.batch_id)
+    assert taken is not None
+    lease = taken.day.lease
     clock.now += LASTING * 2
 
-    renewed = one.commit(batch, lease, [Update(batch.path, {("status",): "CONSOLIDATING"})])
+    renewed = one.commit(batch.batch_id, lease, completed).day.lease
 
     assert renewed == replace(lease, expires_at=clock.now + LASTING) == lease_of(documents, batch)
-    assert fields_of(documents, batch.path)["status"] == "CONSOLIDATING"
+    assert fields_of(documents, batch_path(batch.batch_id))["status"] == "COMPLETE"

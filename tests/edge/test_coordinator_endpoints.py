@@ -374,7 +374,7 @@ def test_a_cancelled_batch_is_not_consolidated(stand: Stand, front: Front) -> No
 
 def test_while_another_instance_consolidates_one_is_told_so(stand: Stand, front: Front) -> None:
     front.start()
-    assert stand.coordinator.consolidator.leases.take(stand.batch(BATCH_ID)) is not None
+    assert stand.coordinator.consolidator.leases.take(BATCH_ID) is not None
 
     assert_problem(front.post(f"/batches/{BATCH_ID}/consolidate", {"force": True}), 409, "another instance")
 

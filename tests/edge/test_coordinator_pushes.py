@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.rules.batch import shard_path
+from coordinator.documents import shard_path
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode

@@ -17,7 +17,7 @@ from werkzeug.routing import MapAdapter
 
 from coordinator.operator.explaining import explain
 from coordinator.rules.batch import Batch, BatchMark, DateRecord, Fields, Lease, Merge
-from coordinator.rules.ledger import AnyOutcome, Shard
+from coordinator.rules.entries import AnyOutcome, Shard
 from coordinator.rules.lifecycle import Status
 from local.cli.main import commands
 from schemas import names

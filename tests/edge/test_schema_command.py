@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from coordinator.ledger import Ledger
 from local.cli.main import commands
 from local.cli.merge_text import merge_text
 from schemas import names, tables
@@ -170,7 +171,7 @@ def test_sql_is_the_merge_that_the_coordinator_then_submits(stand: Stand) -> Non
 
     def note(operation: str, _table: str) -> None:
         if operation == "add_columns":
-            texts.append(merge_text(stand.warehouse, stand.documents, batch.batch_id))
+            texts.append(merge_text(stand.warehouse, Ledger(stand.documents), batch.batch_id))
 
     watched.before = note
     stand.record(*(stand.answer(player) for player in stand.coordinator.views.batch(batch.batch_id).silent))

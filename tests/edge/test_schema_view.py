@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from coordinator.app import create_app
+from coordinator.documents import batch_path, read_batch
+from coordinator.ledger import Ledger
 from coordinator.operator.schema_view import SchemaView, view_schema
 from coordinator.routes.exchange import Caller
-from coordinator.rules.batch import read_batch
 from schemas import names, tables
 from schemas.tables import Column, Row
 from shared.declared import table_spec
@@ -33,7 +34,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 
 
 def seen(stand: Stand) -> SchemaView:
-    return view_schema(stand.warehouse, stand.documents)
+    return view_schema(stand.warehouse, Ledger(stand.documents))
 
 
 def of(view: SchemaView, table: str) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def test_every_batch_stores_its_schemas_version_and_fingerprint(stand: Stand) ->
 
 def test_a_batch_that_an_older_coordinator_planned_is_read_without_a_fingerprint(stand: Stand) -> None:
     batch = stand.start().batch
-    document = stand.documents.get(batch.path)
+    document = stand.documents.get(batch_path(batch.batch_id))
     assert document is not None
     old = {name: value for name, value in document.fields.items() if name != "schema_fingerprint"}
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from coordinator.ledger import Ledger
 from local.cli import adoption
 from local.cli.adopting import Adopter
 from local.cli.main import commands
@@ -38,7 +39,7 @@ def warehouse() -> Iterator[DuckdbWarehouse]:
 
 
 def an_adopter(warehouse: DuckdbWarehouse | WatchedWarehouse) -> Adopter:
-    return Adopter(warehouse=warehouse, documents=None, clock=lambda: NOW)
+    return Adopter(warehouse=warehouse, ledger=None, clock=lambda: NOW)
 
 
 def target_rows(warehouse: DuckdbWarehouse) -> list[dict[str, Any]]:
@@ -267,7 +268,7 @@ def test_no_query_names_more_tables_than_bigquery_takes(warehouse: DuckdbWarehou
 
 def test_a_date_that_a_batch_of_ours_speaks_for_is_refused(tmp_path: Path) -> None:
     stand = Stand(tmp_path)
-    adopter = Adopter(warehouse=stand.warehouse, documents=stand.documents, clock=lambda: stand.now)
+    adopter = Adopter(warehouse=stand.warehouse, ledger=Ledger(stand.documents), clock=lambda: stand.now)
 
     batch = stand.run(players=[])
     with pytest.raises(Conflict, match="is RUNNING; wait for its end or cancel it"):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Policy, batch_path, shard_path
+from coordinator.documents import batch_path, shard_path
+from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from shared.ports import Document, Write
 from shared.ports import Path as DocumentPath

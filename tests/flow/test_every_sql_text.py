@@ -18,10 +18,10 @@ from typing import Literal
 import pytest
 
 from coordinator.rules import merge, planning
-from coordinator.rules.ledger import Delivery, Snapshot
+from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
-from coordinator.usecases.leases import put_to_rest
+from coordinator.usecases.leases import use_up
 from local.cli import adoption
 from local.one_machine import export, run
 from schemas import names, tables
@@ -112,7 +112,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator/rules/plan_check.sql": [findings],
         "coordinator.rules.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
         "coordinator.rules.planning.requests_statement": [requests],
-        "coordinator.usecases.leases.put_to_rest": [a_job_id_used_up()],
+        "coordinator.usecases.leases.use_up": [a_job_id_used_up()],
         "local.one_machine.export.active_predictions_sql": [
             Text("export", export.active_predictions_sql(), {"game_date": GAME_DATE})
         ],
@@ -176,7 +176,7 @@ def jobs() -> Mapping[str, Consolidation]:
 def a_job_id_used_up() -> Text:
     with closing(DuckdbWarehouse(":memory:")) as embedded:
         watched = WatchedWarehouse(embedded)
-        put_to_rest(watched, "a-job")
+        use_up(watched, "a-job")
     ((sql, parameters),) = watched.submitted
     return Text("job id used up", sql, parameters)
 

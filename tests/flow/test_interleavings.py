@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import date_path
+from coordinator.documents import batch_path, date_path
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
 from schemas import names
@@ -81,7 +81,7 @@ def test_a_prediction_that_arrives_while_consolidating_is_merged_by_a_further_ro
     stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
     late = stand.answer(PLAYERS[2])
     lenient = stand.batch(batch_id)
-    stand.documents.commit([Update(lenient.path, {("policy", "tolerated_failed_share"): 0.5})])
+    stand.documents.commit([Update(batch_path(lenient.batch_id), {("policy", "tolerated_failed_share"): 0.5})])
 
     def arrive(_job_id: str) -> None:
         stand.in_job.clear()
@@ -176,7 +176,7 @@ def test_force_after_an_attempt_that_left_its_merge_in_flight_is_refused(stand: 
     hasty = replace(impatient.consolidator, patience=timedelta(milliseconds=2))
     stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
     with pytest.raises(Unavailable, match="has not ended"):
-        replace(stand.coordinator.ledger, consolidator=hasty).record_outcome(stand.answer(PLAYERS[2]))
+        replace(stand.coordinator.recorder, consolidator=hasty).record_outcome(stand.answer(PLAYERS[2]))
     assert stand.batch(batch_id).status is Status.RUNNING
 
     with pytest.raises(Conflict, match="still runs"):
@@ -255,11 +255,11 @@ def test_a_lease_that_expires_during_the_merge_passes_on_with_the_same_job(stand
     first = stand.new_coordinator("one", renew_every=timedelta(seconds=30))
     second = stand.new_coordinator("two", renew_every=timedelta(milliseconds=20))
     with ThreadPoolExecutor(2) as pool:
-        slow = pool.submit(first.ledger.record_outcome, answers[2])
+        slow = pool.submit(first.recorder.record_outcome, answers[2])
         assert in_job.wait(20)
         stand.pass_time(LEASE * 2)
         taking_over = pool.submit(second.consolidator.consolidate, batch_id)
-        while stand.coordinator.sweeper.consolidator.leases.read(GAME_DATE).lease.holder != "two":
+        while stand.coordinator.ledger.entry(batch_id).day.lease.holder != "two":
             assert not taking_over.done()
         release.set()
 
@@ -278,7 +278,7 @@ def test_a_zombie_that_wakes_before_its_submission_cannot_run_a_second_merge(sta
     sleeping = SleepingWarehouse(stand)
     zombie = stand.new_coordinator("zombie", warehouse=sleeping)
     with ThreadPoolExecutor(1) as pool:
-        asleep = pool.submit(zombie.ledger.record_outcome, answers[2])
+        asleep = pool.submit(zombie.recorder.record_outcome, answers[2])
         assert sleeping.about_to_submit.wait(20)
         stand.pass_time(LEASE * 2)
         stand.coordinator = stand.new_coordinator("two")
@@ -294,7 +294,7 @@ def test_a_zombie_that_wakes_before_its_submission_cannot_run_a_second_merge(sta
     assert is_whole(stand, batch_id)
 
 
-def test_another_batchs_unsubmitted_merge_is_put_to_rest_before_its_lease_is_taken_over(stand: Stand) -> None:
+def test_another_batchs_unsubmitted_merge_is_used_up_before_its_lease_is_taken_over(stand: Stand) -> None:
     first = stand.run("first")
     late = stand.answer(PLAYERS[0], revision="worker-2")
     shard = ("batches", first.batch_id, "shards", "0")
@@ -302,7 +302,7 @@ def test_another_batchs_unsubmitted_merge_is_put_to_rest_before_its_lease_is_tak
     sleeping = SleepingWarehouse(stand)
     zombie = stand.new_coordinator("zombie", warehouse=sleeping)
     with ThreadPoolExecutor(1) as pool:
-        asleep = pool.submit(zombie.ledger.record_outcome, late)
+        asleep = pool.submit(zombie.recorder.record_outcome, late)
         assert sleeping.about_to_submit.wait(20)
         stand.pass_time(LEASE * 2)
         second = stand.run("second")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Policy, batch_path, shard_path
-from coordinator.rules.ledger import AnyOutcome
+from coordinator.documents import batch_path, shard_path
+from coordinator.rules.batch import Policy
+from coordinator.rules.entries import AnyOutcome
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.drop import MARGIN, ORPHAN_AGE
 from coordinator.usecases.repair import LOOK_AGAIN

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Policy, shard_path
+from coordinator.documents import shard_path
+from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from schemas.messages import PlayerCounts
 from shared.errors import Unavailable

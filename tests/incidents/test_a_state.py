@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Policy, date_path, read_date, shard_path
+from coordinator.documents import date_path, read_date, shard_path
+from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from shared.errors import Conflict, LeaseLost, Unavailable
-from shared.ports import Outgoing, Update
+from shared.ports import Outgoing
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
 from tests.coordinator_front import Front, Outage, a_skip, error_reasons
 from tests.documents_kit import fields_of, read
@@ -164,14 +165,14 @@ def test_a16_a_takeover_goes_on_with_the_recorded_job_and_runs_no_second_one(sta
 def test_a16_a_former_holder_can_neither_write_nor_release_the_next_ones_lease(stand: Stand) -> None:
     batch = stand.start().batch
     one, two = (stand.new_coordinator(holder).consolidator.leases for holder in ("one", "two"))
-    former = one.take(batch)
+    former = one.take(batch.batch_id)
     assert former is not None
     stand.pass_time(LEASE)
-    assert two.take(batch) is not None
+    assert two.take(batch.batch_id) is not None
     before = read(stand.documents, date_path(GAME_DATE))
 
     with pytest.raises(LeaseLost):
-        one.commit(batch, former, [Update(batch.path, {("status",): "COMPLETE"})], release=True)
+        one.commit(batch.batch_id, former.day.lease, release=True)
 
     assert read(stand.documents, date_path(GAME_DATE)) == before
     assert stand.batch(batch.batch_id).status is Status.RUNNING

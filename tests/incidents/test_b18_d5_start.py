@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from coordinator.app import create_app
+from coordinator.documents import date_path
 from coordinator.rules import quotas
-from coordinator.rules.batch import date_path
 from coordinator.rules.quotas import forecast
 from tests.batch_stand import PLAYERS, Crash, Stand
 from tests.plan_inputs import GAME_DATE

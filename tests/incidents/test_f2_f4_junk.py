@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Policy, date_path, shard_path, shards_path
-from coordinator.rules.ledger import MAX_DELIVERIES
+from coordinator.documents import date_path, shard_path, shards_path
+from coordinator.rules.batch import Policy
+from coordinator.rules.entries import MAX_DELIVERIES
 from coordinator.rules.lifecycle import Status
 from schemas.messages import Predicted
 from shared.adapters.duckdb import DuckdbWarehouse
@@ -36,13 +37,13 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 
 def test_f2_junk_outcomes_change_no_entry_of_the_ledger(documents: DocumentStore) -> None:
     with closing(DuckdbWarehouse(":memory:")) as warehouse:
-        ledger = a_coordinator(documents, warehouse).ledger
+        recorder = a_coordinator(documents, warehouse).recorder
         batch = a_running_batch(documents, PLAYERS)
         before = [document.fields for document in documents.query(shards_path(batch.batch_id))]
 
         for number in range(JUNK):
             with pytest.raises(MalformedMessage, match="does not expect"):
-                ledger.record_outcome(predicted(f"junk-{number:04d}-" + "x" * 900, batch_id=batch.batch_id))
+                recorder.record_outcome(predicted(f"junk-{number:04d}-" + "x" * 900, batch_id=batch.batch_id))
 
         assert [document.fields for document in documents.query(shards_path(batch.batch_id))] == before
 

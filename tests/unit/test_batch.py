@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge, Policy, read_batch, read_date
+from coordinator.documents import batch_fields, batch_path, read_batch, read_date
+from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge, Policy
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import RowCounts
@@ -36,7 +37,7 @@ def a_merge(number: int = 1, **overrides: Any) -> Merge:
 
 def reread(batch: Batch, **changes: Any) -> Batch:
     """What comes back when the document holds these changes."""
-    return read_batch(Document(batch.path, {**batch.fields(), **changes}, "7"))
+    return read_batch(Document(batch_path(batch.batch_id), {**batch_fields(batch), **changes}, "7"))
 
 
 # --- there and back -------------------------------------------------------------------------------------------
@@ -72,7 +73,15 @@ def test_an_ended_batch_comes_back_with_merges_marks_and_result() -> None:
         new,
         status="PARTIAL",
         settled_shards={"0": True, "3": True},
-        merges={str(merge.number): merge.fields() for merge in ended.merges},
+        merges={
+            str(merge.number): {
+                "job_id": merge.job_id,
+                "state": merge.state,
+                "counts": merge.counts.model_dump(),
+                "error": merge.error,
+            }
+            for merge in ended.merges
+        },
         result=ended.result,
         notified=ended.notified,
         overtaken_by=ended.overtaken_by,
@@ -83,16 +92,14 @@ def test_an_ended_batch_comes_back_with_merges_marks_and_result() -> None:
 
 
 def test_merges_come_back_in_the_order_of_their_numbers_not_of_their_texts() -> None:
-    merges = {str(number): a_merge(number).fields() for number in (10, 9, 1, 2)}
-
-    batch = reread(a_batch(), merges=merges)
+    batch = reread(a_batch(merges=tuple(a_merge(number) for number in (10, 9, 1, 2))))
 
     assert [merge.number for merge in batch.merges] == [1, 2, 9, 10]
     assert batch.last_merge == a_merge(10)
 
 
 def test_the_document_says_how_many_shards_there_are_and_when_it_may_go() -> None:
-    fields = a_batch(["a"], shard_starts=("a", "k")).fields()
+    fields = batch_fields(a_batch(["a"], shard_starts=("a", "k")))
 
     assert fields["shard_count"] == 2
     assert fields["expires_at"] == PLANNED_AT + timedelta(days=180)
@@ -101,13 +108,13 @@ def test_the_document_says_how_many_shards_there_are_and_when_it_may_go() -> Non
 def test_what_a_date_shares_comes_back_unchanged() -> None:
     lease = Lease(epoch=3, holder="one", batch_id="b", merge_no=2, expires_at=LATER)
     mark, merged = BatchMark("b", LATER), BatchMark("a", PLANNED_AT)
-    fields = {"newest": mark.fields(), "merged": merged.fields(), "lease": lease.fields()}
+    fields = {"newest": asdict(mark), "merged": asdict(merged), "lease": asdict(lease)}
 
     assert read_date(Document(("dates", "2026-01-30"), fields, "1")) == DateRecord(mark, merged, lease)
 
 
 def test_a_new_date_has_a_newest_batch_and_nothing_else() -> None:
-    fields = {"newest": BatchMark("b", LATER).fields()}
+    fields = {"newest": asdict(BatchMark("b", LATER))}
 
     assert read_date(Document(("dates", "2026-01-30"), fields, "1")) == DateRecord(BatchMark("b", LATER), None, Lease())
 

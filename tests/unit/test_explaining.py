@@ -10,7 +10,7 @@ import pytest
 
 from coordinator.operator.explaining import explain, when
 from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge
-from coordinator.rules.ledger import Shard
+from coordinator.rules.entries import Shard
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode, RowCounts

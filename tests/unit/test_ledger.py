@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.documents import entry_of
 from coordinator.rules.batch import Policy
-from coordinator.rules.ledger import AnyOutcome, TooManyMissing, Waiting, decide, entry_of, take_snapshot
+from coordinator.rules.entries import AnyOutcome, TooManyMissing, Waiting, decide, take_snapshot
 from coordinator.rules.lifecycle import Event
 from schemas.messages import FailureCode, PlayerCounts, SkipReason
 from tests.ledger_factory import PLANNED_AT, a_shard, failed, predicted, skipped

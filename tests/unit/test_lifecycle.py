@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.documents import batch_fields, batch_path
+from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch
 from coordinator.rules.lifecycle import LIVE, MERGED, MOVES, Event, Status, move
 from coordinator.usecases.cancel import cancel
@@ -80,24 +82,24 @@ def test_a_batch_is_live_until_it_has_ended() -> None:
 def test_a_refused_move_leaves_the_batch_as_it_was(tmp_path: Path, status: Status) -> None:
     documents, warehouse = SqliteDocuments(tmp_path / "ledger.sqlite"), DuckdbWarehouse(":memory:")
     batch: Batch = a_batch(["player-1"])
-    documents.commit([Create(batch.path, batch.fields())])
-    documents.commit([Update(batch.path, {("status",): status.value})])
-    before = documents.get(batch.path)
+    documents.commit([Create(batch_path(batch.batch_id), batch_fields(batch))])
+    documents.commit([Update(batch_path(batch.batch_id), {("status",): status.value})])
+    before = documents.get(batch_path(batch.batch_id))
 
     with pytest.raises(MoveRefused):
-        cancel(documents, warehouse, batch.batch_id)
+        cancel(Ledger(documents), warehouse, batch.batch_id)
 
-    assert documents.get(batch.path) == before
+    assert documents.get(batch_path(batch.batch_id)) == before
 
 
 def test_a_repeated_cancel_is_no_move_and_changes_nothing(tmp_path: Path) -> None:
     documents, warehouse = SqliteDocuments(tmp_path / "ledger.sqlite"), DuckdbWarehouse(":memory:")
     batch: Batch = a_batch(["player-1"])
-    documents.commit([Create(batch.path, batch.fields())])
-    cancel(documents, warehouse, batch.batch_id)
-    before = documents.get(batch.path)
+    documents.commit([Create(batch_path(batch.batch_id), batch_fields(batch))])
+    cancel(Ledger(documents), warehouse, batch.batch_id)
+    before = documents.get(batch_path(batch.batch_id))
 
-    repeated = cancel(documents, warehouse, batch.batch_id)
+    repeated = cancel(Ledger(documents), warehouse, batch.batch_id)
 
     assert repeated.status is Status.CANCELLED
-    assert documents.get(batch.path) == before
+    assert documents.get(batch_path(batch.batch_id)) == before

@@ -17,7 +17,7 @@ import sqlglot
 from sqlglot import exp
 
 from coordinator.rules import merge
-from coordinator.rules.ledger import Delivery, Snapshot
+from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, Counted, StagingTable
 from schemas import names, tables
 from schemas.messages import RowCounts

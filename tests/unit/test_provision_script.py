@@ -6,13 +6,14 @@ import ast
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Batch, BatchMark, Lease, date_path, shards_path
-from coordinator.rules.ledger import new_shard
+from coordinator.documents import batch_fields, batch_path, date_path, new_shard, shards_path
+from coordinator.rules.batch import Batch, BatchMark, Lease
 from local.emulated.provision import Backoff, Delivery, Topics
 from shared import gunicorn_conf
 from shared.settings import CoordinatorSettings, WorkerSettings, describe, read
@@ -249,10 +250,10 @@ def test_maps_lists_and_expiry_are_exempt_from_indexing_and_nothing_that_is_aske
     )  # fmt: skip
     stored: dict[str, Mapping[str, object]] = {
         date_path(GAME_DATE)[0]: {
-            "newest": BatchMark("b", NOW).fields(), "merged": BatchMark("b", NOW).fields(),
-            "lease": Lease().fields(), "expires_at": NOW,
+            "newest": asdict(BatchMark("b", NOW)), "merged": asdict(BatchMark("b", NOW)),
+            "lease": asdict(Lease()), "expires_at": NOW,
         },
-        batch.path[0]: {**batch.fields(), "result": {}},
+        batch_path(batch.batch_id)[0]: {**batch_fields(batch), "result": {}},
         shards_path("b")[-1]: new_shard(["a"], batch_id="b", expires_at=NOW),
     }  # fmt: skip
     wanted = {

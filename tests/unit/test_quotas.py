@@ -14,8 +14,8 @@ from google.cloud import bigquery
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.documents import shards_path
 from coordinator.rules import quotas
-from coordinator.rules.batch import shards_path
 from coordinator.rules.planning import cut_shards
 from coordinator.rules.quotas import Deployment, Quota, check_fits, first_met, forecast
 from local.cli.main import commands

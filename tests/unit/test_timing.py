@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from coordinator.operator.histogram import answer_times, outcome_times
+from coordinator.documents import read_shard
+from coordinator.operator.histogram import answer_times
+from coordinator.rules.entries import Shard
 from shared.ports import Document, Value
 
 PLANNED_AT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
 PUBLISHED_AT = PLANNED_AT + timedelta(seconds=10)
 
 
-def a_shard(*, published_at: datetime | None = PUBLISHED_AT, **outcomes: dict[str, Value]) -> Document:
-    """A shard document that expects whoever `outcomes` name; kind=player → answer → entry."""
+def a_shard(*, published_at: datetime | None = PUBLISHED_AT, **outcomes: dict[str, Value]) -> Shard:
+    """A shard that expects whoever `outcomes` name; kind=player → answer → entry."""
     kinds: dict[str, Value] = {kind: outcomes.get(kind, {}) for kind in ("predicted", "skipped", "failed")}
-    expected: Value = {player: True for answers in outcomes.values() for player in answers if player != "a-stranger"}
-    return Document(("batches", "b", "shards", "0"), {**kinds, "expected": expected, "published_at": published_at}, "1")
+    expected: Value = {player: True for answers in outcomes.values() for player in answers}
+    rest: dict[str, Value] = {"published_at": published_at, "publishes": 1, "carried": {}, "merged": {}}
+    return read_shard(Document(("batches", "b", "shards", "0"), {**kinds, "expected": expected, **rest}, "1"))
 
 
 def after(seconds: float) -> dict[str, Value]:
@@ -23,7 +26,7 @@ def after(seconds: float) -> dict[str, Value]:
     return {"at": PUBLISHED_AT + timedelta(seconds=seconds)}
 
 
-def buckets(*shards: Document) -> dict[int | None, int]:
+def buckets(*shards: Shard) -> dict[int | None, int]:
     """The buckets with anybody in them."""
     return {b.up_to_seconds: b.players for b in answer_times(shards, planned_at=PLANNED_AT).buckets if b.players}
 
@@ -52,9 +55,5 @@ def test_an_outcome_from_before_the_last_publishing_counts_from_the_plan() -> No
     assert buckets(again) == buckets(never_noted) == {30: 1}
 
 
-def test_nobody_who_is_not_expected_counts() -> None:
-    shard = a_shard(failed={"a-stranger": {"x": after(1)}})
-
-    assert buckets(shard) == {}
-    assert outcome_times(shard) == [PUBLISHED_AT + timedelta(seconds=1)]
+def test_of_nobody_there_is_no_median() -> None:
     assert answer_times([], planned_at=PLANNED_AT).median_seconds is None

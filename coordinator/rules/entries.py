@@ -1,28 +1,24 @@
-"""The completion ledger's rules: what an outcome writes, and what a set of shards says.
+"""The completion ledger's rules: which outcomes have a place in it, and what a set of shards says.
 
 The ledger is a map that only grows. An outcome is one entry under (kind, player, answer), where the answer is the
 delivery, reason or code that it names; so outcomes commute, repeat harmlessly and need no transaction, and two
 revisions that answer for one player leave two entries instead of overwriting each other. Everything else is derived
-here from the named sets: nothing is ever counted up (A7). Must never learn how documents are stored.
+here from the named sets: nothing is ever counted up (A7). Must never learn how entries are stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar, assert_never, cast
 
 from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Event
-from schemas.messages import MAX_DETAIL, Failed, PlayerCounts, Predicted, Skipped
+from schemas.messages import Failed, PlayerCounts, Predicted, Skipped
 from shared.errors import MalformedMessage
-from shared.ports import Document, FieldPath, Value
 
 AnyOutcome = Predicted | Skipped | Failed
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,6 +51,10 @@ class Shard:
     merged: Mapping[str, str]
     published_at: datetime | None
     publishes: int
+    answered_at: Mapping[str, tuple[datetime, ...]]
+    """When each answer of a player was recorded; for people, no rule reads it."""
+    details: Mapping[str, Mapping[str, str]]
+    """What was said of each failure of a player beyond its code, by the code."""
 
     @property
     def silent(self) -> frozenset[str]:
@@ -70,80 +70,6 @@ class Shard:
     def late(self) -> frozenset[str]:
         """Predicted players whose rows are not yet in the predictions table."""
         return frozenset(player for player in self.predicted if self.merged.get(player) is None)
-
-
-def new_shard(players: Iterable[str], *, batch_id: str, expires_at: datetime) -> Mapping[str, Value]:
-    """The document of a shard before anything is published."""
-    return {
-        "batch_id": batch_id,
-        "expected": dict.fromkeys(players, True),
-        "predicted": {},
-        "skipped": {},
-        "failed": {},
-        "carried": {},
-        "merged": {},
-        "published_at": None,
-        "publishes": 0,
-        "expires_at": expires_at,
-    }
-
-
-def read_shard(document: Document) -> Shard:
-    """Return what a shard document says of its expected players."""
-    raw = cast("Mapping[str, Any]", document.fields)
-    expected = frozenset(raw["expected"])
-    return Shard(
-        number=int(document.path[-1]),
-        expected=expected,
-        predicted=_Answers(raw["predicted"], expected, _read_deliveries),
-        skipped=_Answers(raw["skipped"], expected, _read_names),
-        failed=_Answers(raw["failed"], expected, _read_names),
-        carried=raw["carried"],
-        merged=raw["merged"],
-        published_at=raw["published_at"],
-        publishes=raw["publishes"],
-    )
-
-
-class _Answers(Mapping[str, tuple[Answer, ...]]):
-    """Expected players' answers of one kind, each read when it is asked for: a completion needs only who has one."""
-
-    def __init__(
-        self,
-        raw: Mapping[str, Mapping[str, Any]],
-        expected: frozenset[str],
-        read: Callable[[Mapping[str, Any]], tuple[Answer, ...]],
-    ) -> None:
-        self._raw = raw
-        self._players = dict.fromkeys(player for player in raw if player in expected)
-        self._read = read
-
-    def __getitem__(self, player: str) -> tuple[Answer, ...]:
-        if player not in self:
-            raise KeyError(player)
-        return self._read(self._raw[player])
-
-    def __contains__(self, player: object) -> bool:
-        return player in self._players
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._players)
-
-    def __len__(self) -> int:
-        return len(self._players)
-
-
-def _read_deliveries(raw: Mapping[str, Mapping[str, Any]]) -> tuple[Delivery, ...]:
-    return tuple(sorted(_read_delivery(name, entry) for name, entry in raw.items()))
-
-
-def _read_names(raw: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(sorted(raw))
-
-
-def _read_delivery(name: str, raw: Mapping[str, Any]) -> Delivery:
-    fingerprint = raw.get("schema_fingerprint") or ""
-    return Delivery(raw["schema_version"], name, raw["table"], raw["rows"], raw["digest"], fingerprint)
 
 
 MAX_DELIVERIES = 8
@@ -163,25 +89,6 @@ def check_outcome(outcome: AnyOutcome, shard: Shard) -> None:
         deliveries = {answer.delivery for answer in shard.predicted.get(player, ())}
         if outcome.delivery not in deliveries and len(deliveries) >= MAX_DELIVERIES:
             raise MalformedMessage(f"player {player!r} has {len(deliveries)} different deliveries already")
-
-
-def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
-    """Return the one field path that an outcome sets, and its value; `at` is for people, no rule reads it."""
-    player, worker = outcome.player_lookup, outcome.worker_revision
-    match outcome:
-        case Predicted():
-            entry = outcome.model_dump(include={"table", "schema_version", "schema_fingerprint", "rows", "digest"})
-            return ("predicted", player, outcome.delivery), {**entry, "at": at, "worker": worker}
-        case Skipped():
-            return ("skipped", player, outcome.reason.value), {"at": at, "worker": worker}
-        case Failed():
-            return ("failed", player, outcome.code.value), {
-                "at": at,
-                "worker": worker,
-                "detail": outcome.detail[:MAX_DETAIL],
-            }
-        case _:
-            assert_never(outcome)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,244 @@
+"""The ledger: who is expected, who answered what, and how the batch stands. The only reader and writer of its documents.
+
+Three kinds of writes keep it right. An outcome is one blind update of one map entry, so outcomes commute and repeat
+harmlessly. Whatever depends on what was read goes through `change`, the one compare-and-set loop. A plan becomes a batch
+in one atomic commit. Decisions are the caller's; nothing here knows why a batch moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from coordinator.documents import (
+    BATCHES,
+    KEEP_DOCUMENTS,
+    Fields,
+    batch_fields,
+    batch_path,
+    date_fields,
+    date_path,
+    entry_of,
+    new_shard,
+    read_batch,
+    read_date,
+    read_shard,
+    shard_path,
+    shards_path,
+)
+from coordinator.rules.batch import Batch, BatchMark, DateRecord
+from coordinator.rules.entries import AnyOutcome, Shard, Snapshot, take_snapshot
+from coordinator.rules.planning import shard_of
+from shared.errors import Conflict, DocumentExists, Unavailable, UnknownBatch, VersionChanged
+from shared.ports import Create, DocumentStore, FieldPath, Path, Update, Value, Where, Write
+
+_DISTURBANCES = 50
+"""Lost compare-and-sets in a row before we call the store unavailable."""
+
+_EVER = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One reading of a batch and of what the batches of its date share."""
+
+    batch: Batch
+    day: DateRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The ledger in a document store."""
+
+    documents: DocumentStore
+
+    # --- reading ---
+
+    def check(self) -> None:
+        """Really ask the store (C3). Raises `Unavailable`."""
+        self.documents.get(batch_path("ready"))
+
+    def find(self, batch_id: str) -> Batch | None:
+        """Read a batch; None where there is none of that id."""
+        document = self.documents.get(batch_path(batch_id))
+        return None if document is None else read_batch(document)
+
+    def batch(self, batch_id: str) -> Batch:
+        """Read a batch. Raises `UnknownBatch` where there is none of that id."""
+        batch = self.find(batch_id)
+        if batch is None:
+            raise UnknownBatch(f"there is no batch {batch_id!r}")
+        return batch
+
+    def day(self, game_date: date) -> DateRecord | None:
+        """Read what the batches of a game date share; None where none was ever planned."""
+        document = self.documents.get(date_path(game_date))
+        return None if document is None else read_date(document)
+
+    def entry(self, batch_id: str) -> Entry:
+        """Read a batch and its date. Raises `UnknownBatch`."""
+        batch = self.batch(batch_id)
+        return Entry(batch, self.day(batch.game_date) or DateRecord(BatchMark(batch_id, batch.planned_at)))
+
+    def shard(self, batch_id: str, number: int) -> Shard:
+        """Read one shard. Raises `UnknownBatch`."""
+        document = self.documents.get(shard_path(batch_id, number))
+        if document is None:
+            raise UnknownBatch(f"batch {batch_id} has no shard {number}")
+        return read_shard(document)
+
+    def shards(self, batch_id: str) -> list[Shard]:
+        """Read every shard of a batch, in order."""
+        found = map(read_shard, self.documents.query(shards_path(batch_id)))
+        return sorted(found, key=lambda shard: shard.number)
+
+    def snapshot(self, batch_id: str) -> Snapshot:
+        """Read the whole ledger of a batch once."""
+        return take_snapshot(self.shards(batch_id))
+
+    def batches_of(self, game_date: date) -> list[Batch]:
+        """Read every batch of a game date."""
+        return self._batches(Where("game_date", "==", game_date.isoformat()))
+
+    def batches_until(self, late_until: datetime) -> list[Batch]:
+        """Read the batches to which something may come at that time or later."""
+        return self._batches(Where("late_until", ">=", late_until))
+
+    def newest_batches(self, limit: int) -> list[Batch]:
+        """Read the batches that were planned last, newest first."""
+        return self._batches(Where("planned_at", ">=", _EVER), limit=limit)
+
+    def _batches(self, where: Where, *, limit: int | None = None) -> list[Batch]:
+        return [read_batch(document) for document in self.documents.query(BATCHES, [where], limit=limit)]
+
+    # --- changing what was read ---
+
+    def change(
+        self,
+        batch_id: str,
+        decide: Callable[[Entry], Entry | None],
+        *,
+        notes: Mapping[int, Mapping[FieldPath, Value]] | None = None,
+    ) -> Entry:
+        """Read a batch and its date, decide, and commit on the versions read; again where another write came between.
+
+        Args:
+            decide: returns the changed reading, or None to leave all as it is; what it raises leaves all as it is too.
+            notes: entries of shards that are written in the same commit.
+
+        Returns:
+            What the ledger then holds; versions of changed documents are not known.
+
+        Raises:
+            UnknownBatch: there is none of that id.
+            Unavailable: the store did not answer, or other writes came between too often.
+        """
+        for _ in range(_DISTURBANCES):
+            read = self.entry(batch_id)
+            decided = decide(read)
+            if decided is None:
+                return read
+            writes = [*_difference(read, decided), *_notes(batch_id, notes or {})]
+            try:
+                if writes:
+                    self.documents.commit(writes)
+            except VersionChanged:
+                continue
+            return decided
+        raise Unavailable(f"the ledger of batch {batch_id} was disturbed {_DISTURBANCES} times in a row")
+
+    def change_batch(self, batch_id: str, decide: Callable[[Batch], Batch | None]) -> Batch:
+        """`change`, for what concerns the batch alone."""
+
+        def decide_entry(read: Entry) -> Entry | None:
+            batch = decide(read.batch)
+            return None if batch is None else replace(read, batch=batch)
+
+        return self.change(batch_id, decide_entry).batch
+
+    # --- adding to it ---
+
+    def plan(self, batch: Batch, shards: Sequence[Sequence[str]], *, after: DateRecord | None) -> bool:
+        """Write the shards, then make the batch exist and the newest of its date in one commit.
+
+        Args:
+            after: the date as it was read before; the batch is not made where another one came between.
+
+        Returns:
+            Whether the batch was made; if not, read again and decide again. A repeat finds the same shards.
+
+        Raises:
+            Conflict: a shard of that id expects other players.
+        """
+        for number, players in enumerate(shards):
+            self._write_shard(batch, number, players)
+        day = replace(after, newest=_mark(batch)) if after else DateRecord(_mark(batch))
+        path = date_path(batch.game_date)
+        newest = _update(path, date_fields(after), date_fields(day), after.version) if after else None
+        try:
+            self.documents.commit(
+                [Create(batch_path(batch.batch_id), batch_fields(batch)), newest or Create(path, date_fields(day))]
+            )
+        except (DocumentExists, VersionChanged):
+            return False
+        return True
+
+    def record(self, batch: Batch, outcomes: Iterable[AnyOutcome], *, at: datetime) -> None:
+        """Add outcomes of expected players, those of one shard in one commit; a repeat changes nothing.
+
+        Raises:
+            InvalidInput: the store refuses an entry.
+            DocumentMissing: the batch has no such shard.
+        """
+        of_shard: dict[int, dict[FieldPath, Value]] = {}
+        for outcome in outcomes:
+            path, entry = entry_of(outcome, at=at)
+            of_shard.setdefault(shard_of(outcome.player_lookup, batch.shard_starts), {})[path] = entry
+        for number, fields in sorted(of_shard.items()):
+            self.documents.commit([Update(shard_path(batch.batch_id, number), fields)])
+
+    def note_published(self, batch_id: str, shard: Shard, *, at: datetime) -> None:
+        """Note that requests of a shard are with Pub/Sub, and since when (A13)."""
+        noted: dict[FieldPath, Value] = {("published_at",): at, ("publishes",): shard.publishes + 1}
+        self.documents.commit([Update(shard_path(batch_id, shard.number), noted)])
+
+    def mark_settled(self, batch_id: str, numbers: Iterable[int]) -> None:
+        """Mark shards as settled, blindly: marks of several instances commute."""
+        marks: dict[FieldPath, Value] = {("settled_shards", str(number)): True for number in sorted(numbers)}
+        self.documents.commit([Update(batch_path(batch_id), marks)])
+
+    def _write_shard(self, batch: Batch, number: int, players: Sequence[str]) -> None:
+        path = shard_path(batch.batch_id, number)
+        fields = new_shard(players, batch_id=batch.batch_id, expires_at=batch.planned_at + KEEP_DOCUMENTS)
+        try:
+            self.documents.commit([Create(path, fields)])
+        except DocumentExists:
+            left = self.documents.get(path)
+            if left is None or left.fields["expected"] != fields["expected"]:
+                raise Conflict(
+                    f"an earlier start left other players under {batch.batch_id}; use another idempotency key",
+                    batch_id=batch.batch_id,
+                ) from None
+
+
+def _mark(batch: Batch) -> BatchMark:
+    return BatchMark(batch.batch_id, batch.planned_at)
+
+
+def _difference(read: Entry, decided: Entry) -> list[Write]:
+    batch_id, game_date = read.batch.batch_id, read.batch.game_date
+    changes = (
+        _update(batch_path(batch_id), batch_fields(read.batch), batch_fields(decided.batch), read.batch.version),
+        _update(date_path(game_date), date_fields(read.day), date_fields(decided.day), read.day.version),
+    )
+    return [write for write in changes if write is not None]
+
+
+def _update(path: Path, before: Fields, after: Fields, version: str) -> Update | None:
+    changed: dict[FieldPath, Value] = {(name,): value for name, value in after.items() if before[name] != value}
+    return Update(path, changed, if_version=version) if changed else None
+
+
+def _notes(batch_id: str, notes: Mapping[int, Mapping[FieldPath, Value]]) -> list[Write]:
+    return [Update(shard_path(batch_id, number), fields) for number, fields in notes.items()]
