@@ -13,6 +13,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
+MAX_PLAYER_BYTES = 1_024
+"""A player's name is an attribute of his messages (https://cloud.google.com/pubsub/quotas, "Attribute value size")."""
+
 
 class Message(BaseModel):
     """Base of all messages: frozen, unknown fields ignored, no NaN or infinity (JSON has none)."""
@@ -193,7 +196,7 @@ _Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
 
 class _Outcome(Message):
     batch_id: str
-    player_lookup: str = Field(min_length=1, max_length=1_024)
+    player_lookup: str = Field(min_length=1, max_length=MAX_PLAYER_BYTES)
     worker_revision: str = Field(max_length=200)
 
 

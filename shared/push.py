@@ -16,7 +16,7 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from schemas import names
-from schemas.messages import PushEnvelope
+from schemas.messages import MAX_PLAYER_BYTES, PushEnvelope
 from shared.errors import MalformedMessage
 
 
@@ -47,10 +47,6 @@ def open_envelope(body: bytes) -> Pushed:
         publish_time=envelope.message.publish_time,
         delivery_attempt=envelope.delivery_attempt,
     )
-
-
-MAX_PLAYER_BYTES = 1_024
-"""A player's name is an attribute of his messages (https://cloud.google.com/pubsub/quotas, "Attribute value size")."""
 
 
 @dataclass(frozen=True, slots=True)

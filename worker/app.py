@@ -16,7 +16,7 @@ from schemas.messages import Failed, Outcome
 from shared import edge, logs
 from shared.auth import token_header
 from shared.edge import problem
-from shared.errors import MalformedMessage, Permanent, TipoffError
+from shared.errors import MalformedMessage, Permanent, TipoffError, Unavailable
 from shared.problems import problem_of
 from shared.push import open_envelope, readable_attributes
 from worker.service import Worker
@@ -68,13 +68,15 @@ def _answer(act: Callable[[str], Outcome]) -> Response:
     began = time.monotonic()
     try:
         outcome = act(logs.traceparent())
-    except Permanent as error:
+    except MalformedMessage as error:
         # No repetition helps: one poison message must not slow the subscription, whose back-off all messages share.
         _log.error("request refused", extra={"json_fields": {"reason": str(error)}})
         return _no_content()
     except Exception as error:  # noqa: BLE001 - the edge's last resort: whatever it was, the message must come again
         _log_trouble(error, seconds=time.monotonic() - began)
-        return problem(*problem_of(error, instance=request.path))
+        # A missing dataset or right is mended by a person, and the request must be there then.
+        passing = Unavailable(str(error)) if isinstance(error, Permanent) else error
+        return problem(*problem_of(passing, instance=request.path))
     _log_end(outcome, seconds=time.monotonic() - began)
     return _no_content()
 

@@ -18,14 +18,11 @@ from importlib.resources import files
 
 from pydantic import ValidationError
 
-from schemas.messages import TEAM_FORM_GAMES, PredictionRequest
+from schemas.messages import MAX_PLAYER_BYTES, TEAM_FORM_GAMES, PredictionRequest
 from schemas.names import check_batch_id, plan_table
 from schemas.tables import Row
 from shared.errors import InvalidInput
 from shared.ports import Parameters, check_field_path
-
-ATTRIBUTE_BYTES = 1_024
-"""A player's name travels as a message attribute (https://cloud.google.com/pubsub/quotas#resource_limits)."""
 
 MIN_SHARD_PLAYERS = 25
 """Below this a shard saves no contention worth its document."""
@@ -179,8 +176,8 @@ def read_names(rows: Sequence[Row]) -> tuple[str, ...]:
                 "player_lookup",
                 f"players {both} are both called {name!r}; give them distinct values in a player_lookup column",
             )
-        if len(name.encode("utf-8", "surrogatepass")) > ATTRIBUTE_BYTES:
-            raise InvalidInput("player_lookup", f"{name[:40]!r}... is over {ATTRIBUTE_BYTES} bytes; shorten the name")
+        if len(name.encode("utf-8", "surrogatepass")) > MAX_PLAYER_BYTES:
+            raise InvalidInput("player_lookup", f"{name[:40]!r}... is over {MAX_PLAYER_BYTES} bytes; shorten the name")
         check_field_path(("predicted", name, "0123456789abcdef", "schema_version"))
         ids[name] = player_id
     return tuple(sorted(ids))

@@ -20,8 +20,8 @@ from coordinator.rules.entries import AnyOutcome, Shard, check_outcome, decide, 
 from coordinator.rules.lifecycle import MERGED, Event, Status
 from coordinator.usecases.consolidate import Consolidator, Report
 from schemas import names
-from schemas.messages import OUTCOME, Failed, FailureCode, Predicted
-from shared.errors import InvalidInput, MalformedMessage, Unavailable
+from schemas.messages import MAX_DETAIL, OUTCOME, Failed, FailureCode, Predicted
+from shared.errors import InvalidInput, MalformedMessage, Permanent, TipoffError, Unavailable
 from shared.push import addressee_of, texts_in
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class Recorder:
         check_outcome(outcome, self.ledger.shard(batch.batch_id, number))
         try:
             self.ledger.record(batch, [outcome], at=now)
-        except InvalidInput as error:
+        except Permanent as error:
             raise self._refused(batch, number, error) from error
         shard = self.ledger.shard(batch.batch_id, number)
         log.info(
@@ -136,17 +136,21 @@ class Recorder:
             return None
         return self.close(batch.batch_id, shard)
 
-    def _refused(self, batch: Batch, number: int, error: InvalidInput) -> Unavailable:
+    def _refused(self, batch: Batch, number: int, error: Permanent) -> Unavailable:
         """Make it seen that the store takes no more of a shard: an expected player's outcome waits for a person (F2)."""
-        reason = {number: error.problem}
-        self.ledger.change_batch(
-            batch.batch_id, lambda found: replace(found, refused_writes={**found.refused_writes, **reason})
-        )
+        reason = error.problem if isinstance(error, InvalidInput) else str(error)
         log.error(
             "outcome not storable",
-            extra={"json_fields": {"batch_id": batch.batch_id, "shard": number, "reason": error.problem}},
+            extra={"json_fields": {"batch_id": batch.batch_id, "shard": number, "reason": reason}},
         )
-        return Unavailable(f"shard {number} of batch {batch.batch_id} cannot be written: {error.problem}")
+        refused = {number: reason[:MAX_DETAIL]}
+        try:
+            self.ledger.change_batch(
+                batch.batch_id, lambda found: replace(found, refused_writes={**found.refused_writes, **refused})
+            )
+        except TipoffError as trouble:  # the outcome must come again all the same
+            log.warning("refused write not noted", extra={"json_fields": {"reason": str(trouble)}})
+        return Unavailable(f"shard {number} of batch {batch.batch_id} cannot be written: {reason}")
 
     def close(self, batch_id: str, *shards: Shard) -> Report | None:
         """Mark the shards that are settled, and consolidate when the batch is, or when an ended one has late news.

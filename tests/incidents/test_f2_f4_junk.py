@@ -15,7 +15,7 @@ from coordinator.rules.entries import MAX_DELIVERIES
 from coordinator.rules.lifecycle import Status
 from schemas.messages import Predicted
 from shared.adapters.duckdb import DuckdbWarehouse
-from shared.errors import InvalidInput, MalformedMessage
+from shared.errors import DocumentMissing, InvalidInput, MalformedMessage, Permanent, VersionChanged
 from shared.ports import Document, DocumentStore, Update, Where, Write
 from shared.ports import Path as DocumentPath
 from tests.batch_stand import PLAYERS, Stand
@@ -74,18 +74,22 @@ def test_f2_a_ninth_different_delivery_of_a_player_changes_nothing_and_a_repeat_
     stand.record(answers[0])
 
 
-class FullDocuments:
-    """A document store that has no room in its shards."""
+_NO_ROOM = InvalidInput("document store", "commit refused: maximum entity size is 1048572 bytes")
 
-    def __init__(self, inner: DocumentStore) -> None:
+
+class FullDocuments:
+    """A document store that has no room in its shards, or refuses what is written there for another reason."""
+
+    def __init__(self, inner: DocumentStore, refusal: Permanent = _NO_ROOM) -> None:
         self._inner = inner
+        self._refusal = refusal
 
     def get(self, path: DocumentPath) -> Document | None:
         return self._inner.get(path)
 
     def commit(self, writes: Sequence[Write]) -> None:
         if any(isinstance(write, Update) and "shards" in write.path for write in writes):
-            raise InvalidInput("document store", "commit refused: maximum entity size is 1048572 bytes")
+            raise self._refusal
         self._inner.commit(writes)
 
     def query(
@@ -107,6 +111,17 @@ def test_f2_an_expected_players_outcome_that_the_store_refuses_is_not_acknowledg
     explained = front.get(f"/batches/{batch_id}/explain").get_json()
     assert any("shard 0" in sentence["text"] and PLAYERS[0] in sentence["text"] for sentence in explained["sentences"])
     assert front.complete(a_skip(batch_id, "somebody-else")).status_code == 204, "junk needs no room"
+
+
+@pytest.mark.parametrize("refusal", [DocumentMissing("the shard is gone"), VersionChanged("it is newer")])
+def test_f2_whatever_the_store_refuses_is_not_acknowledged(stand: Stand, refusal: Permanent) -> None:
+    batch_id = stand.start().batch.batch_id
+    front = Front(stand, stand.new_coordinator("one", documents=FullDocuments(stand.documents, refusal)))
+
+    answer = front.complete(a_skip(batch_id, PLAYERS[0]))
+
+    assert answer.status_code == 503
+    assert str(refusal) in answer.get_json()["detail"]
 
 
 # --- F4 -------------------------------------------------------------------------------------------------------

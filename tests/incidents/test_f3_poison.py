@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.messages import Failed, FailureCode, Matchup
+from shared.errors import TableMissing
 from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import Front, a_skip
+from tests.coordinator_front import Front, a_failure, a_skip
+from tests.ledger_factory import predicted
 from tests.requests_factory import BATCH_ID, a_matchup, a_request
 from tests.worker_stand import Stand as WorkerStand
 from tests.worker_stand import a_stand
@@ -69,6 +71,18 @@ def test_f3_a_request_for_a_name_that_no_attribute_can_hold_is_204(worker: Worke
     data = json.dumps(a_request().model_dump(mode="json") | {"player_lookup": "é" * 600}).encode()
 
     assert worker.push_data(data).status_code == 204
+
+
+def test_f3_a_request_without_a_place_for_its_rows_comes_again(
+    worker: WorkerStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise TableMissing("the dataset is not there")
+
+    monkeypatch.setattr(worker.warehouse, "append", refuse)
+    monkeypatch.setattr(worker.warehouse, "create", refuse)
+
+    assert worker.push(a_request()).status_code == 503
 
 
 # --- fuzz: sound messages with parts replaced, dropped and repeated, down to bytes --------------------------------
@@ -130,11 +144,12 @@ def as_bytes(value: Any) -> bytes:
 
 
 @cache
-def sound_messages() -> dict[str, dict[str, Any]]:
-    """A sound message of each route."""
+def sound_messages() -> dict[str, list[dict[str, Any]]]:
+    """Sound messages of each route, of every kind that there is."""
     request = a_request(matchup=a_matchup(), player_lookup=PLAYERS[0]).model_dump(mode="json")
-    outcome = a_skip(BATCH_ID, PLAYERS[0]).model_dump(mode="json")
-    return {"/predict": request, "/dead-letter": request, "/complete": outcome}
+    outcomes = [a_skip(BATCH_ID, PLAYERS[0]), a_failure(BATCH_ID, PLAYERS[0]), predicted(PLAYERS[0], batch_id=BATCH_ID)]
+    kinds = [outcome.model_dump(mode="json") for outcome in outcomes]
+    return {"/predict": [request], "/dead-letter": [request], "/complete": kinds}
 
 
 @pytest.mark.parametrize("route", ["/predict", "/complete", "/dead-letter"])
@@ -142,7 +157,7 @@ def test_f3_no_message_is_answered_with_another_error_than_503(route: str, worke
     client = worker.client if route == "/predict" else Front(stand).client
 
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(body=pushes(sound_messages()[route]))
+    @given(body=st.sampled_from(sound_messages()[route]).flatmap(pushes))
     def send(body: bytes) -> None:
         status = client.post(route, data=body, content_type="application/json").status_code
         assert status in (204, 503)
