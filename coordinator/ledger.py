@@ -28,6 +28,7 @@ from coordinator.documents import (
     shards_path,
 )
 from coordinator.rules.batch import Batch, BatchMark, DateRecord
+from coordinator.rules.due import Look
 from coordinator.rules.entries import AnyOutcome, Shard, Snapshot, take_snapshot
 from coordinator.rules.planning import shard_of
 from shared.errors import Conflict, DocumentExists, Unavailable, UnknownBatch, VersionChanged
@@ -79,7 +80,7 @@ class Ledger:
     def entry(self, batch_id: str) -> Entry:
         """Read a batch and its date. Raises `UnknownBatch`."""
         batch = self.batch(batch_id)
-        return Entry(batch, self.day(batch.game_date) or DateRecord(BatchMark(batch_id, batch.planned_at)))
+        return Entry(batch, self._day_of(batch))
 
     def shard(self, batch_id: str, number: int) -> Shard:
         """Read one shard. Raises `UnknownBatch`."""
@@ -97,6 +98,18 @@ class Ledger:
         """Read the whole ledger of a batch once."""
         return take_snapshot(self.shards(batch_id))
 
+    def look(
+        self, batch: Batch, *, now: datetime, touched: Sequence[Shard] = (), day: DateRecord | None = None
+    ) -> Look:
+        """Return what decides on a batch; its shards, and its date if not given, are read when they are first asked for."""
+        return Look(
+            batch,
+            shards=lambda: self.shards(batch.batch_id),
+            day=lambda: day or self._day_of(batch),
+            now=now,
+            touched=touched,
+        )
+
     def batches_of(self, game_date: date) -> list[Batch]:
         """Read every batch of a game date."""
         return self._batches(Where("game_date", "==", game_date.isoformat()))
@@ -108,6 +121,9 @@ class Ledger:
     def newest_batches(self, limit: int) -> list[Batch]:
         """Read the batches that were planned last, newest first."""
         return self._batches(Where("planned_at", ">=", _EVER), limit=limit)
+
+    def _day_of(self, batch: Batch) -> DateRecord:
+        return self.day(batch.game_date) or DateRecord(_mark(batch))
 
     def _batches(self, where: Where, *, limit: int | None = None) -> list[Batch]:
         return [read_batch(document) for document in self.documents.query(BATCHES, [where], limit=limit)]

@@ -9,7 +9,8 @@ from typing import Any
 
 from coordinator.documents import entry_of, new_shard, read_shard, shard_path
 from coordinator.rules import planning
-from coordinator.rules.batch import Batch, Policy
+from coordinator.rules.batch import Batch, DateRecord, Policy
+from coordinator.rules.due import Look
 from coordinator.rules.entries import AnyOutcome, Shard
 from schemas import names
 from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
@@ -85,3 +86,8 @@ def _set(fields: dict[str, Any], path: FieldPath, value: Value) -> None:
     for segment in parents:
         fields = fields.setdefault(segment, {})
     fields[last] = value
+
+
+def a_look(batch: Batch, shards: Sequence[Shard], day: DateRecord, *, now: datetime) -> Look:
+    """A look at a ledger that is all here."""
+    return Look(batch, shards=lambda: shards, day=lambda: day, now=now)

@@ -6,18 +6,16 @@ Must never learn how an action is carried out; whether it is still possible then
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from coordinator.rules.batch import MAX_MINUTES, Batch, DateRecord
-from coordinator.rules.entries import Snapshot, TooManyMissing, Waiting, decide
+from coordinator.rules.batch import MAX_MINUTES
+from coordinator.rules.due import CLOSING, By, Look, Step, due_now, named
 from coordinator.rules.lifecycle import MERGED, Event, Status
 
-NAMES_SHOWN = 5
 _MORE_TIME = timedelta(hours=1)
 
 
@@ -37,85 +35,16 @@ class Action(BaseModel):
     """What a person is to say yes to first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One look at a batch, its ledger and its date, at one moment."""
-
-    batch: Batch
-    snapshot: Snapshot
-    day: DateRecord
-    now: datetime
-
-    @property
-    def overtaken_by(self) -> str | None:
-        """The newer root that has merged: after it this batch never will."""
-        mark = self.day.overtakes(self.batch)
-        return self.batch.overtaken_by or (mark.batch_id if mark else None)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether an instance holds the date's lease."""
-        return self.day.lease.is_held(self.now)
-
-    @property
-    def ending(self) -> Event | TooManyMissing | Waiting:
-        """How the batch would end if the deadline were now."""
-        return decide(self.snapshot.players, self.batch.policy, past_deadline=True, forced=False)
-
-    @property
-    def is_within_policy(self) -> bool:
-        """Whether the batch could be merged as it stands, once nobody is waited for any more."""
-        return isinstance(self.ending, Event)
-
-    @property
-    def is_past_deadline(self) -> bool:
-        """Whether silent players no longer hold the batch open."""
-        return self.now >= self.batch.deadline_at
-
-    @property
-    def is_past_late(self) -> bool:
-        """Whether nothing that comes now counts any more; plan and staging may be gone."""
-        return self.now > self.batch.late_until
-
-    @property
-    def has_late_news(self) -> bool:
-        """Whether an ended batch has more to merge, and is not past it."""
-        is_open = not self.batch.is_live and self.batch.status is not Status.CANCELLED
-        is_open = is_open and self.overtaken_by is None and not self.is_past_late
-        if self.batch.status is Status.FAILED:
-            return is_open and (self.batch.result or {}).get("code") == "too_many_missing" and self.is_within_policy
-        return is_open and self.snapshot.has_news(missing_at_end=self.batch.missing_at_end)
-
-    @property
-    def is_notified(self) -> bool:
-        """Whether downstream was told of the present end state."""
-        return self.batch.is_live or self.batch.notified == self.batch.event_id
-
-    @property
-    def may_still_land(self) -> bool:
-        """Whether a MERGE that was submitted may have changed the predictions table, or yet may."""
-        last = self.batch.last_merge
-        return last is not None and last.state != "failed"
-
-
-def actions_for(batch: Batch, snapshot: Snapshot, day: DateRecord, *, now: datetime) -> tuple[Action, ...]:
+def actions_for(look: Look) -> tuple[Action, ...]:
     """Return the admin actions that make sense now, the one to try first in front."""
-    look = Look(batch, snapshot, day, now)
     offered = (offer(look) for offer in _OFFERS)
     return tuple(action for action in offered if action is not None)
 
 
-def named(players: Collection[str]) -> str:
-    """The first names of some players, and how many more there are."""
-    shown = sorted(players)[:NAMES_SHOWN]
-    more = len(players) - len(shown)
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")
-
-
 def _sweep(look: Look) -> Action | None:
-    has_news = look.has_late_news and look.batch.late_refusal is None
-    is_due = look.batch.is_live or has_news or not look.is_notified
-    if look.is_past_late or not is_due or (look.batch.status is Status.CONSOLIDATING and look.is_busy):
+    is_open = look.batch.is_live and look.batch.status is not Status.CONSOLIDATING and not look.is_past_late
+    steps = {one.step for one in due_now(look, By.SWEEP)} - {Step.RECORD_FROM_STAGING}
+    if look.overtaken_by or not (is_open or steps):
         return None
     return Action(
         label="Sweep",
@@ -127,18 +56,12 @@ def _sweep(look: Look) -> Action | None:
 
 
 def _consolidate(look: Look) -> Action | None:
-    if look.overtaken_by or look.is_busy:
-        return None
-    match look.batch.status:
-        case Status.RUNNING:
-            is_due = look.is_within_policy and (not look.snapshot.silent or look.is_past_deadline)
-        case Status.CONSOLIDATING:
-            is_due = True
-        case Status.COMPLETE | Status.PARTIAL | Status.FAILED:
-            is_due = look.has_late_news and look.batch.late_refusal is None
-        case Status.PLANNED | Status.CANCELLED:
-            is_due = False
-    if not is_due:
+    due_for_people = [one.step for one in due_now(look, By.PERSON) if one.step in CLOSING]
+    if (
+        not due_for_people
+        or look.overtaken_by
+        or (due_for_people == [Step.DECIDE] and not isinstance(look.ending, Event))
+    ):
         return None
     return _post(
         look,

@@ -28,8 +28,7 @@ class Diagnosis:
 
     def explain(self, batch_id: str) -> Explanation:
         """Say in sentences why a batch stands where it does (C6). Raises `UnknownBatch`."""
-        read = self.ledger.entry(batch_id)
-        return explain(read.batch, self.ledger.shards(batch_id), read.day, now=self.clock())
+        return explain(self.ledger.look(self.ledger.batch(batch_id), now=self.clock()))
 
     def find_gaps(self, batch_id: str) -> Gaps:
         """Say of every expected player where he got stuck; one warehouse query, where somebody is predicted and unmerged.

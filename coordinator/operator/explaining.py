@@ -11,9 +11,9 @@ from typing import assert_never, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from coordinator.operator.actions import Action, Look, actions_for, named
-from coordinator.rules.batch import Batch, DateRecord
-from coordinator.rules.entries import Shard, TooManyMissing, take_snapshot
+from coordinator.operator.actions import Action, actions_for
+from coordinator.rules.due import By, Due, Look, Step, due, named
+from coordinator.rules.entries import Shard, TooManyMissing
 from coordinator.rules.lifecycle import Event, Status
 
 
@@ -26,8 +26,19 @@ class Sentence(BaseModel):
     action: Action | None = None
 
 
+class DueStep(BaseModel):
+    """One thing that is due, now or later, and who may do it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: Step
+    to_do: str
+    at: datetime
+    by: tuple[By, ...]
+
+
 class Explanation(BaseModel):
-    """The answer of `/batches/{id}/explain`: sentences in order of importance, those with an action last."""
+    """The answer of `/batches/{id}/explain`: sentences in order of importance, those with an action last, and what is due."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,6 +47,7 @@ class Explanation(BaseModel):
     state: str
     headline: str
     sentences: tuple[Sentence, ...]
+    due: tuple[DueStep, ...]
 
     @property
     def actions(self) -> tuple[Action, ...]:
@@ -43,17 +55,20 @@ class Explanation(BaseModel):
         return tuple(sentence.action for sentence in self.sentences if sentence.action is not None)
 
 
-def explain(batch: Batch, shards: Sequence[Shard], day: DateRecord, *, now: datetime) -> Explanation:
+def explain(look: Look) -> Explanation:
     """Explain a batch, whatever its state."""
-    look = Look(batch, take_snapshot(shards), day, now)
-    told = [Sentence(text=text) for text in (*_state(look, shards), *_refused(look, shards), *_around(look))]
-    offered = actions_for(batch, look.snapshot, day, now=now)
+    batch, steps = look.batch, due(look)
+    told = (*_state(look), *_next(look, steps), *_refused(look), *_around(look))
     return Explanation(
         batch_id=batch.batch_id,
         game_date=batch.game_date,
         state=batch.state,
-        headline=f"Batch {batch.batch_id} of {batch.game_date} is {batch.state}: {_headline(look, shards)}.",
-        sentences=(*told, *(Sentence(text=action.effect, action=action) for action in offered)),
+        headline=f"Batch {batch.batch_id} of {batch.game_date} is {batch.state}: {_headline(look)}.",
+        sentences=(
+            *(Sentence(text=text) for text in told),
+            *(Sentence(text=action.effect, action=action) for action in actions_for(look)),
+        ),
+        due=tuple(DueStep(step=one.step, to_do=one.to_do, at=one.at, by=tuple(sorted(one.by))) for one in steps),
     )
 
 
@@ -73,11 +88,11 @@ def _relative(away: timedelta) -> str:
     return f"in {lasting}" if away > timedelta() else f"{lasting} ago"
 
 
-def _headline(look: Look, shards: Sequence[Shard]) -> str:
+def _headline(look: Look) -> str:
     batch, silent = look.batch, len(look.snapshot.silent)
     match batch.status:
         case Status.PLANNED:
-            unpublished = len(_unpublished(shards))
+            unpublished = len(_unpublished(look.shards))
             return (
                 f"the requests of {_players(unpublished)} are not published yet" if unpublished else "all is published"
             )
@@ -95,12 +110,12 @@ def _headline(look: Look, shards: Sequence[Shard]) -> str:
             assert_never(batch.status)
 
 
-def _state(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
+def _state(look: Look) -> Iterator[str]:
     match look.batch.status:
         case Status.PLANNED:
-            return _planned(look, shards)
+            return _planned(look)
         case Status.RUNNING:
-            return _waiting(look, shards) if look.snapshot.silent else _settled(look)
+            return _waiting(look) if look.snapshot.silent else _settled(look)
         case Status.CONSOLIDATING:
             return _consolidating(look)
         case Status.CANCELLED:
@@ -111,11 +126,22 @@ def _state(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
             assert_never(look.batch.status)
 
 
+def _next(look: Look, steps: Sequence[Due]) -> Iterator[str]:
+    """What sweeps will do, and when."""
+    for one in steps:
+        if By.SWEEP not in one.by:
+            continue
+        sweep = "The next sweep" if one.at <= look.now else f"The first sweep after {when(one.at, look.now)}"
+        yield f"{sweep} will {one.to_do}."
+    if any(one.step in (Step.CONSOLIDATE, Step.DECIDE, Step.TAKE_OVER) for one in steps):
+        yield f"As things stand it then ends as {_end(look)}."
+
+
 # --- before the end -------------------------------------------------------------------------------------------
 
 
-def _planned(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
-    unpublished = _unpublished(shards)
+def _planned(look: Look) -> Iterator[str]:
+    unpublished = _unpublished(look.shards)
     if unpublished:
         yield (
             f"It waits since {when(look.batch.planned_at, look.now)} for the requests of {_players(len(unpublished))} "
@@ -123,12 +149,11 @@ def _planned(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
         )
     else:
         yield f"All its requests are published, and only the move to RUNNING is left ({_planned_at(look)})."
-    yield "The next sweep goes on with it, as does a repeat of the start with the same idempotency key."
-    yield _deadline(look)
+    yield "A repeat of the start with the same idempotency key goes on with it at once."
 
 
-def _waiting(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
-    waited = [shard for shard in shards if shard.silent and shard.published_at is not None]
+def _waiting(look: Look) -> Iterator[str]:
+    waited = [shard for shard in look.shards if shard.silent and shard.published_at is not None]
     if waited:
         silent = _union(shard.silent for shard in waited)
         since = min(shard.published_at for shard in waited if shard.published_at is not None)
@@ -136,34 +161,21 @@ def _waiting(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
             f"It waits for {len(silent):,} of {_players(look.batch.expected_count)}, whose requests were last "
             f"published {when(since, look.now)}: {named(silent)}."
         )
-    if never := _union(shard.silent for shard in shards if shard.published_at is None):
+    if never := _unpublished(look.shards):
         yield f"The requests of {_players(len(never))} were never published: {named(never)}."
     yield from _failures(look)
-    yield from _republishing(look, shards)
-    yield _deadline(look)
-
-
-def _republishing(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
-    policy = look.batch.policy
-    most = policy.max_republishes
-    due = [shard for shard in shards if shard.silent and shard.publishes <= most]
-    times = [shard.published_at + policy.republish_after if shard.published_at else look.now for shard in due]
-    if times and min(times) <= look.now:
-        yield "The next sweep publishes requests that are unanswered again."
-    elif times:
-        yield (
-            f"The first sweep after {when(min(times), look.now)} publishes requests that are unanswered again "
-            f"(published {due[0].publishes} of at most {most + 1} times)."
-        )
-    if spent := _union(shard.silent for shard in shards if shard.silent and shard.publishes > most):
+    most = look.batch.policy.max_republishes
+    if spent := _union(shard.silent for shard in waited if shard.publishes > most):
         yield (
             f"The requests of {_players(len(spent))} were published {most + 1} times and will not be again: "
             f"{named(spent)}. Their worker's logs, by the batch id, say what became of them."
         )
+    passed = "passed" if look.is_past_deadline else "is"
+    yield f"Its deadline {passed} {when(look.batch.deadline_at, look.now)}; until then silent players hold it open."
 
 
 def _settled(look: Look) -> Iterator[str]:
-    yield "Everybody has answered, and nobody has begun to consolidate it; the next sweep does."
+    yield "Everybody has answered, and nobody has begun to consolidate it."
     yield from _failures(look)
     last = look.batch.last_merge
     if last is not None and last.state == "failed":
@@ -171,7 +183,6 @@ def _settled(look: Look) -> Iterator[str]:
     elif last is not None:
         yield f"MERGE {last.number} (job {last.job_id}) is {last.state}; whoever goes on looks that job up first."
     yield from _lease_of_another(look)
-    yield f"As things stand it then ends as {_end(look)}."
 
 
 def _consolidating(look: Look) -> Iterator[str]:
@@ -184,10 +195,10 @@ def _consolidating(look: Look) -> Iterator[str]:
     elif lease.holder is not None and lease.expires_at is not None and lease.batch_id == look.batch.batch_id:
         yield (
             f"{lease.holder} was consolidating it, but its lease ended {when(lease.expires_at, look.now)}: it died, or "
-            "cannot reach the ledger. The next sweep takes over from where it stopped."
+            "cannot reach the ledger."
         )
     else:
-        yield "Nobody holds the lease for it; the next sweep goes on from where the last holder stopped."
+        yield "Nobody holds the lease for it; whoever goes on does so from where the last holder stopped."
         yield from _lease_of_another(look)
     last = look.batch.last_merge
     if last is None:
@@ -208,15 +219,6 @@ def _lease_of_another(look: Look) -> Iterator[str]:
             f"Batch {lease.batch_id} of the same date is being consolidated first; its lease, unless renewed, ends "
             f"{when(lease.expires_at, look.now)}."
         )
-
-
-def _deadline(look: Look) -> str:
-    at, end = when(look.batch.deadline_at, look.now), _end(look)
-    if look.is_past_deadline:
-        return f"Its deadline passed {at}: the next sweep decides without whoever is silent, and as things stand it ends as {end}."
-    return (
-        f"At the deadline, {at}, it is decided without whoever is silent then; as things stand it would end as {end}."
-    )
 
 
 def _end(look: Look) -> str:
@@ -256,7 +258,7 @@ def _ended(look: Look) -> Iterator[str]:
     yield from _missing(look)
     yield from _late(look)
     if not look.is_notified:
-        yield "Downstream has not been told of this end: the next sweep publishes batch-finished."
+        yield "Downstream has not been told of this end."
     if look.is_past_late:
         yield f"What came after {when(batch.late_until, look.now)} counts no more; plan and staging are dropped."
     elif look.overtaken_by is None and look.snapshot.missing:
@@ -287,7 +289,7 @@ def _missing(look: Look) -> Iterator[str]:
 
 def _late(look: Look) -> Iterator[str]:
     late, batch = look.snapshot.late, look.batch
-    if look.overtaken_by is not None:
+    if look.overtaken_by:
         yield (
             f"The newer batch {look.overtaken_by} of the date has merged: what this one has not merged by now"
             f"{f' ({named(late)})' if late else ''} is recorded and never will be."
@@ -298,10 +300,10 @@ def _late(look: Look) -> Iterator[str]:
             if late
             else f"A later round was refused: {batch.late_refusal.rstrip('.')}."
         )
-    elif look.has_late_news and late:
-        yield f"Rows of {_players(len(late))} came late and are not merged yet: {named(late)}. The next sweep merges them."
-    elif look.has_late_news:
-        yield "Players who were missing have answered since; the next sweep takes that in."
+    elif look.has_news and late:
+        yield f"Rows of {_players(len(late))} came late and are not merged yet: {named(late)}."
+    elif look.has_news:
+        yield "Players who were missing have answered since."
 
 
 def _cancelled(look: Look) -> Iterator[str]:
@@ -309,11 +311,11 @@ def _cancelled(look: Look) -> Iterator[str]:
     if look.day.newest.batch_id == look.batch.batch_id:
         yield f"No other batch of {look.batch.game_date} followed: POST /start plans a new one."
     if not look.is_notified:
-        yield "Downstream has not been told of this end: the next sweep publishes batch-finished."
+        yield "Downstream has not been told of this end."
 
 
-def _refused(look: Look, shards: Sequence[Shard]) -> Iterator[str]:
-    for shard in shards:
+def _refused(look: Look) -> Iterator[str]:
+    for shard in look.shards:
         reason = look.batch.refused_writes.get(shard.number)
         if reason is not None and not shard.is_settled:
             yield (

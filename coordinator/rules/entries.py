@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Event
@@ -171,12 +170,6 @@ def _counting(answers: tuple[Delivery, ...], carried: str | None) -> Delivery:
     return next((answer for answer in answers if answer.delivery == carried), answers[-1])
 
 
-class Waiting(StrEnum):
-    """Why a batch is not consolidated now."""
-
-    FOR_OUTCOMES = "for_outcomes"
-
-
 @dataclass(frozen=True, slots=True)
 class TooManyMissing:
     """The batch cannot be consolidated within its policy."""
@@ -184,19 +177,14 @@ class TooManyMissing:
     reason: str
 
 
-def decide(
-    players: PlayerCounts, policy: Policy, *, past_deadline: bool, forced: bool
-) -> Event | TooManyMissing | Waiting:
-    """Decide how a batch would end from one snapshot: the event of a verified MERGE, a refusal, or to wait.
+def ending(players: PlayerCounts, policy: Policy, *, forced: bool = False) -> Event | TooManyMissing:
+    """Decide how a batch would end if it were consolidated from a snapshot: the event of a verified MERGE, or a refusal.
 
-    Silent players hold a batch open until its deadline; failed ones never do. `forced` is a person's word for
-    consolidating what there is.
+    `forced` is a person's word for consolidating what there is.
     """
     whole = players.failed == players.silent == 0
     if forced or whole:
         return Event.MERGED_WHOLE if whole else Event.MERGED_IN_PART
-    if players.silent and not past_deadline:
-        return Waiting.FOR_OUTCOMES
     for kind, count, share in (
         ("failed", players.failed, policy.tolerated_failed_share),
         ("silent", players.silent, policy.tolerated_silent_share),

@@ -16,7 +16,8 @@ from typing import Literal
 
 from coordinator.ledger import Entry, Ledger
 from coordinator.rules.batch import Batch, BatchMark, Lease, Merge
-from coordinator.rules.entries import Snapshot, TooManyMissing, Waiting, decide
+from coordinator.rules.due import Step, closing
+from coordinator.rules.entries import Snapshot, TooManyMissing, ending
 from coordinator.rules.lifecycle import MERGED, Event, Status, move
 from coordinator.usecases.events import finished_event
 from coordinator.usecases.leases import Leases, Notes
@@ -111,8 +112,7 @@ class Consolidator:
         return frozenset(player for one in newer for player in self.ledger.snapshot(one.batch_id).skipped)
 
     def _has_late_news(self, batch_id: str) -> bool:
-        batch = self.ledger.batch(batch_id)
-        return self.ledger.snapshot(batch_id).has_news(missing_at_end=batch.missing_at_end)
+        return self.ledger.look(self.ledger.batch(batch_id), now=self.clock()).has_news
 
     def _round(self, batch_id: str, *, forced: bool) -> Report:
         batch = self.ledger.batch(batch_id)
@@ -164,19 +164,18 @@ class _Round:
             return self._give_way_to(newer)
         if self._batch.status in (Status.CANCELLED, Status.PLANNED):
             return self._release(Report.NOTHING_TO_DO)
-        snapshot = self._tools.ledger.snapshot(self._batch.batch_id)
-        if self._batch.status in MERGED and not snapshot.has_news(missing_at_end=self._batch.missing_at_end):
-            return self._release(Report.NOTHING_TO_DO)
-        end = decide(
-            snapshot.players,
-            self._batch.policy,
-            past_deadline=self._tools.clock() >= self._batch.deadline_at,
-            forced=self._forced or self._batch.status in MERGED,
-        )
-        if isinstance(end, Waiting):
-            return self._release(Report.WAITING)
-        if self._batch.status is Status.FAILED and not self._forced and not self._may_improve(end):
-            return self._release(Report.NOTHING_TO_DO)
+        look = self._tools.ledger.look(self._batch, day=self._day, now=self._tools.clock())
+        snapshot, is_merged = look.snapshot, self._batch.status in MERGED
+        if self._forced:
+            is_due = not is_merged or snapshot.has_news(missing_at_end=self._batch.missing_at_end)
+        else:
+            decided = closing(look)
+            is_open = look.is_settled or look.is_past_deadline
+            is_due = decided is not None and (is_open or decided.step in (Step.CONSOLIDATE, Step.MERGE_LATE))
+        if not is_due:
+            return self._release(Report.WAITING if self._batch.is_live else Report.NOTHING_TO_DO)
+        # A later round merges what has come, whoever is still missing.
+        end = ending(snapshot.players, self._batch.policy, forced=self._forced or is_merged)
         try:
             self._claim()
         except MoveRefused:  # cancelled a moment ago
@@ -186,9 +185,6 @@ class _Round:
         if self._day.newest.batch_id != self._batch.batch_id:
             snapshot = replace(snapshot, overtaken=self._tools.overtaken(self._batch))
         return self._merge_and_mark(snapshot, end)
-
-    def _may_improve(self, end: Event | TooManyMissing) -> bool:
-        return self._batch.failed_for_missing_players and not isinstance(end, TooManyMissing)
 
     def _merge_and_mark(self, snapshot: Snapshot, end: Event) -> Report:
         merger = Merger(

@@ -7,7 +7,7 @@ finished by a redelivery or the sweep.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from coordinator.ledger import Ledger
 from coordinator.rules import planning
 from coordinator.rules.batch import Batch
-from coordinator.rules.entries import AnyOutcome, Shard, check_outcome, decide, take_snapshot
-from coordinator.rules.lifecycle import MERGED, Event, Status
+from coordinator.rules.due import By, closing
+from coordinator.rules.entries import AnyOutcome, Shard, check_outcome
+from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Consolidator, Report
 from schemas import names
 from schemas.messages import MAX_DETAIL, OUTCOME, Failed, FailureCode, Predicted
@@ -163,32 +164,10 @@ class Recorder:
         if marks := settled - batch.settled_shards:
             self.ledger.mark_settled(batch_id, marks)
             batch = self.ledger.batch(batch_id)
-        return self.consolidator.consolidate(batch_id) if self._is_due(batch, shards) else None
-
-    def _is_due(self, batch: Batch, shards: Sequence[Shard]) -> bool:
-        """Whether to consolidate. An ended batch merges what comes late, unless a person has to decide first: then no
-        outcome changes what was refused, and none takes the date's lease (F4). A CONSOLIDATING one's holder looks
-        again by itself."""
-        if batch.status is Status.RUNNING:
-            return len(batch.settled_shards) == len(batch.shard_starts)
-        if batch.overtaken_by is not None:
-            return False
-        if batch.status is Status.FAILED:
-            return self._may_improve(batch)
-        return batch.status in MERGED and batch.late_refusal is None and _have_news(batch, shards)
-
-    def _may_improve(self, batch: Batch) -> bool:
-        if not batch.failed_for_missing_players:
-            return False
-        players = self.ledger.snapshot(batch.batch_id).players
-        past_deadline = self.clock() >= batch.deadline_at
-        return isinstance(decide(players, batch.policy, past_deadline=past_deadline, forced=False), Event)
-
-
-def _have_news(batch: Batch, shards: Sequence[Shard]) -> bool:
-    # Some shards cannot tell how many players are missing in all; the sweep brings all of them.
-    missing = batch.missing_at_end if len(shards) == len(batch.shard_starts) else 0
-    return take_snapshot(shards).has_news(missing_at_end=missing)
+        look = self.ledger.look(batch, now=self.clock(), touched=shards)
+        decided = closing(look)
+        is_due = decided is not None and By.EVENT in decided.by and decided.at <= look.now
+        return self.consolidator.consolidate(batch_id) if is_due else None
 
 
 def _expired(outcome: AnyOutcome) -> Failed:

@@ -14,12 +14,10 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch
-from coordinator.rules.entries import Shard, take_snapshot
-from coordinator.rules.lifecycle import Status
 from schemas import names, tables
 from schemas.messages import Predicted
 from schemas.tables import Row
@@ -27,35 +25,8 @@ from shared.ports import Parameters, Warehouse
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN = timedelta(hours=1)
-"""How often an ended batch with missing players is looked through; a look costs a query."""
 MAX_ROWS = 1_000
 """Rows that surely fit into one append request of 9 MB: a row has about 2 kB."""
-
-
-def whom_to_look_for(batch: Batch, shards: Sequence[Shard], now: datetime) -> tuple[str, ...]:
-    """Name the players for whom a look into staging is due; nobody, mostly.
-
-    A live batch's: who is silent past `republish_after`, or at the deadline, and with them who failed. An ended one's:
-    its missing players. Never sooner after the last look than `republish_after`, or `LOOK_AGAIN` for an ended batch.
-    """
-    snapshot, looked = take_snapshot(shards), batch.staging_looked_at
-    match batch.status:
-        case Status.RUNNING:
-            is_past_deadline = now >= batch.deadline_at
-            after = batch.policy.republish_after
-            is_silent = is_past_deadline or any(is_silent_past(shard, after, now) for shard in shards)
-            is_due = looked is None or now - looked >= after or (is_past_deadline and looked < batch.deadline_at)
-            return snapshot.missing if is_silent and is_due else ()
-        case Status.PARTIAL | Status.FAILED if batch.overtaken_by is None:
-            return snapshot.missing if looked is None or now - looked >= LOOK_AGAIN else ()
-        case _:
-            return ()
-
-
-def is_silent_past(shard: Shard, after: timedelta, now: datetime) -> bool:
-    """Whether somebody of a shard is silent for so long after its last publishing (A13)."""
-    return bool(shard.silent) and (shard.published_at is None or now - shard.published_at >= after)
 
 
 def deliveries_query(staging: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from schemas import names
 from schemas.messages import RowCounts
 from tests.batch_stand import Stand
 from tests.coordinator_front import Front
-from tests.ledger_factory import PLANNED_AT, a_batch, a_shard, failed, predicted, skipped
+from tests.ledger_factory import PLANNED_AT, a_batch, a_look, a_shard, failed, predicted, skipped
 
 MINUTE = timedelta(minutes=1)
 NO_ROWS = RowCounts(staged=0, inserted=0, updated=0, unchanged=0, superseded=0)
@@ -94,7 +94,7 @@ def situations(draw: st.DrawFn) -> tuple[Batch, list[Shard], DateRecord, datetim
 def test_any_batch_is_explained_in_whole_sentences(situation: Situation) -> None:
     batch, shards, day, now = situation
 
-    explanation = explain(batch, shards, day, now=now)
+    explanation = explain(a_look(batch, shards, day, now=now))
 
     assert batch.state in explanation.headline
     assert explanation.sentences
@@ -111,7 +111,7 @@ def test_any_batch_is_explained_in_whole_sentences(situation: Situation) -> None
 def test_whatever_is_offered_can_be_typed(situation: Situation) -> None:
     batch, shards, day, now = situation
 
-    for action in explain(batch, shards, day, now=now).actions:
+    for action in explain(a_look(batch, shards, day, now=now)).actions:
         program, verb, *arguments = shlex.split(action.command)
         assert program == "tipoff"
         parsed = commands.commands[verb].make_context(verb, list(arguments))
@@ -122,7 +122,7 @@ def test_whatever_is_offered_can_be_typed(situation: Situation) -> None:
 def test_whatever_is_offered_can_be_asked(routes: MapAdapter, situation: Situation) -> None:
     batch, shards, day, now = situation
 
-    for action in explain(batch, shards, day, now=now).actions:
+    for action in explain(a_look(batch, shards, day, now=now)).actions:
         assert routes.test(action.path, method=action.method), (action.method, action.path)
 
 
@@ -131,6 +131,6 @@ def test_nothing_that_an_older_batch_could_merge_is_offered_after_a_newer_one(si
     batch, shards, day, now = situation
     day = replace(day, merged=BatchMark(NEWER, PLANNED_AT + MINUTE))
 
-    labels = {action.label for action in explain(batch, shards, day, now=now).actions}
+    labels = {action.label for action in explain(a_look(batch, shards, day, now=now)).actions}
 
     assert not labels & {"Consolidate", "Consolidate by force", "Redrive"}

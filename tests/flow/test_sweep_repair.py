@@ -12,10 +12,10 @@ import pytest
 
 from coordinator.documents import batch_path, shard_path
 from coordinator.rules.batch import Policy
+from coordinator.rules.due import LOOK_AGAIN
 from coordinator.rules.entries import AnyOutcome
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.drop import MARGIN, ORPHAN_AGE
-from coordinator.usecases.repair import LOOK_AGAIN
 from coordinator.usecases.sweep_report import Orphan, Swept, Verdict
 from schemas import names, tables
 from schemas.messages import Predicted
@@ -190,7 +190,10 @@ def test_a_dry_run_says_what_the_sweep_then_does_and_changes_nothing(stand: Stan
     told = sweep(stand, dry_run=True)
 
     assert told.verdict is Verdict.WOULD_REPAIR
-    assert told.did == [f"record {PLAYERS[1]} from staging", "publish 2 silent players again"]
+    assert told.did == [
+        f"record {PLAYERS[1]} from staging",
+        "publish 2 silent players again (published 1 of at most 3 times)",
+    ]
     assert (stand.documents.query(("batches",)), stand.documents.query(("batches", batch_id, "shards"))) == before
     assert len(stand.requests.messages) == 3
     assert sweep(stand).did == [f"recorded {PLAYERS[1]} from staging", "published 1 silent players again"]

@@ -14,7 +14,7 @@ from coordinator.rules.entries import Shard
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode, RowCounts
-from tests.ledger_factory import PLANNED_AT, a_batch, a_shard, failed, predicted
+from tests.ledger_factory import PLANNED_AT, a_batch, a_look, a_shard, failed, predicted
 
 MINUTE = timedelta(minutes=1)
 NO_ROWS = RowCounts(staged=0, inserted=0, updated=0, unchanged=0, superseded=0)
@@ -41,7 +41,7 @@ def explained(
     batch: Batch, *shards: Shard, day: DateRecord | None = None, now: datetime = PLANNED_AT + 5 * MINUTE
 ) -> tuple[str, list[str]]:
     """All that is said, as one text, and the commands that are offered."""
-    explanation = explain(batch, shards, day or a_day(batch), now=now)
+    explanation = explain(a_look(batch, shards, day or a_day(batch), now=now))
     told = [explanation.headline, *(sentence.text for sentence in explanation.sentences)]
     return "\n".join(told), [action.command for action in explanation.actions]
 
@@ -57,7 +57,7 @@ def test_a_planned_batch_names_whose_requests_are_not_published() -> None:
     assert "PLANNED: the requests of 7 players are not published yet" in text
     assert "It waits since 2026-01-30 15:00 UTC (5 minutes ago) for the requests of 7 players to be published: " in text
     assert "player-00, player-01, player-02, player-03, player-04 and 2 more" in text
-    assert "The next sweep goes on with it" in text
+    assert "The next sweep will publish what was never published." in text
     assert offered[0] == "tipoff sweep"
     assert f"tipoff cancel {batch.batch_id}" in offered
 
@@ -71,10 +71,10 @@ def test_a_running_batch_names_who_is_silent_since_when_and_when_they_are_asked_
     assert "RUNNING: 1 of 3 players have not answered." in text
     assert "whose requests were last published 2026-01-30 15:00 UTC (5 minutes ago): player-02." in text
     assert "1 player failed for good: player-01 (prediction_error)." in text
-    assert "The first sweep after 2026-01-30 15:15 UTC (in 10 minutes) publishes" in text
+    assert "The first sweep after 2026-01-30 15:15 UTC (in 10 minutes) will publish 1 silent players again" in text
     assert "(published 1 of at most 6 times)" in text
-    assert "At the deadline, 2026-01-30 18:00 UTC (in 2 hours), it is decided without whoever is silent then" in text
-    assert "would end as FAILED, since 1 of 3 players are failed; the policy tolerates 5.0%" in text
+    assert "after 2026-01-30 18:00 UTC (in 2 hours) will decide by the policy without whoever is silent" in text
+    assert "ends as FAILED, since 1 of 3 players are failed; the policy tolerates 5.0%" in text
     assert offered == [
         "tipoff sweep",
         f"tipoff policy {batch.batch_id} --deadline-minutes 240",
@@ -90,7 +90,7 @@ def test_silence_is_measured_from_the_last_publishing_and_the_tries_run_out() ->
     due, _ = explained(batch, published(a_shard(players(1))), now=PLANNED_AT + 15 * MINUTE)
     spent, _ = explained(batch, published(a_shard(players(1)), times=6, at=asked_again), now=asked_again + 20 * MINUTE)
 
-    assert "The next sweep publishes requests that are unanswered again." in due
+    assert "The next sweep will publish 1 silent players again" in due
     assert "were last published 2026-01-30 16:30 UTC (20 minutes ago)" in spent
     assert "published 6 times and will not be again: player-00" in spent
 
@@ -111,7 +111,8 @@ def test_a_settled_batch_that_nobody_claimed_says_so() -> None:
 
     text, offered = explained(batch, published(a_shard(players(1), [predicted("player-00")])))
 
-    assert "Everybody has answered, and nobody has begun to consolidate it; the next sweep does." in text
+    assert "Everybody has answered, and nobody has begun to consolidate it." in text
+    assert "The next sweep will consolidate, since every player has an outcome." in text
     assert "As things stand it then ends as COMPLETE." in text
     assert offered[:2] == ["tipoff sweep", f"tipoff consolidate {batch.batch_id}"]
 
@@ -233,7 +234,8 @@ def test_a_failed_batch_says_what_each_refusal_needs(code: str, says: str) -> No
 def test_forcing_asks_with_the_names_of_who_is_left_out() -> None:
     batch = an_ended(Status.FAILED, "too_many_missing", "2 of 3 players are silent", missing=2)
 
-    explanation = explain(batch, [published(a_shard(players(3), [predicted("player-00")]))], a_day(batch), now=LATER)
+    shards = [published(a_shard(players(3), [predicted("player-00")]))]
+    explanation = explain(a_look(batch, shards, a_day(batch), now=LATER))
 
     (force,) = [action for action in explanation.actions if action.label == "Consolidate by force"]
     assert force.confirm is not None
@@ -259,7 +261,8 @@ def test_late_rows_are_named_until_the_sweep_merges_them() -> None:
 
     text, offered = explained(batch, shard, now=LATER)
 
-    assert "Rows of 1 player came late and are not merged yet: player-01. The next sweep merges them." in text
+    assert "Rows of 1 player came late and are not merged yet: player-01." in text
+    assert "The next sweep will merge what came late." in text
     assert offered == ["tipoff sweep", f"tipoff consolidate {batch.batch_id}"]
 
 
@@ -307,7 +310,8 @@ def test_an_end_that_downstream_has_not_heard_of_is_told() -> None:
 
     text, offered = explained(batch, published(a_shard(players(3))), now=LATER)
 
-    assert "Downstream has not been told of this end: the next sweep publishes batch-finished." in text
+    assert "Downstream has not been told of this end." in text
+    assert "The next sweep will publish batch-finished." in text
     assert offered == ["tipoff sweep", f"tipoff redrive {batch.batch_id}"]
 
 

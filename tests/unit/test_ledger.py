@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coordinator.documents import entry_of
 from coordinator.rules.batch import Policy
-from coordinator.rules.entries import AnyOutcome, TooManyMissing, Waiting, decide, take_snapshot
+from coordinator.rules.entries import AnyOutcome, TooManyMissing, ending, take_snapshot
 from coordinator.rules.lifecycle import Event
 from schemas.messages import FailureCode, PlayerCounts, SkipReason
 from tests.ledger_factory import PLANNED_AT, a_shard, failed, predicted, skipped
@@ -187,61 +187,44 @@ def counts(predicted: int, skipped: int = 0, failed: int = 0, silent: int = 0) -
 POLICY = Policy(tolerated_failed_share=0.05, tolerated_silent_share=0.1)
 
 
-@pytest.mark.parametrize("past_deadline", [False, True])
 @pytest.mark.parametrize("forced", [False, True])
 @pytest.mark.parametrize("players", [counts(0), counts(100), counts(0, skipped=100), counts(60, skipped=40)])
-def test_a_batch_without_failed_and_silent_players_ends_whole(
-    players: PlayerCounts, *, past_deadline: bool, forced: bool
-) -> None:
-    assert decide(players, POLICY, past_deadline=past_deadline, forced=forced) is Event.MERGED_WHOLE
+def test_a_batch_without_failed_and_silent_players_ends_whole(players: PlayerCounts, *, forced: bool) -> None:
+    assert ending(players, POLICY, forced=forced) is Event.MERGED_WHOLE
 
 
 @pytest.mark.parametrize(
-    ("players", "past_deadline", "end"),
+    ("players", "end"),
     [
-        (counts(99, silent=1), False, Waiting.FOR_OUTCOMES),
-        (counts(0, silent=100), False, Waiting.FOR_OUTCOMES),
-        (counts(0, failed=99, silent=1), False, Waiting.FOR_OUTCOMES),
-        (counts(90, silent=10), True, Event.MERGED_IN_PART),
-        (counts(89, silent=11), True, TooManyMissing("11 of 100 players are silent; the policy tolerates 10.0%")),
-        (counts(95, failed=5), False, Event.MERGED_IN_PART),
-        (counts(94, failed=6), False, TooManyMissing("6 of 100 players are failed; the policy tolerates 5.0%")),
-        (counts(85, failed=5, silent=10), True, Event.MERGED_IN_PART),
-        (
-            counts(84, failed=6, silent=10),
-            True,
-            TooManyMissing("6 of 100 players are failed; the policy tolerates 5.0%"),
-        ),
-        (
-            counts(84, failed=5, silent=11),
-            True,
-            TooManyMissing("11 of 100 players are silent; the policy tolerates 10.0%"),
-        ),
-        (counts(0, failed=1), False, TooManyMissing("1 of 1 players are failed; the policy tolerates 5.0%")),
+        (counts(90, silent=10), Event.MERGED_IN_PART),
+        (counts(89, silent=11), TooManyMissing("11 of 100 players are silent; the policy tolerates 10.0%")),
+        (counts(95, failed=5), Event.MERGED_IN_PART),
+        (counts(94, failed=6), TooManyMissing("6 of 100 players are failed; the policy tolerates 5.0%")),
+        (counts(85, failed=5, silent=10), Event.MERGED_IN_PART),
+        (counts(84, failed=6, silent=10), TooManyMissing("6 of 100 players are failed; the policy tolerates 5.0%")),
+        (counts(84, failed=5, silent=11), TooManyMissing("11 of 100 players are silent; the policy tolerates 10.0%")),
+        (counts(0, failed=1), TooManyMissing("1 of 1 players are failed; the policy tolerates 5.0%")),
     ],
 )
-def test_silent_players_hold_it_open_until_the_deadline_and_shares_decide_then(
-    players: PlayerCounts, *, past_deadline: bool, end: Event | Waiting | TooManyMissing
-) -> None:
-    assert decide(players, POLICY, past_deadline=past_deadline, forced=False) == end
+def test_the_shares_of_the_policy_decide_how_it_ends(players: PlayerCounts, end: Event | TooManyMissing) -> None:
+    assert ending(players, POLICY) == end
 
 
-@pytest.mark.parametrize("past_deadline", [False, True])
 @pytest.mark.parametrize("players", [counts(0, silent=1), counts(0, failed=100), counts(1, failed=50, silent=49)])
-def test_a_persons_force_ends_it_in_part_whoever_is_missing(players: PlayerCounts, *, past_deadline: bool) -> None:
-    assert decide(players, POLICY, past_deadline=past_deadline, forced=True) is Event.MERGED_IN_PART
+def test_a_persons_force_ends_it_in_part_whoever_is_missing(players: PlayerCounts) -> None:
+    assert ending(players, POLICY, forced=True) is Event.MERGED_IN_PART
 
 
 def test_a_policy_that_tolerates_everything_is_never_refused() -> None:
     lenient = Policy(tolerated_failed_share=1, tolerated_silent_share=1)
 
-    assert decide(counts(0, failed=3, silent=7), lenient, past_deadline=True, forced=False) is Event.MERGED_IN_PART
+    assert ending(counts(0, failed=3, silent=7), lenient) is Event.MERGED_IN_PART
 
 
 def test_a_policy_that_tolerates_nothing_refuses_one() -> None:
     strict = Policy(tolerated_failed_share=0, tolerated_silent_share=0)
 
-    end = decide(counts(999, silent=1), strict, past_deadline=True, forced=False)
+    end = ending(counts(999, silent=1), strict)
 
     assert isinstance(end, TooManyMissing)
 
