@@ -21,11 +21,11 @@ from pathlib import Path
 import duckdb
 
 from coordinator.rules.planning import PlannedPlayer, plan_parameters, request_of
-from coordinator.usecases.start import PlanningRules
 from schemas import names, tables
 from schemas.tables import Cell
 from shared.adapters.duckdb_schema import definition
 from shared.adapters.duckdb_sql import translate
+from shared.policy import PlanningRules
 from worker import inputs
 from worker.model import shipped_model
 from worker.rows import staged_rows

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from coordinator.ledger import Ledger
 from coordinator.operator.diagnosis import Diagnosis
 from coordinator.operator.views import Views
-from coordinator.rules.batch import Policy
 from coordinator.usecases.consolidate import Consolidator
 from coordinator.usecases.drop import Dropper
 from coordinator.usecases.leases import Leases
@@ -17,10 +16,11 @@ from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
 from coordinator.usecases.redrive import Redriver
 from coordinator.usecases.repair import StagingRepair
-from coordinator.usecases.start import PlanningRules, Starter
+from coordinator.usecases.start import Starter
 from coordinator.usecases.sweep import Sweeper
 from schemas import names
 from shared.errors import TipoffError
+from shared.policy import PlanningRules, Policy
 from shared.ports import DocumentStore, Publisher, Warehouse
 
 

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar, assert_never, cast
 
-from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge, Policy
+from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge
 from coordinator.rules.entries import AnyOutcome, Delivery, Shard
 from coordinator.rules.lifecycle import Status
 from schemas.messages import MAX_DETAIL, Failed, Predicted, RowCounts, Skipped
+from shared.policy import Policy
 from shared.ports import Document, FieldPath, Path, Value
 
 KEEP_DOCUMENTS = timedelta(days=180)
@@ -58,7 +59,7 @@ def batch_fields(batch: Batch) -> Fields:
         "shard_starts": list(batch.shard_starts),
         "shard_count": len(batch.shard_starts),
         "expected_count": batch.expected_count,
-        "policy": asdict(batch.policy),
+        "policy": batch.policy.model_dump(),
         "kind": batch.kind,
         "parent": batch.parent,
         "status": batch.status.value,
@@ -89,7 +90,7 @@ def read_batch(document: Document) -> Batch:
         batch_id=document.path[-1],
         game_date=date.fromisoformat(raw["game_date"]),
         shard_starts=tuple(raw["shard_starts"]),
-        policy=Policy(**raw["policy"]),
+        policy=Policy.model_validate(raw["policy"]),
         status=Status(raw["status"]),
         settled_shards=frozenset(int(number) for number in raw["settled_shards"]),
         refused_writes={int(number): reason for number, reason in raw["refused_writes"].items()},

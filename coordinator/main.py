@@ -15,8 +15,6 @@ from coordinator.app import Guard
 from coordinator.app import create_app as serve
 from coordinator.assembly import Parts, assemble
 from coordinator.routes.exchange import Caller
-from coordinator.rules.batch import Policy
-from coordinator.usecases.start import PlanningRules
 from shared import logs
 from shared.adapters import bigquery_clients
 from shared.adapters.coalescing import CoalescingDocuments
@@ -61,14 +59,8 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         holder=f"{settings.revision}/{uuid.uuid4()}",
         revision=settings.revision,
         commit=settings.commit,
-        policy=_policy(settings),
-        rules=PlanningRules(
-            roster_games=settings.roster_games,
-            recent_games=settings.recent_games,
-            preferred_sportsbook=settings.preferred_sportsbook,
-            late=timedelta(hours=settings.late_hours),
-            schema_version=settings.schema_version,
-        ),
+        policy=settings.policy,
+        rules=settings.rules,
         lease=timedelta(seconds=settings.lease_seconds),
         renew_every=timedelta(seconds=settings.lease_seconds / 4),
         max_bytes=settings.max_bytes_per_query,
@@ -78,17 +70,6 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         "service started", extra={"json_fields": {"commit": settings.commit, "schema_version": settings.schema_version}}
     )
     return serve(assemble(parts), guard=_guard(settings), only_loopback=settings.auth == "off")
-
-
-def _policy(settings: CoordinatorSettings) -> Policy:
-    return Policy(
-        deadline_minutes=settings.deadline_minutes,
-        republish_after_minutes=settings.republish_after_minutes,
-        max_republishes=settings.max_republishes,
-        tolerated_failed_share=settings.tolerated_failed_share,
-        tolerated_silent_share=settings.tolerated_silent_share,
-        max_retired_share=settings.max_retired_share,
-    )
 
 
 def _guard(settings: CoordinatorSettings) -> Guard:

@@ -26,6 +26,7 @@ from pydantic.fields import FieldInfo
 
 from schemas import tables
 from shared.errors import InvalidInput
+from shared.policy import PlanningRules, Policy
 
 _PREFIX = "TIPOFF_"
 _NEEDED_BY_AUTH = frozenset({"audience", "push_callers", "scheduler_callers", "admin_callers"})
@@ -60,7 +61,6 @@ _Topic = Annotated[
     str, _named(r"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}", "a topic's short id, without projects/.../topics/")
 ]
 _Accounts = Annotated[frozenset[str], BeforeValidator(_accounts)]
-_Share = Annotated[float, Field(ge=0, le=1)]
 _Count = Annotated[int, Field(ge=1)]
 
 
@@ -133,7 +133,7 @@ class WorkerSettings(_Common):
     )
 
 
-class CoordinatorSettings(_Common):
+class CoordinatorSettings(_Common, PlanningRules, Policy):
     """What the coordinator is told: besides resources and callers, the policy that decides how batches end."""
 
     firestore_database: _Database = Field(description="Firestore database of the completion ledger")
@@ -146,22 +146,6 @@ class CoordinatorSettings(_Common):
         default=frozenset(), description="accounts of people and tools that operate; not needed with TIPOFF_AUTH=off"
     )
     lease_seconds: _Count = Field(default=120, description="how long a consolidation may go unrenewed")
-    deadline_minutes: _Count = Field(default=180, description="age at which a batch is decided without silent players")
-    late_hours: _Count = Field(
-        default=192, description="age until which late outcomes count; keep it beyond Pub/Sub's retention (7 days)"
-    )
-    republish_after_minutes: _Count = Field(default=15, description="silence after which a request is published again")
-    max_republishes: int = Field(default=5, ge=0, description="how often one request is published again")
-    tolerated_failed_share: _Share = Field(default=0.05, description="share of failed players that a PARTIAL may have")
-    tolerated_silent_share: _Share = Field(default=0.05, description="share of silent players that a PARTIAL may have")
-    max_retired_share: _Share = Field(
-        default=0.5, description="share of the date's active rows that may be superseded without a person's word"
-    )
-    roster_games: _Count = Field(
-        default=10, description="latest team games in which a player must appear to be expected"
-    )
-    recent_games: _Count = Field(default=25, description="past games that a request carries")
-    preferred_sportsbook: str = Field(default="draftkings", description="sportsbook whose lines come first")
     auto_migrate: bool = Field(
         default=True,
         description="let a consolidation add the columns of a newer schema version to the predictions table",
@@ -175,6 +159,16 @@ class CoordinatorSettings(_Common):
         if deadline_minutes is not None and late_hours * 60 <= deadline_minutes:
             raise ValueError(f"{late_hours} h end before the deadline of {deadline_minutes} min; set more")
         return late_hours
+
+    @property
+    def policy(self) -> Policy:
+        """What a batch tolerates unless its start says otherwise."""
+        return Policy.model_validate({name: getattr(self, name) for name in Policy.model_fields})
+
+    @property
+    def rules(self) -> PlanningRules:
+        """Who is expected and what a request carries."""
+        return PlanningRules.model_validate({name: getattr(self, name) for name in PlanningRules.model_fields})
 
 
 Settings = TypeVar("Settings", bound=_Common)
@@ -212,8 +206,9 @@ def read(kind: type[Settings], environ: Mapping[str, str]) -> Settings:
 
 
 def describe(kind: type[_Common]) -> list[SettingRow]:
-    """List a service's settings in the order of their declaration, for the README and its test."""
-    return [_row(name, field) for name, field in kind.model_fields.items()]
+    """List a service's settings, what has to be given first, for the README and its test."""
+    rows = [_row(name, field) for name, field in kind.model_fields.items()]
+    return sorted(rows, key=lambda row: not row.required)
 
 
 def _row(name: str, field: FieldInfo) -> SettingRow:

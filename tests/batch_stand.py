@@ -16,14 +16,15 @@ from typing import Any
 
 from coordinator.assembly import Coordinator, Parts, assemble
 from coordinator.ledger import Ledger
-from coordinator.rules.batch import Batch, Policy
+from coordinator.rules.batch import Batch
 from coordinator.rules.entries import AnyOutcome
-from coordinator.usecases.start import PlanningRules, Started
+from coordinator.usecases.start import Started
 from schemas import names, tables
 from schemas.messages import OUTCOME, BatchFinished, PredictionRequest
 from schemas.tables import Column, Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
+from shared.policy import PlanningRules, Policy
 from shared.ports import Document, Job, Outgoing, Parameters, Table, TableSpec, Where, Write
 from shared.ports import Path as DocumentPath
 from tests.memory_publisher import MemoryPublisher

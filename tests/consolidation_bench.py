@@ -19,7 +19,7 @@ import pytest
 from coordinator.documents import batch_fields, batch_path, date_path, entry_of, new_shard, shard_path, shards_path
 from coordinator.ledger import Ledger
 from coordinator.rules import planning
-from coordinator.rules.batch import Batch, BatchMark, Policy
+from coordinator.rules.batch import Batch, BatchMark
 from coordinator.rules.entries import AnyOutcome
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Consolidator, Report
@@ -28,6 +28,7 @@ from schemas import names, tables
 from schemas.messages import BatchFinished, Failed, FailureCode, Predicted, Skipped, SkipReason
 from schemas.tables import DELIVERY_COLUMN, Cell, Column, Row
 from shared.adapters.sqlite import SqliteDocuments
+from shared.policy import Policy
 from shared.ports import Create, FieldPath, TableSpec, Update, Value
 from shared.ports import Path as DocumentPath
 from shared.staging import staging_spec

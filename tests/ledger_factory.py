@@ -9,11 +9,12 @@ from typing import Any
 
 from coordinator.documents import entry_of, new_shard, read_shard, shard_path
 from coordinator.rules import planning
-from coordinator.rules.batch import Batch, DateRecord, Policy
+from coordinator.rules.batch import Batch, DateRecord
 from coordinator.rules.due import Look
 from coordinator.rules.entries import AnyOutcome, Shard
 from schemas import names
 from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
+from shared.policy import Policy
 from shared.ports import Document, FieldPath, Value
 
 GAME_DATE = date(2026, 1, 30)

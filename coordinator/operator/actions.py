@@ -12,9 +12,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from coordinator.rules.batch import MAX_MINUTES
 from coordinator.rules.due import CLOSING, By, Look, Step, due_now, named
 from coordinator.rules.lifecycle import MERGED, Event, Status
+from shared.policy import MAX_MINUTES
 
 _MORE_TIME = timedelta(hours=1)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from datetime import date
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from coordinator.rules.batch import MAX_MINUTES, MAX_REPEATS, Policy
+from shared.policy import Policy
 
 
 def _only_iso(value: object) -> date | None:
@@ -34,33 +33,21 @@ GameDate = Annotated[
 ]
 
 
-def _a_number(value: object) -> object:
-    """Refuse texts and truth values, which pydantic would take for numbers; 5.0 is the whole number 5, as in JSON Schema."""
-    if isinstance(value, bool | str):
-        raise ValueError("a number is needed")  # noqa: TRY004 - pydantic reads ValueError
-    return value
-
-
-_A_NUMBER = BeforeValidator(_a_number)
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class PolicyChanges(BaseModel):
+class PolicyChanges(Policy):
     """What a start may set differently from the settings, and a person may change while the batch lives."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    deadline_minutes: Annotated[int, Field(ge=1, le=MAX_MINUTES, strict=False), _A_NUMBER] | None = None
-    republish_after_minutes: Annotated[int, Field(ge=0, le=MAX_MINUTES, strict=False), _A_NUMBER] | None = None
-    max_republishes: Annotated[int, Field(ge=0, le=MAX_REPEATS, strict=False), _A_NUMBER] | None = None
-    tolerated_failed_share: Share | None = None
-    tolerated_silent_share: Share | None = None
-    max_retired_share: Share | None = None
-    max_merge_attempts: Annotated[int, Field(ge=1, le=MAX_REPEATS, strict=False), _A_NUMBER] | None = None
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_number(cls, value: object) -> object:
+        """Refuse texts and truth values, which pydantic would take for numbers; 5.0 is the whole number 5, as in JSON
+        Schema."""
+        if isinstance(value, bool | str):
+            raise ValueError("a number is needed")  # noqa: TRY004 - pydantic reads ValueError
+        return value
 
     def applied_to(self, policy: Policy) -> Policy:
-        """Return the policy with the given changes. Raises `InvalidInput`."""
-        return dataclasses.replace(policy, **self.model_dump(exclude_none=True))
+        """Return the policy with what was given here."""
+        return policy.model_copy(update=self.model_dump(exclude_unset=True))
 
 
 class StartBody(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from coordinator.operator.timeline import Moment, timeline
 from coordinator.rules.batch import Batch
 from coordinator.rules.entries import Shard, take_snapshot
 from schemas.messages import PlayerCounts, RowCounts
+from shared.policy import Policy
 
 
 class BatchSummary(BaseModel):
@@ -60,18 +61,6 @@ class ShardView(BaseModel):
     publishes: int
 
 
-class PolicyView(BaseModel):
-    """What a batch tolerates; shares are of the expected players, 0 to 1."""
-
-    deadline_minutes: int
-    republish_after_minutes: int
-    max_republishes: int
-    tolerated_failed_share: float
-    tolerated_silent_share: float
-    max_retired_share: float
-    max_merge_attempts: int
-
-
 class BatchView(BatchSummary):
     """The whole of `/batches/{id}`: counts from the named sets, and the names of everybody who is not predicted."""
 
@@ -86,7 +75,7 @@ class BatchView(BatchSummary):
     overtaken_by: str | None
     not_expected: list[str]
     """Of a redrive: players who were to be redriven, and whom the fresh plan does not expect any more."""
-    policy: PolicyView
+    policy: Policy
     shards: list[ShardView]
     merges: list[MergeView]
     last_outcome_at: datetime | None
@@ -123,7 +112,7 @@ class Views:
                 "answered_twice": sorted(snapshot.answered_twice),
                 "overtaken_by": batch.overtaken_by,
                 "not_expected": batch.left_out,
-                "policy": asdict(batch.policy),
+                "policy": batch.policy,
                 "shards": [_shard(shard) for shard in shards],
                 "merges": [_merge(batch, number) for number in range(len(batch.merges))],
                 "last_outcome_at": max(answered, default=None),

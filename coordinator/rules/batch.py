@@ -4,58 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Literal, cast
 
 from coordinator.rules.lifecycle import LIVE, Status
 from schemas import names
 from schemas.messages import RowCounts
-from shared.errors import InvalidInput
+from shared.policy import Policy
 from shared.ports import Value
 
-MAX_MINUTES = 7 * 24 * 60
-"""A batch that takes longer than a week outlives what Pub/Sub keeps of it."""
-MAX_REPEATS = 1_000
-
 Fields = Mapping[str, Value]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What a batch tolerates; changeable while it lives. Shares are of the expected players, 0 to 1."""
-
-    deadline_minutes: int = 180
-    republish_after_minutes: int = 15
-    max_republishes: int = 5
-    tolerated_failed_share: float = 0.05
-    tolerated_silent_share: float = 0.05
-    max_retired_share: float = 0.5
-    """Share of the date's active rows that a consolidation may retire without a person's word (B9)."""
-    max_merge_attempts: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("tolerated_failed_share", "tolerated_silent_share", "max_retired_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidInput(f"policy.{name}", f"{getattr(self, name)} is not a share; give a number from 0 to 1")
-        for name in ("deadline_minutes", "max_merge_attempts"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"policy.{name}", f"{getattr(self, name)} is too small; give 1 or more")
-        for name in ("deadline_minutes", "republish_after_minutes"):
-            if getattr(self, name) > MAX_MINUTES:
-                raise InvalidInput(
-                    f"policy.{name}", f"{getattr(self, name)} is over a week; give at most {MAX_MINUTES}"
-                )
-        for name in ("max_republishes", "max_merge_attempts"):
-            if getattr(self, name) > MAX_REPEATS:
-                raise InvalidInput(f"policy.{name}", f"{getattr(self, name)} is too many; give at most {MAX_REPEATS}")
-        for name in ("republish_after_minutes", "max_republishes"):
-            if getattr(self, name) < 0:
-                raise InvalidInput(f"policy.{name}", f"{getattr(self, name)} is negative; give 0 or more")
-
-    @property
-    def republish_after(self) -> timedelta:
-        """Silence after which a request is published again."""
-        return timedelta(minutes=self.republish_after_minutes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +39,7 @@ class Batch:
     schema_version: int
     shard_starts: tuple[str, ...]
     expected_count: int
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     kind: Literal["root", "redrive"] = "root"
     parent: str | None = None
     status: Status = Status.PLANNED

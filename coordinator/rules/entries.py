@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Event
 from schemas.messages import Failed, PlayerCounts, Predicted, Skipped
 from shared.errors import MalformedMessage
+from shared.policy import Policy
 
 AnyOutcome = Predicted | Skipped | Failed
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from coordinator.rules.planning import cut_size
 from shared.errors import InvalidInput
+from shared.policy import Policy
 
 MB = 1_000_000
 BIGQUERY = "BigQuery, Quotas and limits (cloud.google.com/bigquery/quotas)"
@@ -47,7 +48,7 @@ class Deployment:
     worker_concurrency: int = 8
     prediction_seconds: float = 0.5
     """From a request's arrival to its answer, with the append and the publishing: an assumption to be measured."""
-    deadline_minutes: int = 180
+    deadline_minutes: int = Policy().deadline_minutes
 
     @property
     def predictions_per_second(self) -> float:

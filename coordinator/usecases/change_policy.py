@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from coordinator.ledger import Ledger
-from coordinator.rules.batch import Batch, Policy
+from coordinator.rules.batch import Batch
 from shared.errors import Conflict
+from shared.policy import Policy
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,6 @@ def change_policy(ledger: Ledger, batch_id: str, change: Callable[[Policy], Poli
     Raises:
         UnknownBatch: there is none of that id.
         Conflict: it has ended, so that its policy decides nothing any more.
-        InvalidInput: a value is out of its bounds.
     """
 
     def changed(batch: Batch) -> Batch:
@@ -38,5 +38,5 @@ def change_policy(ledger: Ledger, batch_id: str, change: Callable[[Policy], Poli
         return replace(batch, policy=policy, deadline_at=deadline_at)
 
     batch = ledger.change_batch(batch_id, changed)
-    log.info("policy changed", extra={"json_fields": {"batch_id": batch_id, "policy": asdict(batch.policy)}})
+    log.info("policy changed", extra={"json_fields": {"batch_id": batch_id, "policy": batch.policy.model_dump()}})
     return batch

@@ -14,13 +14,14 @@ from datetime import date, datetime, timedelta
 
 from coordinator.ledger import Ledger
 from coordinator.rules import planning, quotas
-from coordinator.rules.batch import Batch, DateRecord, Policy
+from coordinator.rules.batch import Batch, DateRecord
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.cancel import cancel
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
 from schemas import names, tables
 from shared.errors import Conflict, Unavailable
+from shared.policy import PlanningRules, Policy
 from shared.ports import Warehouse
 from shared.staging import OUTLIVES_LATE
 
@@ -28,17 +29,6 @@ log = logging.getLogger(__name__)
 
 _TICK = timedelta(microseconds=1)
 _DISTURBANCES = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanningRules:
-    """Who is expected and what a request carries; see the configuration table."""
-
-    roster_games: int = 10
-    recent_games: int = 25
-    preferred_sportsbook: str = "draftkings"
-    late: timedelta = timedelta(hours=192)
-    schema_version: int = 2
 
 
 @dataclass(frozen=True, slots=True)

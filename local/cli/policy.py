@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from local.cli.coordinator_options import Where, batch_argument, coordinator_options, print_json
 from local.cli.terminal import echo
 from shared.errors import InvalidInput
+from shared.policy import Policy
 
-_SHARE = click.FloatRange(0, 1)
+
+def _policy_options(command: Callable[..., None]) -> Callable[..., None]:
+    """One option for each value of a policy, with its bounds and meaning."""
+    for name, told in reversed(Policy.model_json_schema()["properties"].items()):
+        kind = click.IntRange if told["type"] == "integer" else click.FloatRange
+        bounds = kind(told["minimum"], told["maximum"])
+        command = click.option(f"--{name.replace('_', '-')}", type=bounds, help=f"{told['description']}.")(command)
+    return command
 
 
 @click.command(short_help="Show or change what a batch tolerates.")
 @batch_argument
-@click.option("--deadline-minutes", type=click.IntRange(min=1), help="Age at which silent players are given up.")
-@click.option("--republish-after-minutes", type=click.IntRange(min=0), help="Silence before a request is sent again.")
-@click.option("--max-republishes", type=click.IntRange(min=0), help="How often a request is sent again.")
-@click.option("--tolerated-failed-share", type=_SHARE, help="Share of failed players that a PARTIAL may have.")
-@click.option("--tolerated-silent-share", type=_SHARE, help="Share of silent players that a PARTIAL may have.")
-@click.option("--max-retired-share", type=_SHARE, help="Share of the date's active rows that may be retired.")
-@click.option(
-    "--max-merge-attempts", type=click.IntRange(min=1), help="Failed MERGE jobs in a row before it is FAILED."
-)
+@_policy_options
 @coordinator_options
 def policy(*, where: Where, batch: str, as_json: bool, **changes: float | None) -> None:
     """Show what BATCH tolerates or, with options, change it. BATCH is an id, or a game date for its newest batch.

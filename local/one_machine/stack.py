@@ -23,16 +23,14 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from coordinator.app import create_app as serve_coordinator
 from coordinator.assembly import Coordinator, Parts, assemble
-from coordinator.rules.batch import Policy
-from coordinator.usecases.start import PlanningRules
 from local.one_machine.coordinator_client import Answer
 from local.one_machine.push import PushPolicy, PushTopic
-from schemas import tables
 from shared import logs
 from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 from shared.errors import InvalidInput, Unavailable
+from shared.policy import PlanningRules, Policy
 from worker.app import create_app as serve_worker
 from worker.model import Model, shipped_model
 from worker.service import Worker
@@ -106,7 +104,7 @@ def open_parts(
             holder=f"{revision}/{_now().isoformat()}",
             revision=revision,
             policy=policy or Policy(),
-            rules=rules or _newest_rules(),
+            rules=rules or PlanningRules(),
             lease=LEASE,
             renew_every=LEASE / 4,
             max_bytes=_ANY_SIZE,
@@ -121,10 +119,6 @@ def open_parts(
         finished=finished,
         revision=revision,
     )
-
-
-def _newest_rules() -> PlanningRules:
-    return PlanningRules(schema_version=max(tables.versions(tables.PREDICTIONS)))
 
 
 def _topic(
@@ -175,7 +169,7 @@ class LocalStack:
     ) -> None:
         self._state = state
         self._policy = policy or Policy()
-        self._rules = rules or _newest_rules()
+        self._rules = rules or PlanningRules()
         self._model = model or shipped_model()
         self._worker_schema_version = worker_schema_version or self._rules.schema_version
         self._exit = ExitStack()

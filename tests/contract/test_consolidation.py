@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
 from schemas import names
 from schemas.messages import RowCounts
 from schemas.tables import DELIVERY_COLUMN
+from shared.policy import Policy
 from tests.consolidation_bench import GAME_DATE, NOON, BatchRow, Bench, an_id, open_bench
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from coordinator.documents import date_path
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
 from schemas import names
 from schemas.tables import DELIVERY_COLUMN
 from shared.errors import Unavailable
+from shared.policy import Policy
 from shared.ports import JobState
 from tests.consolidation_bench import GAME_DATE, LEASE, Bench, Crash, an_id, open_bench
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse

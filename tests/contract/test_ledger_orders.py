@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from coordinator.assembly import Coordinator, Parts, assemble
 from coordinator.documents import batch_fields, batch_path, date_path, new_shard, read_date, shard_path, shards_path
 from coordinator.ledger import Entry, Ledger
-from coordinator.rules.batch import Batch, BatchMark, Lease, Policy
+from coordinator.rules.batch import Batch, BatchMark, Lease
 from coordinator.rules.entries import AnyOutcome, Snapshot
 from coordinator.rules.lifecycle import Status
 from coordinator.rules.planning import shard_of
 from coordinator.usecases.leases import Leases
-from coordinator.usecases.start import PlanningRules
 from schemas.messages import FailureCode, SkipReason
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import LeaseLost
+from shared.policy import PlanningRules, Policy
 from shared.ports import Create, DocumentStore, Update
 from tests.documents_kit import fields_of, read
 from tests.ledger_factory import PLANNED_AT, a_batch, failed, predicted, skipped

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from werkzeug.test import TestResponse
 
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from schemas import names
+from shared.policy import Policy
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, assert_problem
 from tests.plan_inputs import GAME_DATE
@@ -48,7 +47,11 @@ def test_a_live_batchs_policy_can_be_changed_and_its_deadline_follows(stand: Sta
     answer = patch(front, {"deadline_minutes": 30, "tolerated_silent_share": 0.5})
 
     assert answer.status_code == 200
-    assert answer.get_json()["policy"] == {**asdict(Policy()), "deadline_minutes": 30, "tolerated_silent_share": 0.5}
+    assert answer.get_json()["policy"] == {
+        **Policy().model_dump(),
+        "deadline_minutes": 30,
+        "tolerated_silent_share": 0.5,
+    }
     after = stand.batch(BATCH_ID)
     assert after.deadline_at == before.planned_at + timedelta(minutes=30)
     assert front.get(f"/batches/{BATCH_ID}").get_json() == answer.get_json()

@@ -16,11 +16,11 @@ from coordinator.app import create_app
 from coordinator.operator.dashboard import pages
 from coordinator.routes.dashboard import request_of
 from coordinator.routes.exchange import Caller
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode
 from shared.errors import NotAuthorised
+from shared.policy import Policy
 from tests.batch_stand import PLAYERS, Stand, a_league
 from tests.coordinator_front import Front, a_failure, a_skip
 from tests.plan_inputs import GAME_DATE, League, a_log, a_scheduled_game

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Policy
 from local.one_machine.inputs import load_folder
 from local.one_machine.stack import LocalParts, open_parts
+from shared.policy import Policy
 from tests.tipoff_command import DAY, tipoff, write_league
 
 LEAGUE = {"Ann O'Dell": [20, 22, 24], "Bo-Li Tan": [10, 12, 8]}

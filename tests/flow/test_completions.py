@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from coordinator.documents import batch_path, shard_path
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
+from shared.policy import Policy
 from shared.ports import Document, Write
 from shared.ports import Path as DocumentPath
 from tests.batch_stand import PLAYERS, Stand

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.start import Started
 from shared.errors import Conflict, Unavailable, UnknownBatch
+from shared.policy import Policy
 from tests.batch_stand import PLAYERS, Crash, Stand, a_league
 from tests.coordinator_front import a_failure, a_skip
 from tests.plan_inputs import a_report, an_offer

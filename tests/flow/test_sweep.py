@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.sweep_report import Swept, Verdict
 from shared.errors import Transient, Unavailable
+from shared.policy import Policy
 from shared.ports import Update
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
 from tests.coordinator_front import Outage, a_skip

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from coordinator.documents import batch_path, shard_path
-from coordinator.rules.batch import Policy
 from coordinator.rules.due import LOOK_AGAIN
 from coordinator.rules.entries import AnyOutcome
 from coordinator.rules.lifecycle import Status
@@ -19,6 +18,7 @@ from coordinator.usecases.drop import MARGIN, ORPHAN_AGE
 from coordinator.usecases.sweep_report import Orphan, Swept, Verdict
 from schemas import names, tables
 from schemas.messages import Predicted
+from shared.policy import Policy
 from shared.ports import TableSpec, Update
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
 from tests.coordinator_front import a_failure, a_skip

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from schemas import names
+from shared.policy import Policy
 from shared.ports import Outgoing
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, Outage, error_reasons

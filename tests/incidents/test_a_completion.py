@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from coordinator.documents import shard_path
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from schemas.messages import PlayerCounts
 from shared.errors import Unavailable
+from shared.policy import Policy
 from shared.ports import Update, Write
 from tests.batch_stand import PLAYERS, Crash, Stand, a_league
 from tests.coordinator_front import Front, Outage, a_failure, a_skip

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from coordinator.documents import date_path, read_date, shard_path
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from shared.errors import Conflict, LeaseLost, Unavailable
+from shared.policy import Policy
 from shared.ports import Outgoing
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
 from tests.coordinator_front import Front, Outage, a_skip, error_reasons

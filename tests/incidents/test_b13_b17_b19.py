@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.drop import MARGIN, ORPHAN_AGE
 from schemas import names, tables
+from shared.policy import Policy
 from shared.ports import TableSpec
 from tests.batch_stand import PLAYERS, Stand, a_league
 from tests.coordinator_front import Front

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from coordinator.rules.batch import Policy
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
 from schemas import names, tables
 from shared.errors import Unavailable
+from shared.policy import Policy
 from shared.ports import Parameters, Table
 from shared.staging import staging_spec
 from tests.batch_stand import PLAYERS, Stand, a_league, by_player

@@ -12,14 +12,13 @@ from flask import Flask
 
 from coordinator.app import create_app as serve_coordinator
 from coordinator.assembly import Parts, assemble
-from coordinator.rules.batch import Policy
-from coordinator.usecases.start import PlanningRules
 from schemas import tables
 from shared import logs
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 from shared.auth import Certificates, TokenVerifier
 from shared.errors import InvalidInput
+from shared.policy import PlanningRules, Policy
 from shared.ports import TableSpec
 from shared.settings import CoordinatorSettings, WorkerSettings, describe, read
 from tests.memory_publisher import MemoryPublisher

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from coordinator.documents import date_path, shard_path, shards_path
-from coordinator.rules.batch import Policy
 from coordinator.rules.entries import MAX_DELIVERIES
 from coordinator.rules.lifecycle import Status
 from schemas.messages import Predicted
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import DocumentMissing, InvalidInput, MalformedMessage, Permanent, VersionChanged
+from shared.policy import Policy
 from shared.ports import Document, DocumentStore, Update, Where, Write
 from shared.ports import Path as DocumentPath
 from tests.batch_stand import PLAYERS, Stand

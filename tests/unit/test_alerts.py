@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from coordinator.app import create_app
-from coordinator.rules.batch import Policy
 from shared import logs
+from shared.policy import Policy
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, a_skip
 from tests.incidents.test_f2_f4_junk import FullDocuments
