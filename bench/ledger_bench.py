@@ -23,11 +23,11 @@ from coordinator.usecases.leases import Leases
 from coordinator.usecases.record import Recorder
 from schemas import names, tables
 from schemas.messages import Predicted
-from schemas.tables import DELIVERY_COLUMN, Cell
+from schemas.tables import Cell
 from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.duckdb import DuckdbWarehouse
+from shared.declared import staging_spec
 from shared.ports import Create, Document, DocumentStore, Outgoing, Path, TableSpec, Where, Write
-from shared.staging import staging_spec
 
 FIRST_DATE = date(2026, 1, 30)
 NOON = datetime(2026, 1, 30, 17, tzinfo=UTC)
@@ -47,7 +47,6 @@ def outcome_of(batch_id: str, player: str) -> Predicted:
         player_lookup=player,
         worker_revision=REVISION,
         delivery=names.delivery_id(batch_id, player, [{"by": REVISION}]),
-        table=names.staging_table(batch_id, SCHEMA_VERSION),
         schema_version=SCHEMA_VERSION,
         rows=1,
         digest=names.digest([prediction_id(player)]),
@@ -162,7 +161,7 @@ class LedgerBench:
     def _stage(self, batch: Batch, players: Sequence[str]) -> None:
         columns = tables.load(tables.PREDICTIONS).columns
         self._warehouse.create(TableSpec(names.PREDICTIONS_TABLE, columns, partition_by="game_date"))
-        spec = staging_spec(batch.batch_id, schema_version=SCHEMA_VERSION, late_until=batch.late_until)
+        spec = staging_spec(SCHEMA_VERSION)
         self._warehouse.create(spec)
         self._warehouse.append(spec.name, [_row(batch, player) for player in players])
 
@@ -188,7 +187,9 @@ def _row(batch: Batch, player: str) -> dict[str, Cell]:
         "is_active": True,
         "created_at": batch.planned_at,
         "updated_at": batch.planned_at,
-        DELIVERY_COLUMN: names.delivery_id(batch.batch_id, player, [{"by": REVISION}]),
+        **tables.lineage(
+            batch.batch_id, batch.planned_at, names.delivery_id(batch.batch_id, player, [{"by": REVISION}])
+        ),
     }
 
 

@@ -10,16 +10,15 @@ from coordinator.ledger import Ledger
 from coordinator.operator.diagnosis import Diagnosis
 from coordinator.operator.views import Views
 from coordinator.usecases.consolidate import Consolidator
-from coordinator.usecases.drop import Dropper
 from coordinator.usecases.leases import Leases
+from coordinator.usecases.migrate import plan
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
 from coordinator.usecases.redrive import Redriver
 from coordinator.usecases.repair import StagingRepair
 from coordinator.usecases.start import Starter
 from coordinator.usecases.sweep import Sweeper
-from schemas import names
-from shared.errors import TipoffError
+from shared.errors import TipoffError, Unavailable
 from shared.policy import PlanningRules, Policy
 from shared.ports import DocumentStore, Publisher, Warehouse
 
@@ -63,7 +62,6 @@ class Coordinator:
     recorder: Recorder
     consolidator: Consolidator
     sweeper: Sweeper
-    dropper: Dropper
     views: Views
     diagnosis: Diagnosis
 
@@ -71,7 +69,7 @@ class Coordinator:
         """Really ask every dependency; name those that do not answer, with what they said (C3)."""
         checks: dict[str, Callable[[], object]] = {
             "documents": self.ledger.check,
-            "warehouse": lambda: self.parts.warehouse.columns(names.PREDICTIONS_TABLE),
+            "warehouse": self._check_tables,
             "requests": self.parts.requests.check,
             "finished": self.parts.finished.check,
         }
@@ -82,6 +80,11 @@ class Coordinator:
             except TipoffError as error:
                 failing[name] = str(error)
         return failing
+
+    def _check_tables(self) -> None:
+        lacking = [change.spec.name for change in plan(self.parts.warehouse) if change.live is None]
+        if lacking:
+            raise Unavailable(f"there is no table {', '.join(lacking)}; `tipoff schema apply` makes it")
 
 
 def assemble(parts: Parts) -> Coordinator:
@@ -121,7 +124,6 @@ def assemble(parts: Parts) -> Coordinator:
         recorder=recorder,
         consolidator=consolidator,
         sweeper=sweeper,
-        dropper=Dropper(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
         views=Views(ledger),
         diagnosis=Diagnosis(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
     )

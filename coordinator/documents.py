@@ -157,7 +157,7 @@ def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
     player, worker = outcome.player_lookup, outcome.worker_revision
     match outcome:
         case Predicted():
-            entry = outcome.model_dump(include={"table", "schema_version", "schema_fingerprint", "rows", "digest"})
+            entry = outcome.model_dump(include={"schema_version", "schema_fingerprint", "rows", "digest"})
             return ("predicted", player, outcome.delivery), {**entry, "at": at, "worker": worker}
         case Skipped():
             return ("skipped", player, outcome.reason.value), {"at": at, "worker": worker}
@@ -226,4 +226,4 @@ def _read_names(_player: str, raw: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _read_delivery(name: str, raw: Mapping[str, Any]) -> Delivery:
     fingerprint = raw["schema_fingerprint"] or ""
-    return Delivery(raw["schema_version"], name, raw["table"], raw["rows"], raw["digest"], fingerprint)
+    return Delivery(raw["schema_version"], name, raw["rows"], raw["digest"], fingerprint)

@@ -205,7 +205,6 @@ class Predicted(_Outcome):
 
     outcome: Literal["predicted"] = "predicted"
     delivery: _Digest
-    table: str = Field(max_length=200)
     schema_version: int = Field(ge=1, le=1_000)
     schema_fingerprint: _Digest | None = None
     """Of the columns of that version as the worker knows them."""

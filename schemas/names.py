@@ -38,9 +38,9 @@ def plan_table(of_batch: str) -> str:
     return f"_plan_{check_batch_id(of_batch)}"
 
 
-def staging_table(of_batch: str, schema_version: int) -> str:
-    """The table that a batch's workers of one schema version append to (B14)."""
-    return f"_staging_{check_batch_id(of_batch)}_v{schema_version:d}"
+def staging_table(schema_version: int) -> str:
+    """The permanent table that all workers of one schema version append to (B14)."""
+    return f"_staging_v{schema_version:d}"
 
 
 def delivery_id(of_batch: str, player_lookup: str, rows: Sequence[Mapping[str, object]]) -> str:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any, TypeAlias
@@ -26,8 +26,9 @@ PREDICTIONS = "predictions"
 TABLES = (PREDICTIONS, "player_game_logs", "scheduled_games", "points_lines", "injury_reports")
 """Every declared table."""
 
-DELIVERY_COLUMN = "_delivery"
-"""The lineage column that staging tables have beyond the predictions table."""
+BATCH_COLUMN, PLANNED_ON_COLUMN, DELIVERY_COLUMN = "_batch_id", "_planned_on", "_delivery"
+LINEAGE = (BATCH_COLUMN, PLANNED_ON_COLUMN, DELIVERY_COLUMN)
+"""The columns that staging tables have beyond the predictions table."""
 
 # The API still answers with these older names (https://cloud.google.com/bigquery/docs/reference/rest/v2/tables).
 _GOOGLESQL_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "DECIMAL": "NUMERIC"}
@@ -265,15 +266,28 @@ def load(table: str, version: int | None = None) -> TableSchema:
 
 @functools.cache
 def staging_schema(version: int) -> TableSchema:
-    """A staging table of a predictions version: its columns and limits, and `_delivery`. Raises `UnknownTable`."""
+    """The staging table of a predictions version: its columns and limits, and the lineage. Raises `UnknownTable`."""
     predictions = load(PREDICTIONS, version)
-    delivery = Column(DELIVERY_COLUMN, "STRING", "REQUIRED", description="rows that share it are identical copies")
-    return TableSchema("staging", version, (*predictions.columns, delivery), predictions.limits)
+    lineage = (
+        Column(BATCH_COLUMN, "STRING", "REQUIRED", description="the batch whose player the row is about"),
+        Column(PLANNED_ON_COLUMN, "DATE", "REQUIRED", description="UTC date of the batch's planned_at"),
+        Column(DELIVERY_COLUMN, "STRING", "REQUIRED", description="rows that share it are identical copies"),
+    )
+    return TableSchema("staging", version, (*predictions.columns, *lineage), predictions.limits)
 
 
 def staging_columns(version: int) -> tuple[Column, ...]:
     """The columns of a staging table of a predictions version, in order. Raises `UnknownTable`."""
     return staging_schema(version).columns
+
+
+def lineage(batch_id: str, planned_at: datetime, delivery: str) -> dict[str, Cell]:
+    """The cells that a staged row has beyond its prediction."""
+    return {
+        BATCH_COLUMN: batch_id,
+        PLANNED_ON_COLUMN: planned_at.astimezone(UTC).date(),
+        DELIVERY_COLUMN: delivery,
+    }
 
 
 def columns_from_json(fields: Sequence[Mapping[str, str]]) -> tuple[Column, ...]:

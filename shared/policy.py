@@ -15,6 +15,8 @@ from schemas import tables
 MAX_MINUTES = 7 * 24 * 60
 """A batch that takes longer than a week outlives what Pub/Sub keeps of it."""
 MAX_REPEATS = 1_000
+MAX_LATE_HOURS = 20 * 24
+"""Plans and staged rows are kept for 30 days."""
 
 _Minutes = Annotated[int, Field(le=MAX_MINUTES)]
 _Repeats = Annotated[int, Field(le=MAX_REPEATS)]
@@ -53,7 +55,9 @@ class PlanningRules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     late_hours: _Count = Field(
-        default=192, description="age until which late outcomes count; keep it beyond Pub/Sub's retention (7 days)"
+        default=192,
+        le=MAX_LATE_HOURS,
+        description="age until which late outcomes count; keep it beyond Pub/Sub's retention (7 days)",
     )
     roster_games: _Count = Field(
         default=10, description="latest team games in which a player must appear to be expected"

@@ -172,12 +172,18 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """What `create` needs: ordered columns, partitioning by a DATE column, an end of life, and labels (lower case)."""
+    """What `create` needs: ordered columns, partitioning by a DATE column, an end of life, and labels (lower case).
+
+    `partition_days`: so many days after its date a partition and its rows are gone. `needs_partition_filter`: a statement
+    that names no partitions is refused (the embedded warehouse lets it be).
+    """
 
     name: str
     columns: tuple[Column, ...]
     partition_by: str | None = None
     cluster_by: tuple[str, ...] = ()
+    partition_days: int | None = None
+    needs_partition_filter: bool = False
     expires_at: datetime | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 

@@ -24,6 +24,7 @@ from schemas.messages import OUTCOME, BatchFinished, PredictionRequest
 from schemas.tables import Column, Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
+from shared.declared import every_spec
 from shared.policy import PlanningRules, Policy
 from shared.ports import Document, Job, Outgoing, Parameters, Table, TableSpec, Where, Write
 from shared.ports import Path as DocumentPath
@@ -78,6 +79,8 @@ class Stand:
             folder / "warehouse.duckdb", clock=lambda: self.now, before_commit=self._inside_job
         )
         self.requests, self.outcomes, self.finished = MemoryPublisher(), MemoryPublisher(), MemoryPublisher()
+        for spec in every_spec():
+            self.warehouse.create(spec)
         self.load(league or a_league())
         self.coordinator = self.new_coordinator("one")
 

@@ -28,10 +28,10 @@ from schemas import names, tables
 from schemas.messages import BatchFinished, Failed, FailureCode, Predicted, Skipped, SkipReason
 from schemas.tables import DELIVERY_COLUMN, Cell, Column, Row
 from shared.adapters.sqlite import SqliteDocuments
+from shared.declared import staging_spec
 from shared.policy import Policy
 from shared.ports import Create, FieldPath, TableSpec, Update, Value
 from shared.ports import Path as DocumentPath
-from shared.staging import staging_spec
 from tests.memory_publisher import MemoryPublisher
 from tests.warehouse_kit import Peer, WatchedWarehouse, open_warehouse
 
@@ -115,7 +115,7 @@ class Bench:
         )
         self._seeds[batch.batch_id] = self._batches
         self.create_target()
-        self.warehouse.create(staging_spec(batch.batch_id, schema_version=2, late_until=batch.late_until))
+        self.warehouse.create(staging_spec(2))
         shard_writes = [
             Create(
                 shard_path(batch.batch_id, number),
@@ -165,9 +165,9 @@ class Bench:
 
     def stage(self, batch_id: str, rows: Sequence[Row], *, version: int = 2) -> None:
         """Append rows to the batch's staging table of a schema version."""
-        late_until = self.batch(batch_id).late_until
-        self.warehouse.create(staging_spec(batch_id, schema_version=version, late_until=late_until))
-        self.warehouse.append(names.staging_table(batch_id, version), rows)
+        self.warehouse.create(staging_spec(version))
+        lineage = tables.lineage(batch_id, self.batch(batch_id).planned_at, "")
+        self.warehouse.append(names.staging_table(version), [{**lineage, **row} for row in rows])
 
     def predict(
         self,
@@ -242,7 +242,7 @@ class Bench:
 
     def staged(self, batch_id: str, version: int = 2) -> list[BatchRow]:
         """Every cell of a staging table, in a fixed order."""
-        return self.table(names.staging_table(batch_id, version))
+        return [row for row in self.table(names.staging_table(version)) if row["_batch_id"] == batch_id]
 
     def active(self) -> dict[str, set[object]]:
         """Player → lines of his active rows."""
@@ -270,7 +270,7 @@ def predicted(
         "player_lookup": player,
         "worker_revision": revision,
         "delivery": names.delivery_id(batch_id, player, [{"by": revision}]),
-        "table": names.staging_table(batch_id, version),
+        "table": names.staging_table(version),
         "schema_version": version,
         "rows": len(ids),
         "digest": names.digest(ids),

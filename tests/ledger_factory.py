@@ -47,7 +47,6 @@ def predicted(
         player_lookup=player,
         worker_revision=by,
         delivery=names.delivery_id(batch_id, player, [{"by": by}]),
-        table=names.staging_table(batch_id, version),
         schema_version=version,
         rows=rows,
         digest=names.digest(f"{player}-{number}" for number in range(rows)),

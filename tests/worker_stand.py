@@ -21,8 +21,9 @@ from schemas.messages import OUTCOME, Failed, Predicted, PredictionRequest, Skip
 from schemas.tables import Row
 from shared import logs
 from shared.adapters.duckdb import DuckdbWarehouse
+from shared.declared import every_spec
 from tests.memory_publisher import MemoryPublisher
-from tests.requests_factory import BATCH_ID, PLANNED_AT
+from tests.requests_factory import PLANNED_AT
 from worker.app import create_app
 from worker.model import shipped_model
 from worker.service import Worker
@@ -71,7 +72,7 @@ class Stand:
 
     def staged(self) -> list[Row]:
         """Every staged row of the factory's batch, copies included; none when there is no table."""
-        table = names.staging_table(BATCH_ID, self.schema_version)
+        table = names.staging_table(self.schema_version)
         if self.warehouse.columns(table) is None:
             return []
         return self.warehouse.query(f"SELECT * FROM `{table}` ORDER BY prediction_id")
@@ -81,10 +82,12 @@ class Stand:
 def a_stand(
     folder: Path, *, revision: str = "worker-00001", schema_version: int = 2, name: str = "warehouse"
 ) -> Iterator[Stand]:
-    """Stand a worker up in a folder; no staging table is there yet."""
+    """Stand a worker up in a folder, whose warehouse has every table that lasts."""
     # The warehouse lives in the tests' time too, or its tables' expiry would depend on the day the tests run.
     warehouse, outcomes = DuckdbWarehouse(folder / f"{name}.duckdb", clock=lambda: PLANNED_AT), MemoryPublisher()
     try:
+        for spec in every_spec():
+            warehouse.create(spec)
         with another_worker(warehouse, outcomes, revision=revision, schema_version=schema_version) as stand:
             yield stand
     finally:

@@ -15,7 +15,7 @@ import numpy as np
 
 from schemas import names
 from schemas.messages import Absences, Line, PredictionRequest
-from schemas.tables import DELIVERY_COLUMN, PREDICTIONS, Cell, TableSchema, load
+from schemas.tables import PREDICTIONS, Cell, TableSchema, lineage, load
 from worker import inputs
 from worker.calibration import PlattScaling, Recommendation, Verdict, judge
 from worker.features import FEATURE_VERSION, FEATURES
@@ -63,7 +63,8 @@ def rows_saying(
 
     told = schema.validate_rows(declared(common), map(declared, rows))
     delivery = names.delivery_id(request.batch_id, request.player_lookup, told)
-    return [{**row, DELIVERY_COLUMN: delivery} for row in told]
+    staged = lineage(request.batch_id, request.planned_at, delivery)
+    return [row | staged for row in told]
 
 
 @cache

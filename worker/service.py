@@ -14,10 +14,9 @@ from datetime import datetime
 from schemas import names
 from schemas.messages import MAX_DETAIL, Failed, FailureCode, Outcome, Predicted, PredictionRequest, Skipped, SkipReason
 from schemas.tables import DELIVERY_COLUMN, PREDICTIONS, Row, RowRefused, load
-from shared.errors import InvalidInput, QueryRefused, TableMissing, TipoffError, Unavailable
+from shared.errors import InvalidInput, QueryRefused, TipoffError, Unavailable
 from shared.ports import Outgoing, Publisher, Tables
 from shared.push import Addressee
-from shared.staging import staging_spec
 from worker import inputs, messages
 from worker.model import Model
 from worker.rows import staged_rows
@@ -108,8 +107,9 @@ class Worker:
         return outcome
 
     def _check_warehouse(self) -> None:
-        # Any answer will do: the first batch of all makes the tables.
-        self._warehouse.columns(PREDICTIONS)
+        table = names.staging_table(self._schema_version)
+        if self._warehouse.columns(table) is None:
+            raise Unavailable(f"there is no table {table}; `tipoff schema apply` makes it")
 
     def _not_predictable(self, request: PredictionRequest) -> Outcome | None:
         now = self._clock()
@@ -132,10 +132,10 @@ class Worker:
         return self._stage(request, rows)
 
     def _stage(self, request: PredictionRequest, rows: Sequence[Row]) -> Predicted | Failed:
-        table, delivery = names.staging_table(request.batch_id, self._schema_version), str(rows[0][DELIVERY_COLUMN])
+        delivery = str(rows[0][DELIVERY_COLUMN])
         if delivery not in self._unannounced:
             try:
-                self._append(table, rows, request)
+                self._warehouse.append(names.staging_table(self._schema_version), rows)
             except QueryRefused as error:
                 return self._failed(request, FailureCode.ROW_REFUSED, error)
             self._unannounced.add(delivery)
@@ -145,27 +145,11 @@ class Worker:
             player_lookup=request.player_lookup,
             worker_revision=self.revision,
             delivery=delivery,
-            table=table,
             schema_version=self._schema_version,
             schema_fingerprint=self._schema_fingerprint,
             rows=len(prediction_ids),
             digest=names.digest(prediction_ids),
         )
-
-    def _append(self, table: str, rows: Sequence[Row], request: PredictionRequest) -> None:
-        """Append the rows, after making the table where no worker of this schema version has written yet."""
-        try:
-            self._warehouse.append(table, rows)
-        except TableMissing:
-            version, late_until = self._schema_version, request.late_until
-            self._warehouse.create(staging_spec(request.batch_id, schema_version=version, late_until=late_until))
-            self._append_to_new(table, rows)
-
-    def _append_to_new(self, table: str, rows: Sequence[Row]) -> None:
-        try:
-            self._warehouse.append(table, rows)
-        except TableMissing as error:
-            raise Unavailable(f"table {table} was just created and cannot be seen yet; try again") from error
 
     def _announce(self, outcome: Outcome, traceparent: str) -> None:
         attributes = {

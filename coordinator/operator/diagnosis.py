@@ -15,6 +15,7 @@ from coordinator.operator.gaps import Gaps, place, unmerged
 from coordinator.rules import merge
 from coordinator.rules.batch import Batch
 from coordinator.rules.entries import Shard, Snapshot, take_snapshot
+from schemas import names
 from shared.ports import Warehouse
 
 
@@ -49,10 +50,11 @@ class Diagnosis:
 
     def _not_staged(self, batch: Batch, snapshot: Snapshot) -> Mapping[str, str]:
         """Of predicted players, those whose rows are not in staging as the ledger has them, and what is wrong."""
-        live = {table: self.warehouse.columns(table) for table in {one.table for one in snapshot.predicted.values()}}
-        present = {player: one for player, one in snapshot.predicted.items() if live[one.table] is not None}
+        versions = sorted({one.schema_version for one in snapshot.predicted.values()})
+        live = {version: self.warehouse.columns(names.staging_table(version)) for version in versions}
+        present = {player: one for player, one in snapshot.predicted.items() if live[one.schema_version] is not None}
         gone = {
-            player: _gone(batch, one.table, now=self.clock())
+            player: f"there is no table {names.staging_table(one.schema_version)}"
             for player, one in snapshot.predicted.items()
             if player not in present
         }
@@ -65,22 +67,14 @@ class Diagnosis:
             kind=batch.kind,
             columns=(),
             staging=tuple(
-                merge.StagingTable(table, frozenset(column.name for column in columns))
-                for table, columns in sorted(live.items())
+                merge.StagingTable(version, frozenset(column.name for column in columns))
+                for version, columns in live.items()
                 if columns is not None
             ),
             snapshot=snapshot,
         )
         found = self.warehouse.query(merge.staging_check(job), merge.staging_check_parameters(job))
         return {**gone, **merge.staging_problems(found, present)}
-
-
-def _gone(batch: Batch, table: str, *, now: datetime) -> str:
-    if now <= batch.late_until:
-        return f"there is no table {table}"
-    return (
-        f"{table} was dropped after {batch.late_until:%Y-%m-%d %H:%M} UTC, so nobody can tell whether it held the rows"
-    )
 
 
 def _failure_details(shards: Sequence[Shard], failed: Mapping[str, str]) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from coordinator.operator.actions import Action, actions_for
 from coordinator.rules.due import By, Due, Look, Step, due, named
 from coordinator.rules.entries import Shard, TooManyMissing
 from coordinator.rules.lifecycle import Event, Status
+from shared.declared import kept_until
 
 
 class Sentence(BaseModel):
@@ -248,7 +249,7 @@ def _ended(look: Look) -> Iterator[str]:
     at = cast("datetime | None", result.get("at"))
     yield f"It ended as {batch.state}{f' {when(at, look.now)}' if at else ''}: {reason}."
     if batch.status is Status.FAILED:
-        yield _failure(str(result.get("code") or ""))
+        yield _failure(str(result.get("code") or ""), kept_until(batch.planned_at))
     elif batch.expected_count:
         rows = batch.merged_rows
         yield (
@@ -260,23 +261,23 @@ def _ended(look: Look) -> Iterator[str]:
     if not look.is_notified:
         yield "Downstream has not been told of this end."
     if look.is_past_late:
-        yield f"What came after {when(batch.late_until, look.now)} counts no more; plan and staging are dropped."
+        yield f"What came after {when(batch.late_until, look.now)} counts no more; plan and staged rows end by themselves."
     elif look.overtaken_by is None and look.snapshot.missing:
         yield f"Answers of the missing are still merged if they come by {when(batch.late_until, look.now)}."
 
 
-def _failure(code: str) -> str:
+def _failure(code: str, kept: date) -> str:
     match code:
         case "too_many_missing":
             return (
-                "Nothing was merged, and staging is kept. It is consolidated by itself once enough of the missing have "
+                f"Nothing was merged, and its rows stay in staging until {kept}. It is consolidated by itself once enough of the missing have "
                 "answered; otherwise a person decides."
             )
         case "confirmation_needed":
-            return "Nothing was merged, and staging is kept. A person has to confirm that so many earlier rows may go."
+            return f"Nothing was merged, and its rows stay in staging until {kept}. A person has to confirm that so many earlier rows may go."
         case _:
             return (
-                "A check did not hold, and staging is kept. Mend what it names, then consolidate by force; the checks "
+                f"A check did not hold, and its rows stay in staging until {kept}. Mend what it names, then consolidate by force; the checks "
                 "are made again."
             )
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from coordinator.rules.entries import Shard, Snapshot
+from schemas import names
 
 
 class StageName(StrEnum):
@@ -96,7 +97,7 @@ def place(
         player: ": ".join(filter(None, (code, failures.get(player)))) for player, code in snapshot.failed.items()
     }
     for player, delivery in snapshot.predicted.items():
-        rows = f"{delivery.rows} rows of delivery {delivery.delivery} in {delivery.table}"
+        rows = f"{delivery.rows} rows of delivery {delivery.delivery} in {names.staging_table(delivery.schema_version)}"
         if player not in snapshot.late:
             stages[StageName.MERGED][player] = rows
         elif player in not_staged:

@@ -1,22 +1,18 @@
-"""What operators are shown of the schema: every declared table and each live batch's staging, declared beside live."""
+"""What operators are shown of the schema: every table that lasts, declared beside live."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
 from pydantic import BaseModel
 
 from coordinator.ledger import Ledger
-from coordinator.rules.batch import Batch
-from coordinator.rules.entries import Snapshot
-from coordinator.usecases.migrate import plan
+from coordinator.usecases.migrate import Change, plan
 from schemas import names, tables
-from schemas.tables import Column
+from schemas.tables import Column, TableSchema
 from shared.ports import Tables
 
-_EVER = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 _LATEST_BATCHES = 50
 """Live batches are looked for among so many of the newest; one lives per game date."""
 
@@ -42,10 +38,9 @@ class TableView(BaseModel):
 
 
 class StagingView(TableView):
-    """A live batch's staging table; `written_by` counts players by the fingerprint their worker told, "" for none."""
+    """The staging table of a schema version; `written_by` counts players of live batches by the fingerprint that their
+    worker named, "" for none."""
 
-    batch_id: str
-    state: str
     written_by: dict[str, int]
 
 
@@ -64,73 +59,52 @@ def view_schema(warehouse: Tables, ledger: Ledger) -> SchemaView:
     Raises:
         Unavailable: the warehouse or the document store did not answer.
     """
-    declared = []
+    written = _written_by(ledger)
+    declared: list[TableView] = []
+    staging: list[StagingView] = []
     for change in plan(warehouse):
-        schema = tables.load(change.spec.name)
-        drift = [*change.refusals, *_lacking(change.drift.missing_in_live), *_kept(change.undeclared)]
-        if change.live is None:
-            drift = ["the table is not there; `tipoff schema apply` creates it"]
-        declared.append(
-            TableView(
-                table=schema.table,
-                version=schema.version,
-                fingerprint=schema.fingerprint,
-                exists=change.live is not None,
-                drift=drift,
-                columns=_columns(schema.columns, change.live),
-            )
-        )
-    staging = [view for batch in _live_batches(ledger) for view in _staging(warehouse, ledger, batch)]
+        version = _STAGING_VERSIONS.get(change.spec.name)
+        if version is None:
+            declared.append(_table(change, tables.load(change.spec.name)))
+            continue
+        view = _table(change, tables.staging_schema(version))
+        told = dict(sorted(written.get(version, Counter()).items()))
+        drift = [*view.drift, *_foreign(told, tables.load(names.PREDICTIONS_TABLE, version).fingerprint, version)]
+        staging.append(StagingView(**view.model_dump(exclude={"drift"}), drift=drift, written_by=told))
     agrees = not any(view.drift for view in (*declared, *staging))
     return SchemaView(agrees=agrees, tables=declared, staging=staging)
 
 
-def _live_batches(ledger: Ledger) -> Iterator[Batch]:
-    return (batch for batch in ledger.newest_batches(_LATEST_BATCHES) if batch.is_live)
+_STAGING_VERSIONS = {names.staging_table(version): version for version in tables.versions(names.PREDICTIONS_TABLE)}
 
 
-def _staging(warehouse: Tables, ledger: Ledger, batch: Batch) -> Iterator[StagingView]:
-    snapshot = ledger.snapshot(batch.batch_id)
-    for version in tables.versions(names.PREDICTIONS_TABLE):
-        name = names.staging_table(batch.batch_id, version)
-        live = warehouse.columns(name)
-        if live is None and version != batch.schema_version:
-            continue
-        columns = tables.staging_columns(version)
-        schema = tables.load(names.PREDICTIONS_TABLE, version)
-        told = _told(snapshot, version)
-        yield StagingView(
-            table=name,
-            version=version,
-            fingerprint=schema.fingerprint,
-            exists=live is not None,
-            drift=[*_staging_drift(columns, live), *_foreign(told, schema.fingerprint, version)],
-            columns=_columns(columns, live),
-            batch_id=batch.batch_id,
-            state=batch.state,
-            written_by=told,
-        )
+def _table(change: Change, schema: TableSchema) -> TableView:
+    drift = [*change.refusals, *_lacking(change.drift.missing_in_live), *_kept(change.undeclared)]
+    if change.live is None:
+        drift = ["the table is not there; `tipoff schema apply` creates it"]
+    return TableView(
+        table=change.spec.name,
+        version=schema.version,
+        fingerprint=schema.fingerprint,
+        exists=change.live is not None,
+        drift=drift,
+        columns=_columns(schema.columns, change.live),
+    )
 
 
-def _told(snapshot: Snapshot, version: int) -> dict[str, int]:
-    """Players of a version by their worker's fingerprint."""
-    deliveries = (one for one in snapshot.predicted.values() if one.schema_version == version)
-    return dict(sorted(Counter(one.fingerprint for one in deliveries).items()))
+def _written_by(ledger: Ledger) -> dict[int, Counter[str]]:
+    """Players of live batches by their worker's schema version and fingerprint."""
+    written: dict[int, Counter[str]] = {}
+    for batch in ledger.newest_batches(_LATEST_BATCHES):
+        for one in ledger.snapshot(batch.batch_id).predicted.values() if batch.is_live else ():
+            written.setdefault(one.schema_version, Counter())[one.fingerprint] += 1
+    return written
 
 
 def _foreign(told: Iterable[str], fingerprint: str, version: int) -> Iterator[str]:
     for other in told:
         if other not in ("", fingerprint):
             yield f"workers wrote a v{version} of fingerprint {other}; this coordinator's is {fingerprint}"
-
-
-def _staging_drift(declared: tuple[Column, ...], live: tuple[Column, ...] | None) -> Iterator[str]:
-    if live is None:
-        yield "the table is not there (yet); a worker that finds none creates it"
-        return
-    drift = tables.compare(declared, live)
-    yield from drift.refusals
-    yield from (f"{column.name} is missing; its cells merge as null" for column in drift.missing_in_live)
 
 
 def _lacking(columns: Iterable[Column]) -> Iterator[str]:

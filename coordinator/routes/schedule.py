@@ -62,10 +62,9 @@ def _start(coordinator: Coordinator) -> Response:
 
 
 def _sweep(coordinator: Coordinator, *, dry_run: bool) -> Response:
-    """Sweep, then tidy; 503 when a batch met trouble that may pass, so that Cloud Scheduler asks again."""
+    """Sweep; 503 when a batch met trouble that may pass, so that Cloud Scheduler asks again."""
     swept = coordinator.sweeper.sweep(dry_run=dry_run)
-    tidied = coordinator.dropper.tidy(dry_run=dry_run)
-    answer = SweepAnswer(dry_run=dry_run, batches=[*swept, *tidied.batches], orphans=tidied.orphans)
+    answer = SweepAnswer(dry_run=dry_run, batches=swept)
     told = answer.model_dump(mode="json")
     again = [one.batch_id for one in answer.batches if one.verdict is Verdict.TRY_AGAIN]
     if not again:

@@ -26,7 +26,6 @@ class Delivery:
 
     schema_version: int
     delivery: str
-    table: str
     rows: int
     digest: str
     fingerprint: str = ""

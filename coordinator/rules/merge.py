@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from coordinator.rules.entries import Delivery, Snapshot
@@ -28,20 +28,32 @@ NEVER = "TIMESTAMP '1970-01-01 00:00:00+00'"
 
 @dataclass(frozen=True, slots=True)
 class StagingTable:
-    """One staging table of the batch and the declared columns that it really has."""
+    """The staging table of one schema version and the declared columns that it really has."""
 
-    name: str
+    version: int
     live: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return names.staging_table(self.version)
 
     @property
     def parameter(self) -> str:
         """The name of the array parameter that holds the deliveries whose rows in this table count."""
-        return f"deliveries_{self.name.rpartition('_')[2]}"
+        return f"deliveries_v{self.version}"
 
-    @property
-    def counting(self) -> str:
-        """The table's rows that count: a delivery does so in the table that the ledger names, and in no other."""
-        return f"FROM `{self.name}` WHERE `_delivery` IN UNNEST(@{self.parameter})"
+
+def rows_of_batch(version: int, batch_id: str, planned_at: datetime) -> str:
+    """The staged rows of a batch in one version's table. Its partition and cluster are named by literals, so that no other
+    is read."""
+    planned_on = planned_at.astimezone(UTC).date().isoformat()
+    batch = f"`_planned_on` = DATE '{planned_on}' AND `_batch_id` = '{names.check_batch_id(batch_id)}'"
+    return f"FROM `{names.staging_table(version)}` WHERE {batch}"
+
+
+DIGEST = "TO_HEX(MD5(STRING_AGG(DISTINCT `prediction_id`, ',' ORDER BY `prediction_id`)))"
+"""`names.digest` of the prediction ids of a group, in SQL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +91,14 @@ class Consolidation:
         """The parameters that say which rows count."""
         predicted = self.snapshot.predicted.values()
         return {
-            table.parameter: sorted(one.delivery for one in predicted if one.table == table.name)
+            table.parameter: sorted(one.delivery for one in predicted if one.schema_version == table.version)
             for table in self.staging
         }
+
+    def counting(self, table: StagingTable) -> str:
+        """The table's rows that count: a delivery does so in the version that the ledger names, and in no other."""
+        staged = rows_of_batch(table.version, self.batch_id, self.planned_at)
+        return f"{staged} AND `_delivery` IN UNNEST(@{table.parameter})"
 
 
 def staging_check(job: Consolidation) -> str:
@@ -89,23 +106,23 @@ def staging_check(job: Consolidation) -> str:
     return f"""\
 SELECT
   `_delivery`,
-  `_table`,
+  `_version`,
   COUNT(DISTINCT `prediction_id`) AS `distinct_rows`,
-  TO_HEX(MD5(STRING_AGG(DISTINCT `prediction_id`, ',' ORDER BY `prediction_id`))) AS `digest`,
+  {DIGEST} AS `digest`,
   COUNTIF(`game_date` != {job.date_literal}) AS `of_another_date`,
   COUNTIF(`updated_at` IS NULL OR `updated_at` != @planned_at) AS `of_another_batch`
 FROM (
 {
         indent(
             union(
-                f"SELECT `_delivery`, '{table.name}' AS `_table`, `prediction_id`, `game_date`, `updated_at` "
-                f"{table.counting}"
+                f"SELECT `_delivery`, {table.version} AS `_version`, `prediction_id`, `game_date`, `updated_at` "
+                f"{job.counting(table)}"
                 for table in job.staging
             )
         )
     }
 )
-GROUP BY `_delivery`, `_table`"""
+GROUP BY `_delivery`, `_version`"""
 
 
 def staging_check_parameters(job: Consolidation) -> Parameters:
@@ -128,9 +145,9 @@ def judge_staging(found: Sequence[Row], expected: Mapping[str, Delivery]) -> Non
 
 def staging_problems(found: Sequence[Row], expected: Mapping[str, Delivery]) -> Mapping[str, str]:
     """Tell what is wrong with the staged rows of each player for whom they are not what the ledger says."""
-    staged = {(row["_delivery"], row["_table"]): row for row in found}
+    staged = {(row["_delivery"], row["_version"]): row for row in found}
     judged = {
-        player: _staging_problem(staged.get((delivery.delivery, delivery.table)), delivery)
+        player: _staging_problem(staged.get((delivery.delivery, delivery.schema_version)), delivery)
         for player, delivery in sorted(expected.items())
     }
     return {player: problem for player, problem in judged.items() if problem is not None}
@@ -138,7 +155,7 @@ def staging_problems(found: Sequence[Row], expected: Mapping[str, Delivery]) -> 
 
 def _staging_problem(row: Row | None, delivery: Delivery) -> str | None:
     if row is None:
-        return f"no rows of delivery {delivery.delivery} in {delivery.table}"
+        return f"no rows of delivery {delivery.delivery} in {names.staging_table(delivery.schema_version)}"
     if row["of_another_date"]:
         return f"{row['of_another_date']} rows of another game date"
     if row["of_another_batch"]:
@@ -331,7 +348,7 @@ WHERE `game_date` = {job.date_literal}
   AND COALESCE(`updated_at`, {NEVER}) < @planned_at
   AND `player_lookup` {spoken_for} UNNEST(@players)
   AND `prediction_id` NOT IN (
-{indent(union(f"SELECT `prediction_id` {table.counting}" for table in job.staging), 4)}
+{indent(union(f"SELECT `prediction_id` {job.counting(table)}" for table in job.staging), 4)}
   )"""
 
 
@@ -343,7 +360,7 @@ def _staged(job: Consolidation, table: StagingTable) -> str:
     return f"""\
 SELECT
 {listed([*cells, "`_delivery`"])}
-{table.counting}"""
+{job.counting(table)}"""
 
 
 def absent(column: Column) -> str:

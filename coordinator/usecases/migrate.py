@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from schemas import tables
 from schemas.tables import Column, Drift
-from shared.declared import addition_statement, create_statement, table_spec
+from shared.declared import addition_statement, create_statement, every_spec
 from shared.errors import SchemaClash, Unavailable
 from shared.ports import Tables, TableSpec
 
@@ -49,10 +49,9 @@ class Change:
         return tuple(column.name for column in self.drift.undeclared)
 
 
-def plan(warehouse: Tables, declared: Iterable[str] = tables.TABLES) -> tuple[Change, ...]:
-    """Compare live tables with their newest declared versions; changes nothing. Raises `Unavailable`."""
-    specs = (table_spec(table) for table in declared)
-    return tuple(Change(spec, warehouse.columns(spec.name)) for spec in specs)
+def plan(warehouse: Tables) -> tuple[Change, ...]:
+    """Compare every table that lasts with its declaration; changes nothing. Raises `Unavailable`."""
+    return tuple(Change(spec, warehouse.columns(spec.name)) for spec in every_spec())
 
 
 def apply(warehouse: Tables, changes: Iterable[Change], *, pause: Callable[[], None], looks: int = 60) -> None:

@@ -12,10 +12,8 @@ from coordinator.rules import planning
 from coordinator.rules.batch import Batch
 from coordinator.rules.entries import Shard
 from coordinator.rules.lifecycle import Event, Status, move
-from schemas import names, tables
 from shared.errors import Unavailable
-from shared.ports import Outgoing, Publisher, TableSpec, Warehouse
-from shared.staging import staging_spec
+from shared.ports import Outgoing, Publisher, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +33,13 @@ class RequestPublishing:
     """The trace that the published requests carry on."""
 
     def publish_batch(self, batch: Batch) -> Batch:
-        """Make the staging table, publish every shard that never was, and move the batch to RUNNING.
+        """Publish every shard that never was, and move the batch to RUNNING.
 
         A repeat goes on where the last call stopped (A10).
 
         Raises:
             Unavailable: some requests are not with Pub/Sub; the sweep or a repeat goes on.
         """
-        self._create_tables(batch)
         never = [shard for shard in self.ledger.shards(batch.batch_id) if shard.published_at is None]
         for some in _chunks(never):
             self.publish(batch, {shard.number: shard.expected for shard in some}, some)
@@ -72,19 +69,6 @@ class RequestPublishing:
         )
         attributes = {"batch_id": batch.batch_id, "player_lookup": player.player_lookup}
         return Outgoing(planning.request_bytes(request), {**attributes, "traceparent": self.traceparent()})
-
-    def _create_tables(self, batch: Batch) -> None:
-        self.warehouse.create(
-            staging_spec(batch.batch_id, schema_version=batch.schema_version, late_until=batch.late_until)
-        )
-        self.warehouse.create(
-            TableSpec(
-                names.PREDICTIONS_TABLE,
-                tables.load(names.PREDICTIONS_TABLE).columns,
-                partition_by="game_date",
-                cluster_by=("player_lookup", "system_id"),
-            )
-        )
 
     def _set_running(self, batch_id: str) -> Batch:
         def running(batch: Batch) -> Batch | None:

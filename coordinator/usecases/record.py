@@ -21,7 +21,7 @@ from coordinator.rules.entries import AnyOutcome, Shard, check_outcome
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Consolidator, Report
 from schemas import names
-from schemas.messages import MAX_DETAIL, OUTCOME, Failed, FailureCode, Predicted
+from schemas.messages import MAX_DETAIL, OUTCOME, Failed, FailureCode
 from shared.errors import InvalidInput, MalformedMessage, Permanent, TipoffError, Unavailable
 from shared.push import addressee_of, texts_in
 
@@ -43,10 +43,6 @@ def read_outcome(data: bytes) -> AnyOutcome:
         raise MalformedMessage(f"not an outcome: {where}: {first['msg']}") from error
     except ValueError as error:
         raise MalformedMessage(f"not an outcome: batch_id: {error}") from error
-    if isinstance(outcome, Predicted) and outcome.table != names.staging_table(
-        outcome.batch_id, outcome.schema_version
-    ):
-        raise MalformedMessage(f"not an outcome: table: {outcome.table!r} is no staging table of {outcome.batch_id}")
     return outcome
 
 

@@ -11,12 +11,12 @@ staging once more, so that even a wrong entry here would be refused there and no
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from coordinator.ledger import Ledger
+from coordinator.rules import merge
 from coordinator.rules.batch import Batch
 from schemas import names, tables
 from schemas.messages import Predicted
@@ -29,23 +29,23 @@ MAX_ROWS = 1_000
 """Rows that surely fit into one append request of 9 MB: a row has about 2 kB."""
 
 
-def deliveries_query(staging: Sequence[str]) -> str:
-    """Find what is staged of @players: per delivery its distinct ids, their digest (as `names.digest`) and foreign rows."""
+def deliveries_query(batch: Batch) -> str:
+    """Find what is staged of @players: per delivery its distinct ids, their digest and its foreign rows."""
     selects = (
         f"""\
 SELECT
   `player_lookup`,
   `_delivery`,
-  '{table}' AS `_table`,
+  {version} AS `_version`,
   COUNT(DISTINCT `prediction_id`) AS `distinct_rows`,
-  TO_HEX(MD5(STRING_AGG(DISTINCT `prediction_id`, ',' ORDER BY `prediction_id`))) AS `digest`,
+  {merge.DIGEST} AS `digest`,
   COUNTIF(`game_date` != @game_date OR `updated_at` IS NULL OR `updated_at` != @planned_at) AS `foreign_rows`
-FROM `{table}`
-WHERE `player_lookup` IN UNNEST(@players)
+{merge.rows_of_batch(version, batch.batch_id, batch.planned_at)}
+  AND `player_lookup` IN UNNEST(@players)
 GROUP BY `player_lookup`, `_delivery`"""
-        for table in staging
+        for version in tables.versions(names.PREDICTIONS_TABLE)
     )
-    return "\nUNION ALL\n".join(selects)
+    return merge.union(selects)
 
 
 def deliveries_parameters(batch: Batch, players: Sequence[str]) -> Parameters:
@@ -59,14 +59,12 @@ def lost_outcome(batch: Batch, row: Row) -> Predicted | None:
     rows = int(str(row["distinct_rows"]))
     if row["foreign_rows"] or not 1 <= rows <= MAX_ROWS:
         return None
-    table = str(row["_table"])
     return Predicted(
         batch_id=batch.batch_id,
         player_lookup=str(row["player_lookup"]),
         worker_revision="unknown, found in staging",
         delivery=str(row["_delivery"]),
-        table=table,
-        schema_version=int(table.rpartition("_v")[2]),
+        schema_version=int(str(row["_version"])),
         rows=rows,
         digest=str(row["digest"]),
     )
@@ -82,10 +80,9 @@ class StagingRepair:
 
     def find(self, batch: Batch, players: Sequence[str]) -> list[Predicted]:
         """Find the lost outcomes of players; reads only. Raises `Unavailable`."""
-        staging = self._staging_tables(batch.batch_id)
-        if not staging or not players:
+        if not players:
             return []
-        found = self.warehouse.query(deliveries_query(staging), deliveries_parameters(batch, players))
+        found = self.warehouse.query(deliveries_query(batch), deliveries_parameters(batch, players))
         outcomes = [lost_outcome(batch, row) for row in found]
         if doubtful := [str(row["player_lookup"]) for row, one in zip(found, outcomes, strict=True) if one is None]:
             log.warning(
@@ -106,9 +103,3 @@ class StagingRepair:
             "lost outcomes recorded from staging",
             extra={"json_fields": {"batch_id": batch.batch_id, "players": [one.player_lookup for one in outcomes]}},
         )
-
-    def _staging_tables(self, batch_id: str) -> list[str]:
-        """The batch's staging tables of the versions that this coordinator knows; others it could not merge."""
-        known = {names.staging_table(batch_id, version) for version in tables.versions(names.PREDICTIONS_TABLE)}
-        prefix = re.sub(r"[0-9]+$", "", names.staging_table(batch_id, 1))
-        return [table.name for table in self.warehouse.list_tables(prefix) if table.name in known]

@@ -36,7 +36,7 @@ def fit(warehouse: Tables, batch: Batch, snapshot: Snapshot) -> Fit:
             version that this coordinator does not know; names tables and columns.
     """
     versions = {delivery.schema_version for delivery in snapshot.predicted.values()} | {batch.schema_version}
-    staging = tuple(_staging(warehouse, batch.batch_id, version) for version in sorted(versions))
+    staging = tuple(_staging(warehouse, version) for version in sorted(versions))
     declared = tables.load(names.PREDICTIONS_TABLE).columns
     drift = tables.compare(declared, _live(warehouse, names.PREDICTIONS_TABLE))
     if drift.clashes:
@@ -62,19 +62,19 @@ def lacks(columns: tuple[Column, ...], why: str) -> SchemaClash:
     return SchemaClash(f"`{names.PREDICTIONS_TABLE}` lacks the columns {named}, and {why}")
 
 
-def _staging(warehouse: Tables, batch_id: str, version: int) -> merge.StagingTable:
+def _staging(warehouse: Tables, version: int) -> merge.StagingTable:
     if version not in tables.versions(names.PREDICTIONS_TABLE):
         known = max(tables.versions(names.PREDICTIONS_TABLE))
         raise SchemaClash(
             f"rows were staged in schema version {version}; this coordinator knows versions up to {known}: "
             "deploy a coordinator of the workers' revision, then consolidate again"
         )
-    name = names.staging_table(batch_id, version)
+    name = names.staging_table(version)
     live = _live(warehouse, name)
     drift = tables.compare(tables.staging_columns(version), live)
     if drift.refusals:
         raise SchemaClash(_differs(name, drift.refusals))
-    return merge.StagingTable(name, frozenset(column.name for column in live))
+    return merge.StagingTable(version, frozenset(column.name for column in live))
 
 
 def _live(warehouse: Tables, table: str) -> tuple[Column, ...]:

@@ -20,10 +20,10 @@ from coordinator.usecases.cancel import cancel
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
 from schemas import names, tables
+from shared.declared import KEEP_DAYS
 from shared.errors import Conflict, Unavailable
 from shared.policy import PlanningRules, Policy
 from shared.ports import Warehouse
-from shared.staging import OUTLIVES_LATE
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +141,7 @@ class Starter:
         The frozen plan says when it was made: a retry hours later does not pass its inputs off as fresh, and one that
         a newer batch has overtaken is refused.
         """
+        self._check_tables()
         newest = day.newest if day else None
         now = self.clock()
         stamp = max(now, newest.planned_at + _TICK) if newest else now
@@ -158,6 +159,16 @@ class Starter:
         shards = planning.cut_shards(players)
         return self._batch(game_date, batch_id, wanted, planned_at, shards), shards
 
+    def _check_tables(self) -> None:
+        """Look for the tables that workers and MERGE need; a staging table made now could not be appended to for a while.
+
+        Raises:
+            Unavailable: one is not there; names the command that makes it.
+        """
+        for table in (names.PREDICTIONS_TABLE, names.staging_table(self.rules.schema_version)):
+            if self.warehouse.columns(table) is None:
+                raise Unavailable(f"there is no table `{table}`; make it with `tipoff schema apply`, then start again")
+
     def _freeze(self, game_date: date, batch_id: str, wanted: Wanted, *, planned_at: datetime) -> None:
         """Write the plan table, unless an earlier try has."""
         parameters = planning.plan_parameters(
@@ -168,7 +179,7 @@ class Starter:
             preferred_sportsbook=self.rules.preferred_sportsbook,
         )
         some = {} if wanted.players is None else {"players": wanted.players}
-        expires_at = planned_at + self.rules.late + OUTLIVES_LATE
+        expires_at = planned_at + timedelta(days=KEEP_DAYS)
         self.warehouse.query(
             planning.plan_statement(batch_id, expires_at=expires_at, of_some=bool(some)), {**parameters, **some}
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel
@@ -47,18 +46,8 @@ class Swept:
         self.verdict, self.why, self.command = Verdict.NEEDS_A_PERSON, why, command
 
 
-@dataclass(frozen=True, slots=True)
-class Orphan:
-    """A plan or staging table of a batch that never came to be; `dropped` is false of a dry run."""
-
-    table: str
-    created_at: datetime
-    dropped: bool
-
-
 class SweepAnswer(BaseModel):
     """The answer of `POST /sweep`."""
 
     dry_run: bool
     batches: list[Swept]
-    orphans: list[Orphan]

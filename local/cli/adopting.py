@@ -213,7 +213,7 @@ class Adopter:
             )
 
     def _refuse_drift(self) -> None:
-        (change,) = plan(self.warehouse, [names.PREDICTIONS_TABLE])
+        (change,) = (one for one in plan(self.warehouse) if one.spec.name == names.PREDICTIONS_TABLE)
         if change.refusals:
             raise SchemaClash(f"`{names.PREDICTIONS_TABLE}` differs from its declaration: {'; '.join(change.refusals)}")
         if change.statement is not None:

@@ -39,7 +39,7 @@ _NO_LINE = "-1"
 
 _PREFIX = re.compile(r"_[A-Za-z0-9_]{5,}")
 _TABLE = re.compile(r"[A-Za-z0-9_]+")
-_OURS = re.compile(r"_(staging|plan)_[0-9]{8}_[0-9a-f]{16}(_v\d+)?|_adopt_.*")
+_OURS = re.compile(r"_staging_v\d+|_plan_[0-9]{8}_[0-9a-f]{16}|_adopt_.*")
 _DATE = re.compile(r"(?<!\d)(\d{4})_?(\d{2})_?(\d{2})(?!\d)")
 
 

@@ -17,7 +17,7 @@ from local.cli.terminal import echo
 @coordinator_options
 def sweep(*, where: Where, dry_run: bool, as_json: bool) -> int:
     """Look at every batch that may still change and do what is due, as Cloud Scheduler has done every few minutes:
-    publish, publish again, repair, consolidate, decide at the deadline, drop what is over.
+    publish, publish again, repair, consolidate, decide at the deadline.
 
     \b
     Examples:
@@ -62,5 +62,3 @@ def _print(body: Mapping[str, Any], *, dry_run: bool) -> None:
             out.print(f"{one['batch_id']}: {one['why']}")
         if one["command"]:
             out.print(f"  {one['command']}")
-    for orphan in body["orphans"]:
-        out.print(f"orphan {orphan['table']}: {'dropped' if orphan['dropped'] else 'would be dropped'}")

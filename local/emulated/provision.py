@@ -16,8 +16,7 @@ from google.api_core import exceptions as api
 from google.cloud import bigquery
 from google.pubsub_v1 import PublisherClient, SubscriberClient
 
-from schemas import tables
-from shared.declared import table_spec
+from shared.declared import every_spec
 from shared.errors import Unavailable
 from shared.ports import Warehouse
 
@@ -163,12 +162,12 @@ def provision_dataset(client: bigquery.Client, dataset: str, *, location: str) -
 
 
 def provision_tables(warehouse: Warehouse) -> None:
-    """Create the predictions and input tables in their newest versions; those that are there are left as they are.
+    """Create every table that lasts: inputs, predictions and staging; those that are there are left as they are.
 
     A predictions table of an older version is mended by the coordinator itself, before it merges.
 
     Raises:
         Unavailable: the warehouse did not do it.
     """
-    for table in tables.TABLES:
-        warehouse.create(table_spec(table))
+    for spec in every_spec():
+        warehouse.create(spec)

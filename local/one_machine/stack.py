@@ -29,6 +29,7 @@ from shared import logs
 from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
+from shared.declared import every_spec
 from shared.errors import InvalidInput, Unavailable
 from shared.policy import PlanningRules, Policy
 from worker.app import create_app as serve_worker
@@ -87,6 +88,8 @@ def open_parts(
     _log_to(state / "tipoff.log", opened, revision=revision)
     warehouse = DuckdbWarehouse(state / "warehouse.duckdb")
     opened.callback(warehouse.close)
+    for spec in every_spec():
+        warehouse.create(spec)
     documents = SqliteDocuments(state / "ledger.sqlite")
     opened.callback(documents.close)
     finished, dead_letters = _topic(state, "finished", opened), _topic(state, "dead-letters", opened)

@@ -38,6 +38,8 @@ _RETRY = DEFAULT_RETRY.with_timeout(_CALL_SECONDS)
 _APPEND_BYTES = 9_000_000
 """A request may have 10 MB (https://cloud.google.com/bigquery/quotas#write-api-limits); the rest is room for its frame."""
 
+_DAY_MS = 24 * 60 * 60 * 1_000
+
 _PASSING_REASONS = {
     "backendError",
     "internalError",
@@ -78,6 +80,7 @@ class BigqueryWarehouse:
         self._dataset = bigquery.DatasetReference(client.project, dataset)
         self._location = location
         self._max_bytes_billed = max_bytes_billed
+        self._known: dict[str, tuple[Column, ...]] = {}
 
     # --- Jobs -------------------------------------------------------------------------------------------------
 
@@ -175,21 +178,33 @@ class BigqueryWarehouse:
         Rows of more than 9 MB go in several requests: what BigQuery alone would refuse (nothing that is known of, as
         every cell is checked before) may then leave the earlier ones appended.
         """
-        live = self.columns(table)
-        if live is None:
-            raise TableMissing(f"table {table} does not exist")
         if not rows:
+            self._known_columns(table)
             return
-        columns = [column for column, _ in fitted_columns(table, live, rows)]
+        columns = [column for column, _ in fitted_columns(table, self._known_columns(table), rows)]
         pieces = list(chunked(serialized_rows(columns, rows), max_bytes=_APPEND_BYTES))
         try:
             with _translating():
                 self._send(table, columns, pieces)
         except TableMissing as error:
+            self._known.pop(table, None)
             # The stream learns of a new table later than `tables.get` does.
             if self.columns(table) is None:
                 raise
             raise Unavailable(f"table {table} is not open for appends yet: {error}") from error
+        except QueryRefused:
+            self._known.pop(table, None)  # it may have changed since it was looked at
+            raise
+
+    def _known_columns(self, table: str) -> tuple[Column, ...]:
+        """The table's columns as first seen, so that an append costs one call; looked at anew after a refusal."""
+        known = self._known.get(table)
+        if known is None:
+            known = self.columns(table)
+            if known is None:
+                raise TableMissing(f"table {table} does not exist")
+            self._known[table] = known
+        return known
 
     def _send(self, table: str, columns: Sequence[Column], pieces: Sequence[Sequence[bytes]]) -> None:
         stream = (
@@ -221,7 +236,9 @@ class BigqueryWarehouse:
         schema = [bigquery.SchemaField.from_api_repr(column.api_repr()) for column in spec.columns]
         table = bigquery.Table(self._dataset.table(spec.name), schema=schema)
         if spec.partition_by is not None:
-            table.time_partitioning = bigquery.TimePartitioning(field=spec.partition_by)
+            lasting = None if spec.partition_days is None else spec.partition_days * _DAY_MS
+            table.time_partitioning = bigquery.TimePartitioning(field=spec.partition_by, expiration_ms=lasting)
+            table.require_partition_filter = spec.needs_partition_filter
         if spec.cluster_by:
             table.clustering_fields = list(spec.cluster_by)
         if spec.expires_at is not None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,7 +49,8 @@ _T = TypeVar("_T")
 _CATALOGUE = f"""
 CREATE SCHEMA IF NOT EXISTS catalogue;
 CREATE TABLE IF NOT EXISTS catalogue.tables (
-    name TEXT, created_at TIMESTAMPTZ, expires_at TIMESTAMPTZ, partition_by TEXT, cluster_by TEXT[], labels JSON);
+    name TEXT, created_at TIMESTAMPTZ, expires_at TIMESTAMPTZ, partition_by TEXT, cluster_by TEXT[], labels JSON,
+    partition_days INT);
 CREATE TABLE IF NOT EXISTS catalogue.jobs (job_id TEXT PRIMARY KEY, error TEXT);
 {DESCRIPTIONS};
 """
@@ -85,6 +86,7 @@ class DuckdbWarehouse:
         self._before_commit = before_commit
         self._lock = threading.Lock()
         self._running: dict[str, Future[None]] = {}
+        self._partitions_expired_on: date | None = None
         self._appends = GroupCommit(self._append_all)
         self._server = ThreadPoolExecutor(max_workers=8, thread_name_prefix="duckdb-job")
         try:
@@ -241,15 +243,21 @@ class DuckdbWarehouse:
     # --- transactions -----------------------------------------------------------------------------------------
 
     def _transaction(self, work: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
-        """Do work atomically, after dropping the tables whose end has come."""
+        """Do work atomically, after dropping the tables whose end has come, and once a day the partitions."""
 
         def attempt(cursor: duckdb.DuckDBPyConnection) -> _T:
             cursor.begin()
+            now = self._clock()
             expired = "SELECT name FROM catalogue.tables WHERE expires_at <= ?"
-            for (table,) in cursor.execute(expired, [self._clock()]).fetchall():
+            for (table,) in cursor.execute(expired, [now]).fetchall():
                 _drop(cursor, table)
+            is_new_day = now.date() != self._partitions_expired_on
+            if is_new_day:
+                _expire_partitions(cursor, now.date())
             result = work(cursor)
             cursor.commit()
+            if is_new_day:
+                self._partitions_expired_on = now.date()
             return result
 
         return self._attempts(attempt)
@@ -291,7 +299,7 @@ class DuckdbWarehouse:
 
     def _catalogue(self, cursor: duckdb.DuckDBPyConnection, spec: TableSpec) -> None:
         cursor.execute(
-            "INSERT INTO catalogue.tables VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO catalogue.tables VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
                 spec.name,
                 self._clock(),
@@ -299,6 +307,7 @@ class DuckdbWarehouse:
                 spec.partition_by,
                 list(spec.cluster_by),
                 json.dumps(dict(spec.labels)),
+                spec.partition_days,
             ],
         )
 
@@ -368,6 +377,12 @@ def _spec(cursor: duckdb.DuckDBPyConnection, table: str, statement: Statement, p
 
 def _record_job(cursor: duckdb.DuckDBPyConnection, job_id: str, error: str | None) -> None:
     cursor.execute("INSERT INTO catalogue.jobs VALUES (?, ?)", [job_id, error])
+
+
+def _expire_partitions(cursor: duckdb.DuckDBPyConnection, today: date) -> None:
+    found = "SELECT name, partition_by, partition_days FROM catalogue.tables WHERE partition_days IS NOT NULL"
+    for table, column, days in cursor.execute(found).fetchall():
+        cursor.execute(f"DELETE FROM {quoted(table)} WHERE {quoted(column)} <= ?", [today - timedelta(days=days)])
 
 
 def _drop(cursor: duckdb.DuckDBPyConnection, table: str) -> None:

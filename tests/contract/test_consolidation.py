@@ -13,7 +13,7 @@ from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
 from schemas import names
 from schemas.messages import RowCounts
-from schemas.tables import DELIVERY_COLUMN
+from schemas.tables import LINEAGE
 from shared.policy import Policy
 from tests.consolidation_bench import GAME_DATE, NOON, BatchRow, Bench, an_id, open_bench
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
@@ -29,8 +29,8 @@ def counts(staged: int = 0, inserted: int = 0, updated: int = 0, unchanged: int 
     return RowCounts(staged=staged, inserted=inserted, updated=updated, unchanged=unchanged, superseded=superseded)
 
 
-def without_delivery(rows: list[BatchRow]) -> list[BatchRow]:
-    return [{name: cell for name, cell in row.items() if name != DELIVERY_COLUMN} for row in rows]
+def without_lineage(rows: list[BatchRow]) -> list[BatchRow]:
+    return [{name: cell for name, cell in row.items() if name not in LINEAGE} for row in rows]
 
 
 def of_player(rows: list[BatchRow], player: str) -> list[BatchRow]:
@@ -49,7 +49,7 @@ def test_every_cell_of_the_staged_rows_stands_in_the_table(bench: Bench) -> None
 
     assert bench.consolidate(batch_id) is Report.MERGED
 
-    assert bench.table() == without_delivery(bench.staged(batch_id))
+    assert bench.table() == without_lineage(bench.staged(batch_id))
     assert len(bench.table()) == 4
     assert bench.batch(batch_id).status is Status.COMPLETE
     assert bench.batch(batch_id).merged_rows == counts(staged=4, inserted=4)
@@ -108,7 +108,7 @@ def test_a_second_merge_of_the_same_snapshot_changes_no_cell(bench: Bench) -> No
 
     bench.warehouse.query(sql, parameters)
     bench.forget_merged(batch_id)
-    assert bench.consolidate(batch_id) is Report.MERGED
+    assert bench.consolidate(batch_id, forced=True) is Report.MERGED
 
     assert bench.table() == before
     assert [merge.number for merge in bench.batch(batch_id).merges] == [1, 2]
@@ -132,7 +132,7 @@ def test_an_update_replaces_every_cell_but_the_key_and_created_at_and_counts_the
 
     expected = [
         new | {"created_at": old["created_at"], "prediction_version": 2}
-        for old, new in zip(before, without_delivery(bench.staged(batch_id)), strict=True)
+        for old, new in zip(before, without_lineage(bench.staged(batch_id)), strict=True)
     ]
     assert bench.table() == expected
     same = {name for name in before[0] if before[0][name] == expected[0][name]}
@@ -239,7 +239,7 @@ def test_rows_of_another_game_date_are_not_touched(bench: Bench) -> None:
     yesterday = GAME_DATE - timedelta(days=1)
     batch_id = bench.plan("ann")
     (row,) = bench.rows(batch_id, "gone", ("20.5",), game_date=yesterday, updated_at=NOON - timedelta(days=1))
-    bench.warehouse.append(names.PREDICTIONS_TABLE, [{k: v for k, v in row.items() if k != DELIVERY_COLUMN}])
+    bench.warehouse.append(names.PREDICTIONS_TABLE, [{k: v for k, v in row.items() if k not in LINEAGE}])
     bench.predict(batch_id, "ann")
 
     assert bench.consolidate(batch_id) is Report.MERGED

@@ -38,7 +38,7 @@ def planned_with_v1(bench: Bench, *players: str) -> str:
     """A batch whose coordinator writes v1."""
     batch_id = bench.plan(*players)
     bench.documents.commit([Update(batch_path(batch_id), {("schema_version",): 1})])
-    bench.warehouse.drop(names.staging_table(batch_id, 2))
+    bench.warehouse.drop(names.staging_table(2))
     return batch_id
 
 
@@ -181,10 +181,9 @@ def test_staging_that_lost_a_required_column_of_v1_is_refused_though_the_target_
     batch_id = planned_with_v1(bench, "ann")
     rows = bench.rows(batch_id, "ann", version=1)
     columns = tuple(column for column in tables.staging_columns(1) if column.name != "recommendation")
-    bench.warehouse.create(TableSpec(names.staging_table(batch_id, 1), columns))
-    bench.warehouse.append(
-        names.staging_table(batch_id, 1), [{n: c for n, c in row.items() if n != "recommendation"} for row in rows]
-    )
+    bench.warehouse.drop(names.staging_table(1))
+    bench.warehouse.create(TableSpec(names.staging_table(1), columns))
+    bench.stage(batch_id, [{n: c for n, c in row.items() if n != "recommendation"} for row in rows], version=1)
 
     assert bench.consolidate(batch_id, forced=True) is Report.REFUSED
 

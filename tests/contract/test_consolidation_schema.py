@@ -93,7 +93,7 @@ def test_an_older_versions_rows_leave_nothing_of_a_newer_versions_behind(bench: 
 def consolidated_over(bench: Bench, staging: tuple[Column, ...], **cells: str) -> str:
     """Stage a player's rows into a v1 table of these columns and try to merge them; returns the batch's id."""
     batch_id = bench.plan("ann")
-    bench.warehouse.create(TableSpec(names.staging_table(batch_id, 1), staging))
+    bench.warehouse.create(TableSpec(names.staging_table(1), staging))
     fitting = {column.name for column in staging}
     full = bench.rows(batch_id, "ann", version=1, **cells)
     bench.stage(batch_id, [{n: cell for n, cell in row.items() if n in fitting} for row in full], version=1)
@@ -135,7 +135,7 @@ def test_staging_that_is_not_as_declared_is_refused(bench: Bench, columns: tuple
     batch_id = consolidated_over(bench, columns, **cells)
 
     assert is_refused(bench, batch_id, saying=problem)
-    assert f"`{names.staging_table(batch_id, 1)}` differs" in bench.reason(batch_id)
+    assert f"`{names.staging_table(1)}` differs" in bench.reason(batch_id)
     assert len(bench.staged(batch_id, 1)) == 2, "staging is kept"
 
 

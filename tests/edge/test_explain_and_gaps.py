@@ -97,7 +97,7 @@ def test_merged_players_are_told_with_their_rows(stand: Stand) -> None:
 
 def test_rows_that_the_ledger_names_and_staging_lacks_are_a_gap(stand: Stand) -> None:
     batch_id = stand.run(players=["player-1", "player-2"]).batch_id
-    staging = names.staging_table(batch_id, 2)
+    staging = names.staging_table(2)
     stand.warehouse.query(f"DELETE FROM `{staging}` WHERE `player_lookup` = 'player-1'")
     one_row = f"(SELECT MIN(`prediction_id`) FROM `{staging}`)"
     stand.warehouse.query(f"DELETE FROM `{staging}` WHERE `prediction_id` = {one_row}")
@@ -111,7 +111,7 @@ def test_rows_that_the_ledger_names_and_staging_lacks_are_a_gap(stand: Stand) ->
 
 def test_a_staging_table_that_is_gone_early_is_said_to_be_missing(stand: Stand) -> None:
     batch_id = stand.run(players=["player-1"]).batch_id
-    stand.warehouse.drop(names.staging_table(batch_id, 2))
+    stand.warehouse.drop(names.staging_table(2))
 
     found = stages(stand, batch_id)
 
@@ -120,7 +120,7 @@ def test_a_staging_table_that_is_gone_early_is_said_to_be_missing(stand: Stand) 
 
 def test_a_staging_table_dropped_after_its_time_is_not_called_a_loss(stand: Stand) -> None:
     batch = stand.run(players=["player-1"])
-    stand.warehouse.drop(names.staging_table(batch.batch_id, 2))
+    stand.warehouse.drop(names.staging_table(2))
     stand.now = batch.late_until + timedelta(minutes=1)
 
     found = stages(stand, batch.batch_id)

@@ -54,7 +54,6 @@ def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Sta
         player_lookup="nikola-jokić",
         worker_revision="worker-00001",
         delivery=str(rows[0]["_delivery"]),
-        table=names.staging_table(BATCH_ID, 2),
         schema_version=2,
         schema_fingerprint=tables.load(tables.PREDICTIONS, 2).fingerprint,
         rows=10,
@@ -63,15 +62,20 @@ def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Sta
     assert {row["_delivery"] for row in rows} == {outcome.delivery}
 
 
-def test_the_staging_table_that_the_worker_makes_has_the_declared_columns(tmp_path: Path) -> None:
+def test_a_worker_of_an_older_version_stages_in_its_own_table(tmp_path: Path) -> None:
     with a_stand(tmp_path, schema_version=1) as stand:
         stand.push(a_request())
 
-        columns = stand.warehouse.columns(names.staging_table(BATCH_ID, 1))
-        assert columns is not None
-        assert len(columns) == 64
-        assert columns[-1].name == "_delivery"
         assert len(stand.staged()) == 5
+        assert stand.warehouse.query(f"SELECT 1 FROM `{names.staging_table(2)}`") == []
+
+
+def test_a_worker_without_its_staging_table_is_not_ready_and_has_requests_come_again(stand: Stand) -> None:
+    stand.warehouse.drop(names.staging_table(2))
+
+    assert stand.push(a_request()).status_code == 503
+    assert stand.published() == []
+    assert "tipoff schema apply" in stand.client.get("/ready").get_json()["failing"]["warehouse"]
 
 
 def test_the_outcome_travels_under_the_requests_trace(stand: Stand) -> None:
@@ -128,7 +132,8 @@ def test_numbers_that_no_arithmetic_bears_fail_the_player(stand: Stand) -> None:
 
 
 def test_a_staging_table_of_another_shape_fails_the_player_by_column(stand: Stand) -> None:
-    stand.warehouse.query(f"CREATE TABLE `{names.staging_table(BATCH_ID, 2)}` (prediction_id STRING)")
+    stand.warehouse.drop(names.staging_table(2))
+    stand.warehouse.query(f"CREATE TABLE `{names.staging_table(2)}` (prediction_id STRING)")
 
     answer = stand.push(a_request())
 
@@ -214,7 +219,7 @@ def test_a_batch_id_that_is_none_never_reaches_a_table_name(stand: Stand) -> Non
 
     assert answer.status_code == 204
     assert stand.published() == []
-    assert stand.warehouse.list_tables("") == []
+    assert stand.staged() == []
 
 
 # --- logs, health, callers ------------------------------------------------------------------------------------

@@ -190,7 +190,7 @@ def ran_alter() -> str:
 def test_sql_prints_the_merge_of_a_batch_in_the_state_folder(stand: Stand, tmp_path: Path) -> None:
     batch = stand.run(players=[])
     # The stand's days are past, so its staging has expired by the command's clock; this table does not end.
-    staging = names.staging_table(batch.batch_id, 2)
+    staging = names.staging_table(2)
     stand.warehouse.drop(staging)
     stand.warehouse.create(TableSpec(staging, tables.staging_columns(2)))
     stand.close()

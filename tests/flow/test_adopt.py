@@ -196,7 +196,7 @@ def test_rows_of_the_target_under_random_ids_are_copies_too(warehouse: DuckdbWar
 def test_tables_that_are_not_as_declared_are_left_out_with_their_columns(warehouse: DuckdbWarehouse) -> None:
     day = a_day(3)
     leave(warehouse, day)
-    ours = names.staging_table(names.batch_id(GAME_DATE, "k"), 1)
+    ours = names.staging_table(1)
     unfit = {
         f"{PREFIX}_x_undeclared": ((*V1, Column("shoe_size", "INT64")), "shoe_size (INT64, NULLABLE) is in the live"),
         f"{PREFIX}_x_retyped": ((*V1[:-1], Column("invalidated_at", "STRING")), "invalidated_at is declared TIMESTAMP"),

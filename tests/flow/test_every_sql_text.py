@@ -28,9 +28,10 @@ from schemas import names, tables
 from schemas.tables import Column, Row
 from shared.adapters.bigquery import BigqueryWarehouse
 from shared.adapters.duckdb import DuckdbWarehouse
-from shared.declared import create_statement, table_spec
+from shared.declared import create_statement, every_spec
 from shared.ports import Parameters
 from tests import zetasql_check
+from tests.ledger_factory import a_batch
 from tests.warehouse_kit import WatchedWarehouse
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +57,7 @@ VERSIONS = ((1,), (2,), (1, 2))
 PLAN = {"player_lookup": "STRING", "universal_player_id": "STRING", "planned_at": "TIMESTAMP", "request": "STRING"}
 DATASET: Mapping[str, Sequence[Column]] = {
     **{table: tables.load(table).columns for table in tables.TABLES},
-    **{names.staging_table(BATCH_ID, version): tables.staging_columns(version) for version in (1, 2)},
+    **{names.staging_table(version): tables.staging_columns(version) for version in (1, 2)},
     names.plan_table(BATCH_ID): tuple(Column(name, kind) for name, kind in PLAN.items()),
 }
 
@@ -97,7 +98,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
     requests = Text("requests", planning.requests_statement(BATCH_ID), {"players": ["ann"]})
     lost = Text(
         "lost deliveries",
-        repair.deliveries_query([names.staging_table(BATCH_ID, version) for version in (1, 2)]),
+        repair.deliveries_query(a_batch(batch_id=BATCH_ID, planned_at=NOON)),
         {"players": ["ann"], "game_date": GAME_DATE, "planned_at": NOON},
     )
     return {
@@ -120,7 +121,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         **adopting(),
         "shared.declared.addition_statement": [an_alteration()],
         "shared.declared.create_statement": [
-            Text(f"create {table}", create_statement(table_spec(table))) for table in tables.TABLES
+            Text(f"create {spec.name}", create_statement(spec)) for spec in every_spec()
         ],
     }
 
@@ -146,19 +147,14 @@ def adopting() -> Mapping[str, Sequence[Text]]:
 
 
 def a_job(kind: Literal["root", "redrive"] = "root", versions: Sequence[int] = (1, 2)) -> Consolidation:
-    predicted = {
-        f"of-v{version}": Delivery(version, "d", names.staging_table(BATCH_ID, version), 1, "") for version in versions
-    }
+    predicted = {f"of-v{version}": Delivery(version, "d", 1, "") for version in versions}
     return Consolidation(
         game_date=GAME_DATE,
         planned_at=NOON,
         batch_id=BATCH_ID,
         kind=kind,
         columns=tables.load(PREDICTIONS).columns,
-        staging=tuple(
-            StagingTable(names.staging_table(BATCH_ID, version), frozenset(tables.staging_schema(version).names))
-            for version in versions
-        ),
+        staging=tuple(StagingTable(version, frozenset(tables.staging_schema(version).names)) for version in versions),
         snapshot=Snapshot(predicted, {}, {}, frozenset(), frozenset(), frozenset(), {}),
     )
 
@@ -169,7 +165,7 @@ def jobs() -> Mapping[str, Consolidation]:
     kinds: tuple[Literal["root", "redrive"], ...] = ("root", "redrive")
     found = {f"{kind} v{versions}": a_job(kind, versions) for kind in kinds for versions in VERSIONS}
     required = frozenset(column.name for column in tables.staging_columns(1) if column.mode == "REQUIRED")
-    bare = StagingTable(names.staging_table(BATCH_ID, 1), required | {"updated_at"})
+    bare = StagingTable(1, required | {"updated_at"})
     return found | {"root of few columns": replace(a_job(versions=(1,)), staging=(bare,))}
 
 
@@ -227,7 +223,7 @@ def test_the_analyzer_refuses_a_merge_into_a_table_that_lacks_a_column() -> None
 
 
 def test_the_analyzer_refuses_a_merge_of_a_column_of_another_type() -> None:
-    staging = names.staging_table(BATCH_ID, 2)
+    staging = names.staging_table(2)
     retyped = [replace(c, type="STRING") if c.name == "game_date" else c for c in DATASET[staging]]
 
     with pytest.raises(AssertionError, match="STRING"):

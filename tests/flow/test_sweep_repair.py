@@ -14,16 +14,14 @@ from coordinator.documents import batch_path, shard_path
 from coordinator.rules.due import LOOK_AGAIN
 from coordinator.rules.entries import AnyOutcome
 from coordinator.rules.lifecycle import Status
-from coordinator.usecases.drop import MARGIN, ORPHAN_AGE
-from coordinator.usecases.sweep_report import Orphan, Swept, Verdict
-from schemas import names, tables
+from coordinator.usecases.sweep_report import Swept, Verdict
+from schemas import names
 from schemas.messages import Predicted
 from shared.policy import Policy
-from shared.ports import TableSpec, Update
+from shared.ports import Update
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
 from tests.coordinator_front import a_failure, a_skip
 from tests.documents_kit import fields_of
-from tests.plan_inputs import GAME_DATE
 
 POLICY = Policy(
     deadline_minutes=60,
@@ -108,9 +106,9 @@ def test_copies_of_a_lost_delivery_count_once(stand: Stand) -> None:
 
 
 def test_rows_of_another_day_or_batch_are_not_vouched_for(stand: Stand) -> None:
-    batch_id = stand.start(policy=POLICY).batch.batch_id
+    stand.start(policy=POLICY)
     stand.answer(PLAYERS[0])
-    staging = names.staging_table(batch_id, 2)
+    staging = names.staging_table(2)
     stand.warehouse.query(f"UPDATE `{staging}` SET `updated_at` = TIMESTAMP '2020-01-01 00:00:00+00' WHERE TRUE")
     stand.pass_time(SILENCE)
 
@@ -199,99 +197,37 @@ def test_a_dry_run_says_what_the_sweep_then_does_and_changes_nothing(stand: Stan
     assert sweep(stand).did == [f"recorded {PLAYERS[1]} from staging", "published 1 silent players again"]
 
 
-# --- dropping -------------------------------------------------------------------------------------------------
+# --- nobody drops anything ------------------------------------------------------------------------------------
 
 
-def test_after_late_until_plan_and_staging_of_a_merged_batch_are_dropped_and_nothing_else(stand: Stand) -> None:
+def test_plan_and_staged_rows_outlive_late_until_and_then_end_by_themselves(stand: Stand) -> None:
     batch = stand.run(policy=POLICY)
     before = stand.predictions(active=None)
-    stand.now = batch.late_until + MARGIN
-    assert stand.coordinator.dropper.tidy().batches == []
-    stand.now += A_MOMENT
+    staged = f"SELECT 1 FROM `{names.staging_table(2)}` WHERE _batch_id = '{batch.batch_id}'"
 
-    (told,) = stand.coordinator.dropper.tidy(dry_run=True).batches
-    assert len(all_tables(stand)) == 2
-    (swept,) = stand.coordinator.dropper.tidy().batches
+    stand.now = batch.late_until + timedelta(days=10)
+    assert stand.warehouse.query(staged)
+    assert stand.warehouse.columns(names.plan_table(batch.batch_id)) is not None
+    stand.now = batch.planned_at + timedelta(days=31)
 
-    dropped = f"{names.plan_table(batch.batch_id)}, {names.staging_table(batch.batch_id, 2)}"
-    assert (told.verdict, told.did) == (Verdict.WOULD_REPAIR, [f"drop {dropped}"])
-    assert (swept.verdict, swept.did) == (Verdict.REPAIRED, [f"dropped {dropped}"])
-    assert all_tables(stand) == []
+    assert stand.warehouse.query(staged) == []
+    assert stand.warehouse.columns(names.plan_table(batch.batch_id)) is None
     assert stand.predictions(active=None) == before
-    assert stand.coordinator.dropper.tidy().batches == []
 
 
-def test_rows_that_were_never_merged_are_kept_for_a_person_to_decide(stand: Stand) -> None:
-    batch_id = stand.start(policy=POLICY).batch.batch_id
-    stand.record(stand.answer(PLAYERS[0]))
-    stand.pass_time(DEADLINE)
-    assert sweep(stand).state == "FAILED"
-    stand.now = stand.batch(batch_id).late_until + MARGIN + A_MOMENT
-
-    (swept,) = stand.coordinator.dropper.tidy().batches
-
-    assert (swept.verdict, swept.command) == (Verdict.NEEDS_A_PERSON, f"tipoff consolidate {batch_id} --force")
-    assert PLAYERS[0] in swept.why
-    assert len(all_tables(stand)) == 2
-
-
-def test_rows_that_a_newer_batch_has_made_pointless_are_dropped(stand: Stand) -> None:
-    batch_id = stand.start("first", policy=POLICY).batch.batch_id
-    stand.record(stand.answer(PLAYERS[0], batch_id=batch_id))
-    stand.pass_time(DEADLINE)
-    sweep(stand)
-    second = stand.run("second")
-    stand.now = second.late_until + MARGIN + A_MOMENT
-
-    swept = stand.coordinator.dropper.tidy().batches
-
-    assert {one.batch_id: one.verdict for one in swept} == dict.fromkeys((batch_id, second.batch_id), Verdict.REPAIRED)
-    assert all_tables(stand) == []
-
-
-@pytest.mark.parametrize("age", [timedelta(0), ORPHAN_AGE])
-def test_a_young_table_of_no_batch_may_belong_to_a_start_and_stays(stand: Stand, age: timedelta) -> None:
-    table = names.plan_table(names.batch_id(GAME_DATE, "never started"))
-    stand.warehouse.create(TableSpec(table, tables.load("injury_reports").columns))
-    stand.pass_time(age)
-
-    assert stand.coordinator.dropper.tidy().orphans == []
-    assert table in all_tables(stand)
-
-
-def test_an_old_table_of_no_batch_is_dropped_and_whatever_is_called_otherwise_stays(stand: Stand) -> None:
-    orphan_id = names.batch_id(GAME_DATE, "never started")
-    orphans = [names.plan_table(orphan_id), names.staging_table(orphan_id, 1)]
-    others = ["_plan_of_mine", f"_staging_{orphan_id}_v1_copy", f"_staging_{orphan_id}", "_plan_20260130_xyz"]
-    for table in (*orphans, *others):
-        stand.warehouse.create(TableSpec(table, tables.load("injury_reports").columns))
-    made = stand.now
-    stand.pass_time(ORPHAN_AGE + A_MOMENT)
-
-    told = stand.coordinator.dropper.tidy(dry_run=True).orphans
-    found = stand.coordinator.dropper.tidy().orphans
-
-    assert told == [Orphan(table, made, dropped=False) for table in orphans]
-    assert found == [Orphan(table, made, dropped=True) for table in orphans]
-    assert sorted(all_tables(stand)) == sorted(others)
-
-
-def test_two_tidyings_and_sweeps_at_once_are_harmless(stand: Stand) -> None:
-    batch = stand.run("old", policy=POLICY)
-    stand.now = batch.late_until + MARGIN + A_MOMENT
-    live = stand.start("new", policy=POLICY).batch
+def test_sweeps_at_once_are_harmless(stand: Stand) -> None:
+    live = stand.start(policy=POLICY).batch
     for player in PLAYERS:
         stand.answer(player, batch_id=live.batch_id)
     stand.pass_time(SILENCE)
     others = [stand.new_coordinator(holder) for holder in ("two", "three", "four")]
 
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda other: (other.sweeper.sweep(), other.dropper.tidy()), others))
+        list(pool.map(lambda other: other.sweeper.sweep(), others))
     sweep(stand)
 
     assert stand.batch(live.batch_id).status is Status.COMPLETE
     assert [merge.number for merge in stand.batch(live.batch_id).merges] == [1]
-    assert all(live.batch_id in table for table in all_tables(stand))
 
 
 # --- cheap on an ordinary day ---------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ USING (
       CAST(NULL AS NUMERIC) AS `raw_confidence_score`, CAST(NULL AS STRING) AS `calibration_method`,
       CAST(NULL AS NUMERIC) AS `calibrated_confidence_score`, CAST(NULL AS STRING) AS `feature_data_source`,
       CAST(NULL AS BOOL) AS `early_season_flag`, `_delivery`
-    FROM `_staging_20260130_2b9650c182f183c8_v1` WHERE `_delivery` IN UNNEST(@deliveries_v1)
+    FROM `_staging_v1` WHERE `_planned_on` = DATE '2026-01-30' AND `_batch_id` = '20260130_2b9650c182f183c8' AND `_delivery` IN UNNEST(@deliveries_v1)
     UNION ALL
     SELECT
       `prediction_id`, `system_id`, `player_lookup`, `universal_player_id`, `game_date`, `game_id`,
@@ -64,7 +64,7 @@ USING (
       `feature_version`, `feature_count`, `feature_quality_score`, `prediction_error_code`,
       `raw_confidence_score`, `calibration_method`, `calibrated_confidence_score`, `feature_data_source`,
       `early_season_flag`, `_delivery`
-    FROM `_staging_20260130_2b9650c182f183c8_v2` WHERE `_delivery` IN UNNEST(@deliveries_v2)
+    FROM `_staging_v2` WHERE `_planned_on` = DATE '2026-01-30' AND `_batch_id` = '20260130_2b9650c182f183c8' AND `_delivery` IN UNNEST(@deliveries_v2)
   )
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (PARTITION BY `prediction_id`, `_delivery` ORDER BY `updated_at`) = 1
@@ -95,9 +95,9 @@ USING (
     AND COALESCE(`updated_at`, TIMESTAMP '1970-01-01 00:00:00+00') < @planned_at
     AND `player_lookup` IN UNNEST(@players)
     AND `prediction_id` NOT IN (
-      SELECT `prediction_id` FROM `_staging_20260130_2b9650c182f183c8_v1` WHERE `_delivery` IN UNNEST(@deliveries_v1)
+      SELECT `prediction_id` FROM `_staging_v1` WHERE `_planned_on` = DATE '2026-01-30' AND `_batch_id` = '20260130_2b9650c182f183c8' AND `_delivery` IN UNNEST(@deliveries_v1)
       UNION ALL
-      SELECT `prediction_id` FROM `_staging_20260130_2b9650c182f183c8_v2` WHERE `_delivery` IN UNNEST(@deliveries_v2)
+      SELECT `prediction_id` FROM `_staging_v2` WHERE `_planned_on` = DATE '2026-01-30' AND `_batch_id` = '20260130_2b9650c182f183c8' AND `_delivery` IN UNNEST(@deliveries_v2)
     )
 ) AS S
 ON T.`game_date` = DATE '2026-01-30' AND T.`prediction_id` = S.`prediction_id`

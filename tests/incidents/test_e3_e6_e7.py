@@ -99,7 +99,7 @@ def test_e6_a_row_has_exactly_the_declared_columns(version: int, lines: tuple[Li
     request = a_request(lines=lines)
 
     for row in staged_rows(request, shipped_model(), schema_version=version):
-        assert tuple(row) == (*load("predictions", version).names, "_delivery")
+        assert tuple(row) == (*load("predictions", version).names, "_batch_id", "_planned_on", "_delivery")
 
 
 def test_e6_a_model_of_another_feature_list_is_refused_at_the_start_by_name() -> None:

@@ -10,8 +10,9 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from schemas.tables import PREDICTIONS, Column, RowRefused, compare, load, staging_columns, staging_schema
+from schemas.tables import PREDICTIONS, Column, RowRefused, compare, lineage, load, staging_columns, staging_schema
 
+BATCH_ID = "20260130_0123456789abcdef"
 PREDICTIONS_V2 = load(PREDICTIONS, 2)
 
 
@@ -30,7 +31,7 @@ def a_staged_row(**changes: object) -> dict[str, object]:
         "has_prop_line": True,
         "is_active": True,
         "created_at": datetime(2026, 1, 30, 15, tzinfo=UTC),
-        "_delivery": "d1",
+        **lineage(BATCH_ID, datetime(2026, 1, 30, 15, tzinfo=UTC), "d1"),
     }
     return row | changes
 

@@ -35,7 +35,7 @@ VERSIONS = ((1,), (2,), (1, 2))
 
 
 def a_delivery(player: str, *, version: int = 2, rows: int = 2) -> Delivery:
-    return Delivery(version, f"of-{player}", names.staging_table(BATCH_ID, version), rows, names.digest([player]))
+    return Delivery(version, f"of-{player}", rows, names.digest([player]))
 
 
 def a_snapshot(**predicted: Delivery) -> Snapshot:
@@ -58,10 +58,7 @@ def a_job(kind: Kind = "root", versions: tuple[int, ...] = (1, 2)) -> Consolidat
         batch_id=BATCH_ID,
         kind=kind,
         columns=COLUMNS,
-        staging=tuple(
-            StagingTable(names.staging_table(BATCH_ID, version), frozenset(tables.staging_schema(version).names))
-            for version in versions
-        ),
+        staging=tuple(StagingTable(version, frozenset(tables.staging_schema(version).names)) for version in versions),
         snapshot=a_snapshot(ann=a_delivery("ann", version=versions[-1])),
     )
 
@@ -208,7 +205,7 @@ def test_a_column_that_a_version_lacks_is_a_typed_null_and_a_list_is_empty() -> 
             batch_id=job.batch_id,
             kind=job.kind,
             columns=job.columns,
-            staging=(StagingTable(job.staging[0].name, live),),
+            staging=(StagingTable(1, live),),
             snapshot=job.snapshot,
         )
     )
@@ -234,7 +231,7 @@ def test_a_root_speaks_for_all_but_its_missing_players_and_a_redrive_for_its_own
 def staged(player: str = "ann", **changes: int | str) -> Row:
     sound: dict[str, int | str] = {
         "_delivery": f"of-{player}",
-        "_table": names.staging_table(BATCH_ID, 2),
+        "_version": 2,
         "distinct_rows": 2,
         "digest": names.digest([player]),
         "of_another_date": 0,
@@ -247,7 +244,7 @@ def staged(player: str = "ann", **changes: int | str) -> Row:
     ("row", "problem"),
     [
         (staged(_delivery="another"), "ann: no rows of delivery of-ann"),
-        (staged(_table=names.staging_table(BATCH_ID, 1)), "ann: no rows of delivery of-ann"),
+        (staged(_version=1), "ann: no rows of delivery of-ann"),
         (staged(of_another_date=1), "ann: 1 rows of another game date"),
         (staged(of_another_batch=1), "ann: 1 rows not stamped"),
         (staged(distinct_rows=1), "ann: 1 distinct rows staged, 2 in the ledger"),

@@ -127,7 +127,6 @@ PREDICTED = {
     "player_lookup": "o.g.-anunoby",
     "worker_revision": "r1",
     "delivery": "d1",
-    "table": "_staging_20260130_0123456789abcdef_v2",
     "schema_version": 2,
     "rows": 5,
     "digest": "0" * 32,

@@ -74,7 +74,6 @@ def test_what_is_no_batch_id_is_refused_before_it_reaches_sql(text: str) -> None
     for use in (
         names.check_batch_id,
         names.plan_table,
-        lambda it: names.staging_table(it, 1),
         lambda it: names.merge_job_id(it, 1),
     ):
         with pytest.raises(ValueError, match="is not a batch id"):
@@ -83,7 +82,7 @@ def test_what_is_no_batch_id_is_refused_before_it_reaches_sql(text: str) -> None
 
 def test_table_and_job_names_carry_the_batch_and_their_number() -> None:
     assert names.plan_table(BATCH_ID) == f"_plan_{BATCH_ID}"
-    assert names.staging_table(BATCH_ID, 2) == f"_staging_{BATCH_ID}_v2"
+    assert names.staging_table(2) == "_staging_v2"
     assert names.merge_job_id(BATCH_ID, 3) == f"tipoff_merge_{BATCH_ID}_3"
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,1024}", names.merge_job_id(BATCH_ID, 3))
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.tables import (
-    DELIVERY_COLUMN,
+    LINEAGE,
     PREDICTIONS,
     TABLES,
     Column,
@@ -141,12 +141,14 @@ def test_every_range_that_a_description_states_is_a_limit() -> None:
         assert stated <= {limit.column for limit in schema.limits}
 
 
-def test_staging_columns_are_the_predictions_columns_and_the_delivery() -> None:
+def test_staging_columns_are_the_predictions_columns_and_the_lineage() -> None:
     for version in versions(PREDICTIONS):
-        *columns, delivery = staging_columns(version)
+        *columns, batch, planned_on, delivery = staging_columns(version)
 
         assert tuple(columns) == load(PREDICTIONS, version).columns
-        assert (delivery.name, delivery.type, delivery.mode) == (DELIVERY_COLUMN, "STRING", "REQUIRED")
+        assert [column.name for column in (batch, planned_on, delivery)] == list(LINEAGE)
+        assert [column.type for column in (batch, planned_on, delivery)] == ["STRING", "DATE", "STRING"]
+        assert {column.mode for column in (batch, planned_on, delivery)} == {"REQUIRED"}
 
 
 def test_unknown_tables_and_versions_are_refused_by_name() -> None:
@@ -182,9 +184,10 @@ def test_validating_a_validated_row_changes_nothing() -> None:
 
 
 def test_a_staging_row_needs_its_delivery() -> None:
-    assert staging_schema(2).validate_row(a_row(_delivery="d1"))["_delivery"] == "d1"
+    lineage = {"_batch_id": "b", "_planned_on": date(2026, 1, 30)}
+    assert staging_schema(2).validate_row(a_row(**lineage, _delivery="d1"))["_delivery"] == "d1"
     with pytest.raises(RowRefused, match="column _delivery: is missing"):
-        staging_schema(2).validate_row(a_row())
+        staging_schema(2).validate_row(a_row(**lineage))
 
 
 @pytest.mark.parametrize("row", [a_row(game_id=None), {k: v for k, v in a_row().items() if k != "game_id"}])
