@@ -89,7 +89,10 @@ def measure_ledger(
     closing_players = [shard[-1] for shard in planning.cut_shards(players)]
     measured = options.draw(sorted(set(players) - set(closing_players)))
     batch_id = bench.prepare(players, frozenset([*measured, *closing_players]), game_date=game_date)
-    record = bench.recorder.record_outcome
+
+    def record(outcome: Predicted) -> object:
+        return bench.recorder.record([outcome])
+
     before = bench.counted.calls
     seconds, processor_seconds = each(record, [outcome_of(batch_id, player) for player in measured], at_once=at_once)
     calls = bench.counted.calls - before

@@ -94,7 +94,8 @@ def _rows(plan: Sequence[PlannedPlayer], day: date, now: datetime) -> Iterator[d
     for player in plan:
         request = request_of(player, batch_id=batch_id, planned_at=now, late_until=late_until)
         if inputs.has_history(request):
-            yield from staged_rows(request, model, schema_version=2)
+            for rows in staged_rows([request], model, schema_version=2):
+                yield from rows
 
 
 def _write(connection: duckdb.DuckDBPyConnection, rows: Sequence[dict[str, Cell]]) -> None:

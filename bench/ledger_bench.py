@@ -20,6 +20,7 @@ from coordinator.rules.batch import Batch, BatchMark
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Consolidator
 from coordinator.usecases.leases import Leases
+from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
 from schemas import names, tables
 from schemas.messages import Predicted
@@ -111,7 +112,7 @@ class Nowhere:
 
 
 class LedgerBench:
-    """The coordinator's own `record_outcome`, over a document store and an embedded warehouse."""
+    """The coordinator's own `record`, over a document store and an embedded warehouse."""
 
     def __init__(self, store: DocumentStore, warehouse: DuckdbWarehouse, *, joins: bool) -> None:
         self.counted = CountedDocuments(store)
@@ -130,7 +131,16 @@ class LedgerBench:
             revision="bench",
             max_bytes=1 << 62,
         )
-        self.recorder = Recorder(ledger=Ledger(documents), consolidator=consolidator, clock=lambda: NOON)
+        publishing = RequestPublishing(
+            ledger=Ledger(documents),
+            warehouse=warehouse,
+            requests=Nowhere(),
+            clock=lambda: NOON,
+            traceparent=lambda: "",
+        )
+        self.recorder = Recorder(
+            ledger=Ledger(documents), publishing=publishing, consolidator=consolidator, clock=lambda: NOON
+        )
 
     def prepare(self, players: Sequence[str], waiting: frozenset[str], *, game_date: date) -> str:
         """Write a RUNNING batch in which everybody is recorded who is not waiting, and stage all its rows."""

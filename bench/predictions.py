@@ -15,7 +15,6 @@ from rich.table import Table
 
 from local.one_machine.past_games import read_past_games
 from local.sample.season import SAMPLE_GAME_DATE, write
-from schemas.messages import PredictionRequest
 from tests.requests_factory import a_line, a_matchup, a_request, some_games
 from worker import messages
 from worker.history import past_players
@@ -92,8 +91,8 @@ def _one_by_one(players: Players, model: Model) -> None:
 
 def _answer(requests: list[bytes], model: Model) -> None:
     for data in requests:
-        request: PredictionRequest = messages.parse_request(data)
-        staged_rows(request, model, schema_version=2)
+        read = messages.read_slice(data, revision="bench")
+        staged_rows(read.requests, model, schema_version=2)
 
 
 def _seconds(act: Callable[[], object], *, rounds: int = 5) -> float:

@@ -157,7 +157,7 @@ def _pulled(stack: CloudStack, topic: str, *, count: int) -> list[dict[str, Any]
             continue
         for received in answer.received_messages:
             message = received.message
-            taken[message.attributes["player_lookup"]] = _envelope(name, message)
+            taken[f"{message.attributes['shard']}/{message.attributes['slice']}"] = _envelope(name, message)
         if answer.received_messages:
             acknowledged = [received.ack_id for received in answer.received_messages]
             stack.subscriber.acknowledge(subscription=name, ack_ids=acknowledged)

@@ -98,7 +98,7 @@ def assemble(parts: Parts) -> Coordinator:
         clock=parts.clock,
         traceparent=parts.traceparent,
     )
-    recorder = Recorder(ledger=ledger, consolidator=consolidator, clock=parts.clock)
+    recorder = Recorder(ledger=ledger, publishing=publishing, consolidator=consolidator, clock=parts.clock)
     starter = Starter(
         ledger=ledger,
         warehouse=parts.warehouse,

@@ -167,7 +167,13 @@ class PredictionRequest(Message):
     """None where the date has no injury report at all: unknown, not nobody."""
 
 
-# --- outcome: worker → coordinator ----------------------------------------------------------------------------
+class Slice(Message):
+    """The requests of one message: some players of one shard."""
+
+    requests: tuple[PredictionRequest, ...] = Field(min_length=1)
+
+
+# --- outcomes: worker → coordinator ----------------------------------------------------------------------------
 
 
 class SkipReason(StrEnum):
@@ -230,6 +236,13 @@ class Failed(_Outcome):
 
 Outcome: TypeAlias = Annotated[Predicted | Skipped | Failed, Field(discriminator="outcome")]
 OUTCOME: TypeAdapter[Predicted | Skipped | Failed] = TypeAdapter(Outcome)
+
+
+class Outcomes(Message):
+    """What became of the players of a slice; where it could not be read, `unreadable` says why and no player is named."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    unreadable: str | None = Field(default=None, max_length=MAX_DETAIL)
 
 
 # --- batch-finished: coordinator → downstream -----------------------------------------------------------------

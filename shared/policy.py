@@ -15,6 +15,8 @@ from schemas import tables
 MAX_MINUTES = 7 * 24 * 60
 """A batch that takes longer than a week outlives what Pub/Sub keeps of it."""
 MAX_REPEATS = 1_000
+MAX_PLAYERS_PER_REQUEST = 500
+"""At 6 kB a player far below the 10 MB of a message."""
 MAX_LATE_HOURS = 20 * 24
 """Plans and staged rows are kept for 30 days."""
 
@@ -34,6 +36,9 @@ class Policy(BaseModel):
     )
     republish_after_minutes: _Minutes = Field(
         default=15, ge=0, description="silence after which a request is published again"
+    )
+    players_per_request: int = Field(
+        default=25, ge=1, le=MAX_PLAYERS_PER_REQUEST, description="players whose requests one message carries at most"
     )
     max_republishes: _Repeats = Field(default=5, ge=0, description="how often one request is published again")
     tolerated_failed_share: _Share = Field(default=0.05, description="share of failed players that a PARTIAL may have")

@@ -1,6 +1,6 @@
 """Knows how a Pub/Sub push request's body becomes a message, and refuses what can never become one.
 
-Of what the message is about it knows the batch and the player only; the bytes are parsed by whoever expects them.
+Of what the message is about it knows which players of which batch; the bytes are parsed by whoever expects them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,39 +51,50 @@ def open_envelope(body: bytes) -> Pushed:
 
 
 @dataclass(frozen=True, slots=True)
-class Addressee:
-    """The player of a batch that a message is about, even where the rest of it is unusable."""
+class SliceName:
+    """Which players a message is about, even where the rest of it is unusable: those from `start` to before `stop` of a
+    shard's sorted players."""
 
     batch_id: str
-    player_lookup: str
+    shard: int
+    start: int
+    stop: int
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The name as a message's attributes say it."""
+        return {"batch_id": self.batch_id, "shard": str(self.shard), "slice": f"{self.start}:{self.stop}"}
 
 
-def addressee_of(told: Mapping[str, str]) -> Addressee:
-    """Return whom a message is about, from what its attributes or its body tell.
+_SLICE = re.compile(r"([0-9]{1,7}):([0-9]{1,7})", re.ASCII)
+
+
+def slice_of(attributes: Mapping[str, str]) -> SliceName:
+    """Return which players a message is about.
 
     Raises:
-        MalformedMessage: no batch id, or no name that a player can have.
+        MalformedMessage: the attributes name no players of a batch.
     """
     try:
-        batch_id = names.check_batch_id(told.get("batch_id", ""))
+        batch_id = names.check_batch_id(attributes.get("batch_id", ""))
     except ValueError as error:
         raise MalformedMessage(f"batch_id: {error}") from error
-    player = told.get("player_lookup", "")
-    if not _is_name(player):
-        raise MalformedMessage(f"player_lookup: {player[:80]!r} names no player of batch {batch_id}")
-    return Addressee(batch_id, player)
+    shard, found = attributes.get("shard", ""), _SLICE.fullmatch(attributes.get("slice", ""))
+    if not re.fullmatch(r"[0-9]{1,7}", shard, re.ASCII) or found is None or not int(found[1]) < int(found[2]):
+        named = f"shard {shard[:20]!r}, slice {attributes.get('slice', '')[:20]!r}"
+        raise MalformedMessage(f"{named} name no players of batch {batch_id}")
+    return SliceName(batch_id, int(shard), int(found[1]), int(found[2]))
 
 
-def _is_name(text: str) -> bool:
+def check_player(name: str) -> str:
+    """Return a name that a player can have. Raises `MalformedMessage`."""
     try:
-        return 0 < len(text.encode()) <= MAX_PLAYER_BYTES
+        is_name = 0 < len(name.encode()) <= MAX_PLAYER_BYTES
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write and UTF-8 cannot (F3)
-        return False
-
-
-def texts_in(data: bytes) -> dict[str, str]:
-    """Return the texts that a JSON object holds by name, the empty ones left out; none where it is no object."""
-    return _texts(_members(data))
+        is_name = False
+    if not is_name:
+        raise MalformedMessage(f"player_lookup: {name[:80]!r} is no player's name")
+    return name
 
 
 def readable_attributes(push_body: bytes) -> dict[str, str]:

@@ -20,7 +20,7 @@ from coordinator.rules.batch import Batch
 from coordinator.rules.entries import AnyOutcome
 from coordinator.usecases.start import Started
 from schemas import names, tables
-from schemas.messages import OUTCOME, BatchFinished, PredictionRequest
+from schemas.messages import BatchFinished, PredictionRequest, Slice
 from schemas.tables import Column, Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
@@ -144,7 +144,8 @@ class Stand:
 
     def request(self, player: str, *, batch_id: str | None = None) -> PredictionRequest:
         """The request last published for a player (of one batch)."""
-        found = [PredictionRequest.model_validate_json(message.data) for message in self.requests.messages]
+        slices = [Slice.model_validate_json(message.data) for message in self.requests.messages]
+        found = [request for one in slices for request in one.requests]
         return [r for r in found if r.player_lookup == player and batch_id in (None, r.batch_id)][-1]
 
     def answer(
@@ -160,14 +161,14 @@ class Stand:
             model=shipped_model(),
             clock=lambda: self.now,
         )
-        data = self.request(player, batch_id=batch_id).model_dump_json().encode()
-        worker.predict_player(data, {}, traceparent=TRACEPARENT)
-        return OUTCOME.validate_json(self.outcomes.messages[-1].data)
+        alone = Slice(requests=(self.request(player, batch_id=batch_id),))
+        (outcome,) = worker.predict_slice(alone.model_dump_json().encode(), {}, traceparent=TRACEPARENT).outcomes
+        return outcome
 
     def record(self, *outcomes: AnyOutcome) -> None:
         """Record outcomes as `/complete` does."""
         for outcome in outcomes:
-            self.coordinator.recorder.record_outcome(outcome)
+            self.coordinator.recorder.record([outcome])
 
     def run(self, key: str = "a-key", *, players: Sequence[str] | None = None, **start: Any) -> Batch:
         """Start a batch and answer for its players (all of them, or those named)."""

@@ -15,9 +15,10 @@ from coordinator.app import create_app
 from coordinator.assembly import Coordinator
 from coordinator.routes.exchange import Caller
 from coordinator.rules.entries import AnyOutcome
-from schemas.messages import Failed, FailureCode, Skipped, SkipReason
+from schemas.messages import Failed, FailureCode, Outcomes, Skipped, SkipReason
 from shared.errors import TipoffError, Unavailable
 from shared.ports import Outgoing
+from shared.push import SliceName
 from tests.batch_stand import Stand
 from tests.plan_inputs import GAME_DATE
 
@@ -68,10 +69,10 @@ class Front:
         }
         return self.push_to("/dead-letter", request.data, {**request.attributes, **added, **changes})
 
-    def complete(self, outcome: AnyOutcome) -> TestResponse:
-        """Push an outcome, with the attributes that a worker sends along."""
-        data = outcome.model_dump_json().encode()
-        return self.push(data, batch_id=outcome.batch_id, player_lookup=outcome.player_lookup)
+    def complete(self, *outcomes: AnyOutcome) -> TestResponse:
+        """Push the outcomes of a slice, with the attributes that a worker sends along."""
+        data = Outcomes(outcomes=outcomes).model_dump_json().encode()
+        return self.push(data, **SliceName(outcomes[0].batch_id, 0, 0, len(outcomes)).attributes)
 
     def _guard(self, _authorization: str | None, callers: frozenset[Caller]) -> None:
         self.asked.append(callers)

@@ -17,19 +17,25 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from schemas import names
-from schemas.messages import OUTCOME, Failed, Predicted, PredictionRequest, Skipped
+from schemas.messages import Failed, Outcomes, Predicted, PredictionRequest, Skipped, Slice
 from schemas.tables import Row
 from shared import logs
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import every_spec
+from shared.push import SliceName
 from tests.memory_publisher import MemoryPublisher
-from tests.requests_factory import PLANNED_AT
+from tests.requests_factory import BATCH_ID, PLANNED_AT
 from worker.app import create_app
 from worker.model import shipped_model
 from worker.service import Worker
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 MESSAGE_ID = "13579"
+
+
+def a_name(players: int = 1, batch_id: str = BATCH_ID) -> dict[str, str]:
+    """The attributes that name a slice: the first so many players of shard 0."""
+    return SliceName(batch_id, 0, 0, players).attributes
 
 
 @dataclass
@@ -42,14 +48,11 @@ class Stand:
     schema_version: int
     now: datetime
 
-    def push(self, request: PredictionRequest, *, attempt: int = 1) -> TestResponse:
-        """Push a request as Pub/Sub does."""
-        attributes = {
-            "batch_id": request.batch_id,
-            "player_lookup": request.player_lookup,
-            "traceparent": TRACEPARENT,
-        }
-        return self.push_data(request.model_dump_json().encode(), attributes, attempt=attempt)
+    def push(self, *requests: PredictionRequest, attempt: int = 1) -> TestResponse:
+        """Push a slice of requests as Pub/Sub does."""
+        data = Slice(requests=requests).model_dump_json().encode()
+        attributes = a_name(len(requests), requests[0].batch_id) | {"traceparent": TRACEPARENT}
+        return self.push_data(data, attributes, attempt=attempt)
 
     def push_data(self, data: bytes, attributes: dict[str, str] | None = None, *, attempt: int = 1) -> TestResponse:
         """Push any bytes in a sound envelope."""
@@ -68,7 +71,14 @@ class Stand:
 
     def published(self) -> list[Predicted | Skipped | Failed]:
         """Every outcome the coordinator would hear of."""
-        return [OUTCOME.validate_json(message.data) for message in self.outcomes.messages]
+        return [
+            one for message in self.outcomes.messages for one in Outcomes.model_validate_json(message.data).outcomes
+        ]
+
+    def unreadable(self) -> list[str]:
+        """What the coordinator would hear of messages that could not be read."""
+        said = [Outcomes.model_validate_json(message.data).unreadable for message in self.outcomes.messages]
+        return [why for why in said if why is not None]
 
     def staged(self) -> list[Row]:
         """Every staged row of the factory's batch, copies included; none when there is no table."""

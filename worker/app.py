@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from flask import Flask, Response, request
 
-from schemas.messages import Failed, Outcome
+from schemas.messages import Failed, Outcomes
 from shared import edge, logs
 from shared.auth import token_header
 from shared.edge import problem
@@ -50,24 +51,24 @@ def create_app(worker: Worker, *, guard: Guard, commit: str = "unknown", only_lo
             with _labelled(told):
                 return _answer(lambda trace: worker.refuse(told, reason=reason, traceparent=trace))
         with _labelled(pushed.attributes, message_id=pushed.message_id, delivery_attempt=pushed.delivery_attempt):
-            return _answer(lambda trace: worker.predict_player(pushed.data, pushed.attributes, traceparent=trace))
+            return _answer(lambda trace: worker.predict_slice(pushed.data, pushed.attributes, traceparent=trace))
 
     return app
 
 
 @contextmanager
 def _labelled(told: Mapping[str, str], **ids: str | int | None) -> Iterator[None]:
-    """Put every line logged inside under the message's trace, batch, player and ids."""
-    labels = {"batch_id": told.get("batch_id"), "player": told.get("player_lookup"), **ids}
+    """Put every line logged inside under the message's trace, batch, shard, slice and ids."""
+    labels = {name: told.get(name) for name in ("batch_id", "shard", "slice")} | ids
     with logs.bound_trace(told.get("traceparent")), logs.bound(**labels):
         yield
 
 
-def _answer(act: Callable[[str], Outcome]) -> Response:
+def _answer(act: Callable[[str], Outcomes]) -> Response:
     """Let the use case act, given the trace to send along, and turn its end into one log line and a status."""
     began = time.monotonic()
     try:
-        outcome = act(logs.traceparent())
+        outcomes = act(logs.traceparent())
     except MalformedMessage as error:
         # No repetition helps: one poison message must not slow the subscription, whose back-off all messages share.
         _log.error("request refused", extra={"json_fields": {"reason": str(error)}})
@@ -77,14 +78,26 @@ def _answer(act: Callable[[str], Outcome]) -> Response:
         # A missing dataset or right is mended by a person, and the request must be there then.
         passing = Unavailable(str(error)) if isinstance(error, Permanent) else error
         return problem(*problem_of(passing, instance=request.path))
-    _log_end(outcome, seconds=time.monotonic() - began)
+    _log_end(outcomes, seconds=time.monotonic() - began)
     return _no_content()
 
 
-def _log_end(outcome: Outcome, *, seconds: float) -> None:
-    level = logging.ERROR if isinstance(outcome, Failed) else logging.INFO
-    fields = {**outcome.model_dump(mode="json"), "seconds": round(seconds, 3)}
-    _log.log(level, "request finished", extra={"json_fields": fields})
+def _log_end(outcomes: Outcomes, *, seconds: float) -> None:
+    """One line for the message; who failed is named in it."""
+    counts = Counter[str](one.outcome for one in outcomes.outcomes)
+    failed = [
+        one.model_dump(mode="json", include={"player_lookup", "code", "detail"})
+        for one in outcomes.outcomes
+        if isinstance(one, Failed)
+    ]
+    level = logging.ERROR if failed or outcomes.unreadable else logging.INFO
+    fields: dict[str, object] = {
+        **dict(counts),
+        "failures": failed,
+        "unreadable": outcomes.unreadable,
+        "seconds": round(seconds, 3),
+    }
+    _log.log(level, "requests finished", extra={"json_fields": fields})
 
 
 def _log_trouble(error: Exception, *, seconds: float) -> None:

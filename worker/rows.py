@@ -28,8 +28,11 @@ _TENTH, _HUNDREDTH, _THOUSANDTH = Decimal("0.1"), Decimal("0.01"), Decimal("0.00
 _BILLIONTH = Decimal("1e-9")
 
 
-def staged_rows(request: PredictionRequest, model: Model, *, schema_version: int) -> list[dict[str, Cell]]:
-    """Predict, and build one row per system and line, or one NO_LINE row per system, as the staging table takes them.
+def staged_rows(
+    requests: Sequence[PredictionRequest], model: Model, *, schema_version: int
+) -> list[list[dict[str, Cell]]]:
+    """Predict players at once, and build each one's rows as the staging table takes them: one per system and line, or one
+    NO_LINE row per system.
 
     Numbers are rounded half away from zero to their column's scale, since the warehouse would round silently. A value
     outside its column is refused, never clamped (E8).
@@ -38,24 +41,27 @@ def staged_rows(request: PredictionRequest, model: Model, *, schema_version: int
         RowRefused: a row does not fit the declared table; the column and the value are named (E1).
         ArithmeticError: a prediction is not a finite number.
     """
-    situation = Situation.of(players_of([request]), model)
+    situation = Situation.of(players_of(requests), model)
     said = forecasts(situation)
-    return rows_saying(request, said, situation, schema_version=schema_version)
+    return [
+        rows_saying(request, said, situation, place, schema_version=schema_version)
+        for place, request in enumerate(requests)
+    ]
 
 
 def rows_saying(
-    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, *, schema_version: int
+    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, place: int, *, schema_version: int
 ) -> list[dict[str, Cell]]:
-    """Write down what systems said of a request's player, who is the only one of the situation.
+    """Write down what systems said of a request's player, who has a place in the situation.
 
     Raises:
         RowRefused, ArithmeticError: as `staged_rows`.
     """
     schema, newer_columns = _declared(schema_version)
-    common = _request_cells(request) | _feature_cells(situation)
+    common = _request_cells(request) | _feature_cells(situation, place)
     rows = []
-    for forecast, all_judged in zip(said, _judged_cells(request, said, situation), strict=True):
-        of_system = _system_cells(forecast)
+    for forecast, all_judged in zip(said, _judged_cells(request, said, situation, place), strict=True):
+        of_system = _system_cells(forecast, place)
         rows += [of_system | judged for judged in all_judged]
 
     def declared(row: dict[str, Cell]) -> dict[str, Cell]:
@@ -134,8 +140,8 @@ def _absence_cells(absences: Absences | None) -> dict[str, Cell]:
     }
 
 
-def _feature_cells(situation: Situation) -> dict[str, Cell]:
-    known = int(np.isfinite(situation.features[0]).sum())
+def _feature_cells(situation: Situation, place: int) -> dict[str, Cell]:
+    known = int(np.isfinite(situation.features[place]).sum())
     return {
         "model_version": situation.model.version,
         "feature_version": FEATURE_VERSION,
@@ -145,31 +151,31 @@ def _feature_cells(situation: Situation) -> dict[str, Cell]:
     }
 
 
-def _system_cells(forecast: Forecast) -> dict[str, Cell]:
+def _system_cells(forecast: Forecast, place: int) -> dict[str, Cell]:
     return {
         "system_id": forecast.system_id,
-        "predicted_points": _rounded(_points(forecast), _TENTH),
-        "prediction_error_code": forecast.code if forecast.is_stand_in[0] else None,
-        "processing_decision_reason": forecast.reason(0),
-        **forecast.cells(0),
+        "predicted_points": _rounded(_points(forecast, place), _TENTH),
+        "prediction_error_code": forecast.code if forecast.is_stand_in[place] else None,
+        "processing_decision_reason": forecast.reason(place),
+        **forecast.cells(place),
     }
 
 
-def _points(forecast: Forecast) -> Decimal:
+def _points(forecast: Forecast, place: int) -> Decimal:
     """The exact number behind the float: a mean such as 247 / 20 is a tie at the tenth, and 12.35 as a float is not."""
-    return _rounded(Decimal(float(forecast.points[0])), _BILLIONTH)
+    return _rounded(Decimal(float(forecast.points[place])), _BILLIONTH)
 
 
 def _judged_cells(
-    request: PredictionRequest, said: Sequence[Forecast], situation: Situation
+    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, place: int
 ) -> Iterator[list[dict[str, Cell]]]:
     """For each forecast, in order, the cells of each of its rows."""
-    over = _probabilities(request, said, situation)
+    over = _probabilities(request, said, situation, place)
     for forecast, probabilities in zip(said, over, strict=True):
         if not request.lines:
             yield [{**_NO_LINE_CELLS, "prediction_id": _id(request, forecast, None)}]
             continue
-        points, warning = _rounded(_points(forecast), _TENTH), _warning(request, forecast)
+        points, warning = _rounded(_points(forecast, place), _TENTH), _warning(request, forecast, place)
         judged = []
         for line, raw_over in zip(request.lines, probabilities, strict=True):
             verdict = judge(float(raw_over), situation.model.calibration)
@@ -187,11 +193,13 @@ def _judged_cells(
         yield judged
 
 
-def _probabilities(request: PredictionRequest, said: Sequence[Forecast], situation: Situation) -> np.ndarray:
+def _probabilities(
+    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, place: int
+) -> np.ndarray:
     """The uncalibrated probability of OVER, `(systems, lines)`."""
     spread, lines = situation.model.spread, np.array([float(line.points_line) for line in request.lines])
-    predicted = np.array([forecast.points[0] for forecast in said])
-    history = np.repeat(situation.players.points, len(said), axis=0)
+    predicted = np.array([forecast.points[place] for forecast in said])
+    history = np.repeat(situation.players.points[place : place + 1], len(said), axis=0)
     deviation = spread.deviation(predicted, history)
     over = spread.probability_over(
         np.tile(lines, len(said)),
@@ -244,9 +252,9 @@ def _verdict_cells(verdict: Verdict, calibration: PlattScaling) -> dict[str, Cel
     }
 
 
-def _warning(request: PredictionRequest, forecast: Forecast) -> str | None:
+def _warning(request: PredictionRequest, forecast: Forecast, place: int) -> str | None:
     """Name the first reason, if any, why no one should act on the prediction, whatever the line."""
-    if forecast.is_stand_in[0]:
+    if forecast.is_stand_in[place]:
         return "stand_in"
     if failed := inputs.failed_rules(request):
         return failed[0].value

@@ -1,4 +1,4 @@
-"""The worker's one use case: answer a prediction request with rows in staging and exactly one outcome (A1).
+"""The worker's one use case: answer the requests of a message with rows in staging and exactly one outcome each (A1).
 
 Reads no database, clock or environment itself. Dying on any line is safe: the message is delivered again, the same
 rows are staged as copies of the same delivery, and the outcome is published again; receivers absorb both.
@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 
 from schemas import names
-from schemas.messages import MAX_DETAIL, Failed, FailureCode, Outcome, Predicted, PredictionRequest, Skipped, SkipReason
+from schemas.messages import (
+    MAX_DETAIL,
+    Failed,
+    FailureCode,
+    Outcome,
+    Outcomes,
+    Predicted,
+    PredictionRequest,
+    Skipped,
+    SkipReason,
+)
 from schemas.tables import DELIVERY_COLUMN, PREDICTIONS, Row, RowRefused, load
-from shared.errors import InvalidInput, QueryRefused, TipoffError, Unavailable
+from shared.errors import MalformedMessage, QueryRefused, TipoffError, Unavailable
 from shared.ports import Outgoing, Publisher, Tables
-from shared.push import Addressee
+from shared.push import slice_of
 from worker import inputs, messages
 from worker.model import Model
 from worker.rows import staged_rows
 
 
 class Worker:
-    """Predicts players, one request at a time; safe to call from many threads.
+    """Predicts players, a slice at a time; safe to call from many threads.
 
     Args:
         warehouse: where staging tables live.
@@ -57,37 +67,48 @@ class Worker:
         self._clock = clock
         self._unannounced = _Unannounced()
 
-    def predict_player(self, data: bytes, attributes: Mapping[str, str], *, traceparent: str) -> Outcome:
-        """Answer one request message: stage its rows, publish its outcome, return it. Durable when this returns.
+    def predict_slice(self, data: bytes, attributes: Mapping[str, str], *, traceparent: str) -> Outcomes:
+        """Answer one message of requests: stage their rows, publish their outcomes, return them. Durable when this returns.
 
-        A repeat publishes the outcome again. It stages copies of the same delivery, which count once, unless this
-        process knows that the rows are there and only the publishing failed (A4).
+        All players are predicted at once and staged by one append; where that fails, each by himself, so that only who
+        cannot be predicted or staged fails. A repeat publishes the outcomes again. It stages copies of the same deliveries,
+        which count once, unless this process knows that the rows are there and only the publishing failed (A4).
 
         Args:
-            data: the request as UTF-8 JSON.
-            attributes: the message's attributes, which tell batch and player where the body does not.
-            traceparent: the trace to send along with the outcome.
+            data: the requests as UTF-8 JSON.
+            attributes: the message's attributes, which name its players where the body cannot be read.
+            traceparent: the trace to send along with the outcomes.
 
         Raises:
-            MalformedMessage: the message is no request and names no batch and player to record that for.
+            MalformedMessage: the message is no request, and its attributes name no players to record that for.
             Unavailable: staging or the topic did not answer; deliver the message again.
         """
         try:
-            request = messages.parse_request(data)
-        except InvalidInput as error:
-            return self._refuse(data, attributes, problem=str(error), traceparent=traceparent)
-        outcome = self._not_predictable(request) or self._predict(request)
-        self._announce(outcome, traceparent)
-        return outcome
+            read = messages.read_slice(data, revision=self.revision)
+            messages.check_names(read)
+        except MalformedMessage as error:
+            return self.refuse(attributes, reason=str(error), traceparent=traceparent)
+        unpredictable = {one.player_lookup: self._not_predictable(one) for one in read.requests}
+        wanted = [one for one in read.requests if unpredictable[one.player_lookup] is None]
+        said = (*read.failed, *(one for one in unpredictable.values() if one is not None), *self._predict(wanted))
+        outcomes = Outcomes(outcomes=tuple(sorted(said, key=lambda one: one.player_lookup)))
+        self._announce(outcomes, attributes, traceparent)
+        return outcomes
 
-    def refuse(self, attributes: Mapping[str, str], *, reason: str, traceparent: str) -> Failed:
-        """Publish, of a message of which only the attributes can be read, that the player failed, lest the batch wait.
+    def refuse(self, attributes: Mapping[str, str], *, reason: str, traceparent: str) -> Outcomes:
+        """Publish, of a message of which only the attributes can be read, that it could not be, lest the batch wait.
 
         Raises:
-            MalformedMessage: they name no batch and player.
+            MalformedMessage: they name no players.
             Unavailable: the topic did not answer; deliver the message again.
         """
-        return self._refuse(b"", attributes, problem=reason, traceparent=traceparent)
+        try:
+            slice_of(attributes)
+        except MalformedMessage as error:
+            raise MalformedMessage(f"{reason}; nor is it said for whom to record that: {error}") from error
+        outcomes = Outcomes(unreadable=reason[:MAX_DETAIL])
+        self._announce(outcomes, attributes, traceparent)
+        return outcomes
 
     def failing_dependencies(self) -> dict[str, str]:
         """Really ask every dependency; name those that do not answer as they should, with what they said (C3)."""
@@ -99,12 +120,6 @@ class Worker:
             except TipoffError as error:
                 failing[name] = str(error)
         return failing
-
-    def _refuse(self, data: bytes, attributes: Mapping[str, str], *, problem: str, traceparent: str) -> Failed:
-        to = messages.addressee(data, attributes, problem=problem)
-        outcome = self._failed(to, FailureCode.BAD_REQUEST, problem)
-        self._announce(outcome, traceparent)
-        return outcome
 
     def _check_warehouse(self) -> None:
         table = names.staging_table(self._schema_version)
@@ -122,24 +137,47 @@ class Worker:
             return self._skipped(request, SkipReason.NO_HISTORY)
         return None
 
-    def _predict(self, request: PredictionRequest) -> Outcome:
+    def _predict(self, requests: Sequence[PredictionRequest]) -> list[Outcome]:
+        """Predict players at once, and each by himself where that is not possible."""
+        if not requests:
+            return []
         try:
-            rows = staged_rows(request, self._model, schema_version=self._schema_version)
-        except RowRefused as error:
-            return self._failed(request, FailureCode.ROW_REFUSED, error)
-        except Exception as error:  # noqa: BLE001 - a pure function: what it raises is this request's, now and ever (F3)
-            return self._failed(request, FailureCode.PREDICTION_ERROR, f"{type(error).__name__}: {error}")
-        return self._stage(request, rows)
+            rows = staged_rows(requests, self._model, schema_version=self._schema_version)
+        except Exception as error:  # noqa: BLE001 - a pure function: what it raises is these requests', now and ever (F3)
+            if len(requests) > 1:
+                return [outcome for request in requests for outcome in self._predict([request])]
+            if isinstance(error, RowRefused):
+                return [self._failed(requests[0], FailureCode.ROW_REFUSED, error)]
+            return [self._failed(requests[0], FailureCode.PREDICTION_ERROR, f"{type(error).__name__}: {error}")]
+        return self._stage(requests, rows)
 
-    def _stage(self, request: PredictionRequest, rows: Sequence[Row]) -> Predicted | Failed:
-        delivery = str(rows[0][DELIVERY_COLUMN])
-        if delivery not in self._unannounced:
-            try:
-                self._warehouse.append(names.staging_table(self._schema_version), rows)
-            except QueryRefused as error:
-                return self._failed(request, FailureCode.ROW_REFUSED, error)
-            self._unannounced.add(delivery)
-        prediction_ids = {str(row["prediction_id"]) for row in rows}
+    def _stage(self, requests: Sequence[PredictionRequest], rows: Sequence[Sequence[Row]]) -> list[Outcome]:
+        """Append the rows of all players at once, and of each by himself where they are refused together."""
+        deliveries = [str(of_player[0][DELIVERY_COLUMN]) for of_player in rows]
+        missing = [
+            row
+            for of_player, delivery in zip(rows, deliveries, strict=True)
+            for row in of_player
+            if delivery not in self._unannounced
+        ]
+        try:
+            if missing:
+                self._warehouse.append(names.staging_table(self._schema_version), missing)
+        except QueryRefused as error:
+            if len(requests) > 1:
+                return [
+                    outcome
+                    for one, of_one in zip(requests, rows, strict=True)
+                    for outcome in self._stage([one], [of_one])
+                ]
+            return [self._failed(requests[0], FailureCode.ROW_REFUSED, error)]
+        self._unannounced.add(deliveries)
+        return [
+            self._predicted(request, delivery, {str(row["prediction_id"]) for row in of_player})
+            for request, delivery, of_player in zip(requests, deliveries, rows, strict=True)
+        ]
+
+    def _predicted(self, request: PredictionRequest, delivery: str, prediction_ids: Set[str]) -> Predicted:
         return Predicted(
             batch_id=request.batch_id,
             player_lookup=request.player_lookup,
@@ -151,15 +189,11 @@ class Worker:
             digest=names.digest(prediction_ids),
         )
 
-    def _announce(self, outcome: Outcome, traceparent: str) -> None:
-        attributes = {
-            "traceparent": traceparent,
-            "batch_id": outcome.batch_id,
-            "player_lookup": outcome.player_lookup,
-        }
-        self._outcomes.publish([Outgoing(outcome.model_dump_json().encode(), attributes)])
-        if isinstance(outcome, Predicted):
-            self._unannounced.discard(outcome.delivery)
+    def _announce(self, outcomes: Outcomes, attributes: Mapping[str, str], traceparent: str) -> None:
+        named = {name: attributes[name] for name in ("batch_id", "shard", "slice") if name in attributes}
+        data = outcomes.model_dump_json(exclude_none=True).encode()
+        self._outcomes.publish([Outgoing(data, {**named, "traceparent": traceparent})])
+        self._unannounced.discard(one.delivery for one in outcomes.outcomes if isinstance(one, Predicted))
 
     def _skipped(self, request: PredictionRequest, reason: SkipReason) -> Skipped:
         return Skipped(
@@ -169,7 +203,7 @@ class Worker:
             reason=reason,
         )
 
-    def _failed(self, about: PredictionRequest | Addressee, code: FailureCode, reason: Exception | str) -> Failed:
+    def _failed(self, about: PredictionRequest, code: FailureCode, reason: Exception | str) -> Failed:
         return Failed(
             batch_id=about.batch_id,
             player_lookup=about.player_lookup,
@@ -195,12 +229,13 @@ class _Unannounced:
         with self._lock:
             return delivery in self._deliveries
 
-    def add(self, delivery: str) -> None:
+    def add(self, deliveries: Iterable[str]) -> None:
         with self._lock:
-            self._deliveries[delivery] = None
+            self._deliveries.update(dict.fromkeys(deliveries))
             while len(self._deliveries) > self.CAPACITY:
                 self._deliveries.popitem(last=False)
 
-    def discard(self, delivery: str) -> None:
+    def discard(self, deliveries: Iterable[str]) -> None:
         with self._lock:
-            self._deliveries.pop(delivery, None)
+            for delivery in deliveries:
+                self._deliveries.pop(delivery, None)

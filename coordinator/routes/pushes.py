@@ -13,12 +13,12 @@ from flask import Flask, Response, request
 
 from coordinator.assembly import Coordinator
 from coordinator.routes.exchange import Caller, Check, no_content
-from coordinator.rules.entries import AnyOutcome
-from coordinator.usecases.record import dead_lettered, read_outcome, unreadable
-from schemas.messages import Failed
+from coordinator.usecases.consolidate import Report
+from coordinator.usecases.record import read_outcomes, who_gave_up
+from schemas.messages import FailureCode
 from shared import logs
 from shared.errors import MalformedMessage, TipoffError, Transient
-from shared.push import Pushed, open_envelope
+from shared.push import Pushed, open_envelope, slice_of
 
 _log = logging.getLogger(__name__)
 
@@ -29,60 +29,59 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
     @app.post("/complete")
     def complete() -> Response:
         check(Caller.PUSH)
-        return _take(coordinator, _told_outcome)
+        return _take(lambda pushed: _complete(coordinator, pushed))
 
     @app.post("/dead-letter")
     def dead_letter() -> Response:
         check(Caller.PUSH)
-        return _take(coordinator, lambda pushed: dead_lettered(pushed.data, pushed.attributes))
+        return _take(lambda pushed: _give_up(coordinator, pushed))
 
 
-def _told_outcome(pushed: Pushed) -> AnyOutcome:
+def _complete(coordinator: Coordinator, pushed: Pushed) -> Report | None:
+    recorder = coordinator.recorder
     try:
-        return read_outcome(pushed.data)
+        found = read_outcomes(pushed.data)
     except MalformedMessage as error:
-        _log.error("outcome unreadable", extra={"json_fields": {"reason": str(error)}})
-        return unreadable(pushed.attributes, reason=str(error))
+        _log.error("outcomes unreadable", extra={"json_fields": {"reason": str(error)}})
+        return recorder.give_up(slice_of(pushed.attributes), FailureCode.BAD_REQUEST, f"unreadable outcomes: {error}")
+    if found.unreadable is not None:
+        return recorder.give_up(slice_of(pushed.attributes), FailureCode.BAD_REQUEST, found.unreadable)
+    return recorder.record(found.outcomes)
 
 
-def _take(coordinator: Coordinator, read: Callable[[Pushed], AnyOutcome]) -> Response:
-    """Record what the pushed message is read as; what is malformed is logged at ERROR."""
+def _give_up(coordinator: Coordinator, pushed: Pushed) -> Report | None:
+    name = slice_of(pushed.attributes)
+    return coordinator.recorder.give_up(name, FailureCode.DEAD_LETTERED, who_gave_up(pushed.attributes))
+
+
+def _take(act: Callable[[Pushed], Report | None]) -> Response:
+    """Do with a pushed message what it asks for, and say in one line how that ended (C7).
+
+    Transient trouble leaves as 503 through the error handler, whose line is the one then.
+    """
     try:
         pushed = open_envelope(request.get_data())
     except MalformedMessage as error:
-        _log.error("outcome refused", extra={"json_fields": {"reason": str(error)}})
+        _log.error("push refused", extra={"json_fields": {"reason": str(error)}})
         return no_content()
     told = pushed.attributes
     with (
         logs.bound_trace(told.get("traceparent")),
         logs.bound(
             batch_id=told.get("batch_id"),
-            player=told.get("player_lookup"),
+            shard=told.get("shard"),
+            slice=told.get("slice"),
             message_id=pushed.message_id,
             delivery_attempt=pushed.delivery_attempt,
         ),
     ):
-        return _record(coordinator, pushed, read)
-
-
-def _record(coordinator: Coordinator, pushed: Pushed, read: Callable[[Pushed], AnyOutcome]) -> Response:
-    """Record what the message is read as, and say in one line how that ended (C7).
-
-    Transient trouble leaves as 503 through the error handler, whose line is the one then.
-    """
-    try:
-        outcome = read(pushed)
-        report = coordinator.recorder.record_outcome(outcome)
-    except Transient:
-        raise
-    except TipoffError as error:
-        # No repetition helps: one poison message must not slow the subscription, whose back-off all messages share.
-        _log.error("outcome refused", extra={"json_fields": {"reason": str(error)}})
+        try:
+            report = act(pushed)
+        except Transient:
+            raise
+        except TipoffError as error:
+            # No repetition helps: one poison message must not slow the subscription, whose back-off all messages share.
+            _log.error("push refused", extra={"json_fields": {"reason": str(error)}})
+            return no_content()
+        _log.info("push finished", extra={"json_fields": {"consolidation": report.value if report else None}})
         return no_content()
-    told = outcome.model_dump(mode="json", include={"batch_id", "player_lookup", "outcome", "reason", "code", "detail"})
-    _log.log(
-        logging.WARNING if isinstance(outcome, Failed) else logging.INFO,
-        "push finished",
-        extra={"json_fields": {**told, "consolidation": report.value if report else None}},
-    )
-    return no_content()

@@ -60,6 +60,11 @@ class Shard:
         return self.expected.difference(self.predicted, self.skipped, self.failed)
 
     @property
+    def ordered(self) -> tuple[str, ...]:
+        """The expected players in the order by which slices name them."""
+        return tuple(sorted(self.expected))
+
+    @property
     def is_settled(self) -> bool:
         """Whether every expected player has an outcome."""
         return not self.silent

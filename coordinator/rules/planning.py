@@ -18,7 +18,7 @@ from importlib.resources import files
 
 from pydantic import ValidationError
 
-from schemas.messages import MAX_PLAYER_BYTES, TEAM_FORM_GAMES, PredictionRequest
+from schemas.messages import MAX_PLAYER_BYTES, TEAM_FORM_GAMES, PredictionRequest, Slice
 from schemas.names import check_batch_id, plan_table
 from schemas.tables import Row
 from shared.errors import InvalidInput
@@ -238,9 +238,9 @@ def request_of(
         ) from error
 
 
-def request_bytes(request: PredictionRequest) -> bytes:
-    """Write a request as its message's bytes: the same request always gives the same bytes."""
-    return request.model_dump_json().encode()
+def slice_bytes(requests: Sequence[PredictionRequest]) -> bytes:
+    """Write a slice as its message's bytes: the same requests always give the same bytes."""
+    return Slice(requests=tuple(requests)).model_dump_json().encode()
 
 
 # --- shards ---------------------------------------------------------------------------------------------------

@@ -14,11 +14,20 @@ from coordinator.rules.entries import Shard
 from coordinator.rules.lifecycle import Event, Status, move
 from shared.errors import Unavailable
 from shared.ports import Outgoing, Publisher, Warehouse
+from shared.push import SliceName
 
 log = logging.getLogger(__name__)
 
 _PLAYERS_PER_QUERY = 2_000
 """Requests read from the plan at once: about 12 MB of text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some players of a shard, from a place in its order on: a slice to publish."""
+
+    start: int
+    players: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +42,7 @@ class RequestPublishing:
     """The trace that the published requests carry on."""
 
     def publish_batch(self, batch: Batch) -> Batch:
-        """Publish every shard that never was, and move the batch to RUNNING.
+        """Publish, in slices, every shard that never was, and move the batch to RUNNING.
 
         A repeat goes on where the last call stopped (A10).
 
@@ -41,34 +50,53 @@ class RequestPublishing:
             Unavailable: some requests are not with Pub/Sub; the sweep or a repeat goes on.
         """
         never = [shard for shard in self.ledger.shards(batch.batch_id) if shard.published_at is None]
-        for some in _chunks(never):
-            self.publish(batch, {shard.number: shard.expected for shard in some}, some)
+        size = batch.policy.players_per_request
+        self._publish(batch, [(shard, _cut(shard, size)) for shard in never])
         return self._set_running(batch.batch_id)
 
-    def publish(self, batch: Batch, players: Mapping[int, Collection[str]], shards: Sequence[Shard]) -> None:
-        """Publish the requests of some players of some shards, the same bytes at every repeat, and note when (A13)."""
-        wanted = sorted(player for number in players for player in players[number])
-        found = self.warehouse.query(planning.requests_statement(batch.batch_id), {"players": wanted})
-        planned = {player.player_lookup: player for player in planning.read_plan(found)}
-        if lacking := [player for player in wanted if player not in planned]:
-            raise Unavailable(f"the plan of {batch.batch_id} lacks {len(lacking)} players, such as {lacking[0]!r}")
-        for shard in shards:
-            self._publish_shard(batch, shard, [planned[player] for player in sorted(players[shard.number])])
+    def publish_alone(self, batch: Batch, players: Mapping[int, Collection[str]], shards: Sequence[Shard]) -> None:
+        """Publish players of some shards again, each in a message of his own, so that none can sink another.
 
-    def _publish_shard(self, batch: Batch, shard: Shard, planned: Sequence[planning.PlannedPlayer]) -> None:
-        self.requests.publish([self._message(batch, player) for player in planned])
+        The same requests at every repeat; notes when (A13).
+        """
+        alone = [
+            (shard, [one for one in _cut(shard, 1) if one.players[0] in players[shard.number]]) for shard in shards
+        ]
+        self._publish(batch, alone)
+
+    def _publish(self, batch: Batch, shards: Sequence[tuple[Shard, Sequence[_Part]]]) -> None:
+        for some in _chunks(shards):
+            wanted = [player for _, parts in some for part in parts for player in part.players]
+            found = self.warehouse.query(planning.requests_statement(batch.batch_id), {"players": wanted})
+            planned = {player.player_lookup: player for player in planning.read_plan(found)}
+            if lacking := [player for player in wanted if player not in planned]:
+                raise Unavailable(f"the plan of {batch.batch_id} lacks {len(lacking)} players, such as {lacking[0]!r}")
+            for shard, parts in some:
+                self._publish_shard(batch, shard, parts, planned)
+
+    def _publish_shard(
+        self, batch: Batch, shard: Shard, parts: Sequence[_Part], planned: Mapping[str, planning.PlannedPlayer]
+    ) -> None:
+        self.requests.publish([self._message(batch, shard, part, planned) for part in parts])
         self.ledger.note_published(batch.batch_id, shard, at=self.clock())
-        log.info(
-            "requests published",
-            extra={"json_fields": {"batch_id": batch.batch_id, "shard": shard.number, "players": len(planned)}},
-        )
+        players = sum(len(part.players) for part in parts)
+        fields = {"batch_id": batch.batch_id, "shard": shard.number, "messages": len(parts), "players": players}
+        log.info("requests published", extra={"json_fields": fields})
 
-    def _message(self, batch: Batch, player: planning.PlannedPlayer) -> Outgoing:
-        request = planning.request_of(
-            player, batch_id=batch.batch_id, planned_at=batch.planned_at, late_until=batch.late_until
-        )
-        attributes = {"batch_id": batch.batch_id, "player_lookup": player.player_lookup}
-        return Outgoing(planning.request_bytes(request), {**attributes, "traceparent": self.traceparent()})
+    def _message(
+        self, batch: Batch, shard: Shard, part: _Part, planned: Mapping[str, planning.PlannedPlayer]
+    ) -> Outgoing:
+        requests = [
+            planning.request_of(
+                planned[player],
+                batch_id=batch.batch_id,
+                planned_at=batch.planned_at,
+                late_until=batch.late_until,
+            )
+            for player in part.players
+        ]
+        name = SliceName(batch.batch_id, shard.number, part.start, part.start + len(part.players))
+        return Outgoing(planning.slice_bytes(requests), {**name.attributes, "traceparent": self.traceparent()})
 
     def _set_running(self, batch_id: str) -> Batch:
         def running(batch: Batch) -> Batch | None:
@@ -82,12 +110,23 @@ class RequestPublishing:
         return batch
 
 
-def _chunks(shards: Sequence[Shard]) -> Iterator[list[Shard]]:
-    some: list[Shard] = []
-    for shard in shards:
-        some.append(shard)
-        if sum(len(one.expected) for one in some) >= _PLAYERS_PER_QUERY:
+def _cut(shard: Shard, size: int) -> list[_Part]:
+    """Cut a shard's sorted players into slices of at most so many."""
+    ordered = shard.ordered
+    return [_Part(start, ordered[start : start + size]) for start in range(0, len(ordered), size)]
+
+
+def _chunks(shards: Sequence[tuple[Shard, Sequence[_Part]]]) -> Iterator[list[tuple[Shard, Sequence[_Part]]]]:
+    """Shards by as many as are read from the plan at once."""
+    some: list[tuple[Shard, Sequence[_Part]]] = []
+    players = 0
+    for shard, parts in shards:
+        if not parts:
+            continue
+        some.append((shard, parts))
+        players += sum(len(part.players) for part in parts)
+        if players >= _PLAYERS_PER_QUERY:
             yield some
-            some = []
+            some, players = [], 0
     if some:
         yield some

@@ -7,7 +7,7 @@ finished by a redelivery or the sweep.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -20,67 +20,43 @@ from coordinator.rules.due import By, closing
 from coordinator.rules.entries import AnyOutcome, Shard, check_outcome
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Consolidator, Report
+from coordinator.usecases.publish import RequestPublishing
 from schemas import names
-from schemas.messages import MAX_DETAIL, OUTCOME, Failed, FailureCode
+from schemas.messages import MAX_DETAIL, Failed, FailureCode, Outcomes
 from shared.errors import InvalidInput, MalformedMessage, Permanent, TipoffError, Unavailable
-from shared.push import addressee_of, texts_in
+from shared.push import SliceName
 
 log = logging.getLogger(__name__)
 
 
-def read_outcome(data: bytes) -> AnyOutcome:
-    """Read an outcome message.
+def read_outcomes(data: bytes) -> Outcomes:
+    """Read a message of outcomes, which are all of one batch.
 
     Raises:
         MalformedMessage: it is none; names the first field that is wrong.
     """
     try:
-        outcome = OUTCOME.validate_json(data)
-        names.check_batch_id(outcome.batch_id)
+        found = Outcomes.model_validate_json(data)
+        for batch_id in {one.batch_id for one in found.outcomes}:
+            names.check_batch_id(batch_id)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "message"
-        raise MalformedMessage(f"not an outcome: {where}: {first['msg']}") from error
+        raise MalformedMessage(f"no outcomes: {where}: {first['msg']}") from error
     except ValueError as error:
-        raise MalformedMessage(f"not an outcome: batch_id: {error}") from error
-    return outcome
+        raise MalformedMessage(f"no outcomes: batch_id: {error}") from error
+    if len({one.batch_id for one in found.outcomes}) > 1:
+        raise MalformedMessage("no outcomes: batch_id: they are of several batches; send those of one")
+    if not found.outcomes and found.unreadable is None:
+        raise MalformedMessage("no outcomes: outcomes: there are none")
+    return found
 
 
-def unreadable(attributes: Mapping[str, str], *, reason: str) -> Failed:
-    """The outcome to record for a message that is none: failed, for the player that its attributes name.
-
-    Raises:
-        MalformedMessage: they name no batch and player.
-    """
-    about = addressee_of(attributes)
-    return Failed(
-        batch_id=about.batch_id,
-        player_lookup=about.player_lookup,
-        worker_revision="unknown",
-        code=FailureCode.BAD_REQUEST,
-        detail=f"unreadable outcome: {reason}",
-    )
-
-
-def dead_lettered(data: bytes, attributes: Mapping[str, str]) -> Failed:
-    """The outcome to record for a request that nobody could take (A12): its player failed.
-
-    Whose it was its attributes tell; where they do not, the request itself.
-
-    Raises:
-        MalformedMessage: neither names batch and player.
-    """
-    told = {**texts_in(data), **{name: text for name, text in attributes.items() if text}}
-    about = addressee_of(told)
-    attempts = told.get(f"{_DEAD_LETTER}DeliveryCount", "an unknown number of")
-    subscription = told.get(f"{_DEAD_LETTER}Subscription", "an unknown subscription")
-    return Failed(
-        batch_id=about.batch_id,
-        player_lookup=about.player_lookup,
-        worker_revision="none",
-        code=FailureCode.DEAD_LETTERED,
-        detail=f"{subscription} gave the request up after {attempts} deliveries",
-    )
+def who_gave_up(attributes: Mapping[str, str]) -> str:
+    """Say of a dead letter who gave it up, and after how many deliveries (A12)."""
+    attempts = attributes.get(f"{_DEAD_LETTER}DeliveryCount", "an unknown number of")
+    subscription = attributes.get(f"{_DEAD_LETTER}Subscription", "an unknown subscription")
+    return f"{subscription} gave the request up after {attempts} deliveries"
 
 
 _DEAD_LETTER = "CloudPubSubDeadLetterSource"
@@ -92,46 +68,109 @@ class Recorder:
     """The use cases, over their ports."""
 
     ledger: Ledger
+    publishing: RequestPublishing
     consolidator: Consolidator
     clock: Callable[[], datetime]
 
-    def record_outcome(self, outcome: AnyOutcome) -> Report | None:
-        """Record an outcome, then close the batch if it was the last one awaited, or came late.
+    def record(self, outcomes: Sequence[AnyOutcome]) -> Report | None:
+        """Record outcomes of one batch, then close the batch if they were the last ones awaited, or came late.
 
-        A repeat writes the same entry again and changes nothing. After `late_until` the outcome is recorded as
-        `failed(expired)`, since its rows may be gone (A19).
+        A repeat writes the same entries again and changes nothing. After `late_until` an outcome is recorded as
+        `failed(expired)`, since its rows may be gone (A19). What has no place in the ledger, since its player is not
+        expected or was answered too often, is logged and left out.
 
         Returns:
             What a consolidation in this call came to; None when there was none.
 
         Raises:
-            UnknownBatch: nothing to record it in.
-            MalformedMessage: the shard has no place for it: the player is not expected, or was answered too often.
+            UnknownBatch: nothing to record them in.
+            MalformedMessage: none of them has a place in the ledger.
             Transient: not recorded, or not consolidated; the redelivery goes on. So too where the store refuses the
                 write, since an expected player's outcome must not be acknowledged and lost (F2).
         """
-        batch = self.ledger.batch(outcome.batch_id)
+        batch = self.ledger.batch(outcomes[0].batch_id)
         now = self.clock()
         if now > batch.late_until:
-            outcome = _expired(outcome)
-        number = planning.shard_of(outcome.player_lookup, batch.shard_starts)
-        check_outcome(outcome, self.ledger.shard(batch.batch_id, number))
+            outcomes = [_expired(outcome) for outcome in outcomes]
+        of_shard: dict[int, list[AnyOutcome]] = {}
+        for outcome in outcomes:
+            of_shard.setdefault(planning.shard_of(outcome.player_lookup, batch.shard_starts), []).append(outcome)
+        refusals: list[MalformedMessage] = []
+        recorded = [
+            number for number, some in sorted(of_shard.items()) if self._record_in(batch, number, some, now, refusals)
+        ]
+        if not recorded:
+            raise refusals[0]
+        for refusal in refusals:
+            fields = {"batch_id": batch.batch_id, "reason": str(refusal)}
+            log.error("outcome refused", extra={"json_fields": fields})
+        shards = [self.ledger.shard(batch.batch_id, number) for number in recorded]
+        if not any(shard.is_settled for shard in shards) and batch.status in (Status.PLANNED, Status.RUNNING):
+            # Someone else's outcome is still awaited here, and whoever records it reads these. An end by the deadline
+            # or by force, decided in this very moment, is the sweep's to notice.
+            return None
+        return self.close(batch.batch_id, *shards)
+
+    def _record_in(
+        self,
+        batch: Batch,
+        number: int,
+        outcomes: Sequence[AnyOutcome],
+        now: datetime,
+        refusals: list[MalformedMessage],
+    ) -> bool:
+        """Record the outcomes that have a place in a shard, in one commit; whether there were any."""
+        shard, fitting = self.ledger.shard(batch.batch_id, number), []
+        for outcome in outcomes:
+            try:
+                check_outcome(outcome, shard)
+            except MalformedMessage as refusal:
+                refusals.append(refusal)
+            else:
+                fitting.append(outcome)
         try:
-            self.ledger.record(batch, [outcome], at=now)
+            if fitting:
+                self.ledger.record(batch, fitting, at=now)
         except Permanent as error:
             raise self._refused(batch, number, error) from error
-        shard = self.ledger.shard(batch.batch_id, number)
-        log.info(
-            "outcome recorded",
-            extra={
-                "json_fields": {"batch_id": batch.batch_id, "player": outcome.player_lookup, "kind": outcome.outcome}
-            },
-        )
-        if not shard.is_settled and batch.status in (Status.PLANNED, Status.RUNNING):
-            # Someone else's outcome is still awaited here, and whoever records it reads this one. An end by the
-            # deadline or by force, decided in this very moment, is the sweep's to notice.
-            return None
-        return self.close(batch.batch_id, shard)
+        for outcome in fitting:
+            if isinstance(outcome, Failed):
+                fields = outcome.model_dump(mode="json", include={"batch_id", "player_lookup", "code", "detail"})
+                log.warning("player failed", extra={"json_fields": fields})
+        return bool(fitting)
+
+    def give_up(self, name: SliceName, code: FailureCode, reason: str) -> Report | None:
+        """See to the players of a message that nobody could take or read: a single one failed, several are published again
+        alone, so that none sinks his neighbours.
+
+        A repeat publishes those who are still silent again, or changes nothing.
+
+        Raises:
+            UnknownBatch: nothing to record it in.
+            MalformedMessage: the shard has no such players.
+            Transient: not recorded or published; the redelivery goes on.
+        """
+        batch, shard = self.ledger.batch(name.batch_id), self.ledger.shard(name.batch_id, name.shard)
+        players = shard.ordered[name.start : name.stop]
+        if len(players) != name.stop - name.start:
+            raise MalformedMessage(
+                f"shard {name.shard} of batch {name.batch_id} has no players {name.start}:{name.stop}"
+            )
+        if len(players) == 1:
+            failed = Failed(
+                batch_id=name.batch_id,
+                player_lookup=players[0],
+                worker_revision="unknown",
+                code=code,
+                detail=reason[:MAX_DETAIL],
+            )
+            return self.record([failed])
+        silent = shard.silent.intersection(players)
+        fields = {"batch_id": name.batch_id, "shard": name.shard, "players": sorted(silent), "reason": reason}
+        log.warning("slice given up", extra={"json_fields": fields})
+        if silent and batch.is_live:
+            self.publishing.publish_alone(batch, {shard.number: silent}, [shard])
+        return None
 
     def _refused(self, batch: Batch, number: int, error: Permanent) -> Unavailable:
         """Make it seen that the store takes no more of a shard: an expected player's outcome waits for a person (F2)."""

@@ -118,7 +118,7 @@ class Sweeper:
 
     def _publish_again(self, look: Look, found: Due) -> str:
         silent = {shard.number: shard.silent & found.players for shard in look.shards if shard.silent & found.players}
-        self.publishing.publish(look.batch, silent, [shard for shard in look.shards if shard.number in silent])
+        self.publishing.publish_alone(look.batch, silent, [shard for shard in look.shards if shard.number in silent])
         return f"published {len(found.players)} silent players again"
 
     def _consolidate(self, look: Look, _: Due) -> str | None:

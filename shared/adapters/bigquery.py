@@ -238,7 +238,8 @@ class BigqueryWarehouse:
         if spec.partition_by is not None:
             lasting = None if spec.partition_days is None else spec.partition_days * _DAY_MS
             table.time_partitioning = bigquery.TimePartitioning(field=spec.partition_by, expiration_ms=lasting)
-            table.require_partition_filter = spec.needs_partition_filter
+        if spec.needs_partition_filter:
+            table.require_partition_filter = True
         if spec.cluster_by:
             table.clustering_fields = list(spec.cluster_by)
         if spec.expires_at is not None:

@@ -158,7 +158,7 @@ def recorded(coordinator: Coordinator, outcomes: Sequence[AnyOutcome], *, thread
     batch = a_running_batch(documents, PLAYERS)
     addressed = [outcome.model_copy(update={"batch_id": batch.batch_id}) for outcome in outcomes]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(coordinator.recorder.record_outcome, addressed))
+        list(pool.map(lambda one: coordinator.recorder.record([one]), addressed))
     shards = [
         {name: without_stamps(value) for name, value in document.fields.items() if name != "batch_id"}
         for document in documents.query(shards_path(batch.batch_id))
@@ -182,9 +182,9 @@ def test_a_shard_is_marked_settled_by_its_last_outcome_whichever_it_is(
     outcomes = [failed(player, batch_id=batch.batch_id) for player in of_shard]
 
     for outcome in outcomes[:-1]:
-        coordinator.recorder.record_outcome(outcome)
+        coordinator.recorder.record([outcome])
     assert Ledger(documents).batch(batch.batch_id).settled_shards == frozenset()
-    coordinator.recorder.record_outcome(outcomes[-1])
+    coordinator.recorder.record([outcomes[-1]])
 
     assert Ledger(documents).batch(batch.batch_id).settled_shards == {0}
     assert Ledger(documents).batch(batch.batch_id).status is Status.RUNNING

@@ -15,6 +15,7 @@ from coordinator.documents import shard_path
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode
+from shared.push import SliceName
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, Outage, a_failure, a_skip, assert_problem, error_reasons
 from tests.plan_inputs import GAME_DATE
@@ -105,7 +106,7 @@ def test_an_outcome_repeated_after_the_end_is_204_and_changes_nothing(stand: Sta
 
 
 def test_an_outcome_with_fields_of_a_newer_revision_is_recorded(stand: Stand, front: Front) -> None:
-    newer = a_skip(BATCH_ID, PLAYERS[0]).model_dump(mode="json") | {"mood": "good"}
+    newer = {"outcomes": [a_skip(BATCH_ID, PLAYERS[0]).model_dump(mode="json") | {"mood": "good"}], "news": 1}
 
     assert front.push(json.dumps(newer).encode()).status_code == 204
 
@@ -126,7 +127,7 @@ def test_an_outcome_with_fields_of_a_newer_revision_is_recorded(stand: Stand, fr
         (b'{"message": {"messageId": "1"}}', "message.data"),
         (b'{"message": {"data": "", "messageId": "1"}}', "message.data"),
         (b'{"message": {"data": "####", "messageId": "1"}}', "not base64"),
-        (b'{"message": {"data": "e30=", "messageId": "1"}}', "not an outcome"),
+        (b'{"message": {"data": "e30=", "messageId": "1"}}', "no outcomes"),
         (b'{"message": {"data": "base64data", "messageId": "test123"}}', "base64"),
         (b'{"message": {"data": "e30="}}', "messageId"),
     ],
@@ -143,28 +144,25 @@ def test_a_malformed_push_is_204_and_one_error_line_with_the_reason(
 OUTCOME = a_skip(BATCH_ID, PLAYERS[0]).model_dump(mode="json")
 
 
+def said(*outcomes: dict[str, Any]) -> bytes:
+    return json.dumps({"outcomes": outcomes}).encode()
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"{}", "outcome"),
-        (b"null", "not an outcome"),
-        (json.dumps(OUTCOME | {"outcome": "vanished"}).encode(), "vanished"),
-        (json.dumps(OUTCOME | {"reason": "bored"}).encode(), "reason"),
-        (json.dumps(OUTCOME | {"batch_id": "../dates"}).encode(), "batch_id"),
-        (
-            json.dumps(
-                OUTCOME
-                | {"outcome": "predicted", "delivery": "d", "table": "predictions", "schema_version": 2}
-                | {"rows": 1, "digest": "d"}
-            ).encode(),
-            "no staging table",
-        ),
+        (b"{}", "outcomes"),
+        (b"null", "no outcomes"),
+        (said(OUTCOME | {"outcome": "vanished"}), "vanished"),
+        (said(OUTCOME | {"reason": "bored"}), "reason"),
+        (said(OUTCOME | {"batch_id": "../dates"}), "batch_id"),
+        (said(OUTCOME, OUTCOME | {"batch_id": UNKNOWN}), "several batches"),
     ],
 )
-def test_an_unreadable_outcome_fails_the_player_that_its_attributes_name(
+def test_unreadable_outcomes_fail_the_one_player_that_their_attributes_name(
     stand: Stand, front: Front, data: bytes, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = front.push(data, batch_id=BATCH_ID, player_lookup=PLAYERS[1])
+    answer = front.push(data, **SliceName(BATCH_ID, 0, 1, 2).attributes)
 
     assert answer.status_code == 204
     assert list(ledger(stand)["failed"]) == [PLAYERS[1]]
@@ -172,14 +170,59 @@ def test_an_unreadable_outcome_fails_the_player_that_its_attributes_name(
     assert any(reason in told for told in error_reasons(caplog))
 
 
+def test_unreadable_outcomes_of_several_players_have_each_predicted_again_alone(stand: Stand, front: Front) -> None:
+    before = len(stand.requests.messages)
+    front.complete(a_skip(BATCH_ID, PLAYERS[0]))
+
+    assert front.push(b"{}", **SliceName(BATCH_ID, 0, 0, 3).attributes).status_code == 204
+
+    assert [message.attributes["slice"] for message in stand.requests.messages[before:]] == ["1:2", "2:3"]
+    assert ledger(stand)["failed"] == {}
+
+
+def test_the_outcomes_of_a_slice_are_one_commit(stand: Stand) -> None:
+    Front(stand).start()
+    documents = Counting(stand.documents)
+    front = Front(stand, stand.new_coordinator("one", documents=documents))
+
+    front.complete(a_skip(BATCH_ID, PLAYERS[0]), a_failure(BATCH_ID, PLAYERS[1]))
+
+    assert documents.asked == ["get", "get", "commit", "get"], "batch, shard, the entries, shard"
+
+
+class Counting:
+    """A document store that counts what it is asked."""
+
+    def __init__(self, inner: object) -> None:
+        self._inner = inner
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.append(name)
+        return getattr(self._inner, name)
+
+
+def test_what_has_no_place_in_the_ledger_does_not_sink_what_came_with_it(
+    stand: Stand, front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert front.complete(a_skip(BATCH_ID, "somebody-else"), a_skip(BATCH_ID, PLAYERS[0])).status_code == 204
+
+    assert list(ledger(stand)["skipped"]) == [PLAYERS[0]]
+    assert len(error_reasons(caplog)) == 1
+
+
 @pytest.mark.parametrize(
     "attributes",
     [
         {},
         {"batch_id": BATCH_ID},
-        {"player_lookup": PLAYERS[0]},
-        {"batch_id": "nonsense", "player_lookup": PLAYERS[0]},
-        {"batch_id": UNKNOWN, "player_lookup": PLAYERS[0]},
+        {"shard": "0", "slice": "0:1"},
+        {"batch_id": "nonsense", "shard": "0", "slice": "0:1"},
+        {"batch_id": UNKNOWN, "shard": "0", "slice": "0:1"},
+        {"batch_id": BATCH_ID, "shard": "7", "slice": "0:1"},
+        {"batch_id": BATCH_ID, "shard": "0", "slice": "3:4"},
+        {"batch_id": BATCH_ID, "shard": "0", "slice": "1:1"},
+        {"batch_id": BATCH_ID, "shard": "-1", "slice": "0:1"},
     ],
 )
 def test_an_unreadable_outcome_that_names_nobody_is_204_and_logged(
@@ -261,7 +304,7 @@ def test_an_unreadable_outcome_is_503_while_its_failure_cannot_be_recorded(stand
     front = Front(stand, stand.new_coordinator("one", documents=documents))
     documents.goes_down()
 
-    assert_problem(front.push(b"{}", batch_id=BATCH_ID, player_lookup=PLAYERS[1]), 503)
+    assert_problem(front.push(b"{}", **SliceName(BATCH_ID, 0, 1, 2).attributes), 503)
 
 
 # --- late -----------------------------------------------------------------------------------------------------

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas import names, tables
-from schemas.messages import Failed, FailureCode, Predicted, SeasonToDate, Skipped, SkipReason
-from shared.errors import NotAuthorised
-from tests.requests_factory import BATCH_ID, a_line, a_past_game, a_request, an_injury, some_games
-from tests.worker_stand import MESSAGE_ID, TRACEPARENT, LoggedLines, Stand, a_stand, listening
+from schemas.messages import (
+    Failed,
+    FailureCode,
+    Matchup,
+    Predicted,
+    RecentGame,
+    SeasonToDate,
+    Skipped,
+    SkipReason,
+    Slice,
+)
+from schemas.tables import Row
+from shared.errors import NotAuthorised, QueryRefused
+from tests.requests_factory import BATCH_ID, a_line, a_matchup, a_past_game, a_request, an_injury, some_games
+from tests.worker_stand import MESSAGE_ID, TRACEPARENT, LoggedLines, Stand, a_name, a_stand, listening
 from worker.app import create_app
 from worker.model import shipped_model
 from worker.service import Worker
-
-TOLD = {"batch_id": BATCH_ID, "player_lookup": "nikola-jokić"}
 
 
 @pytest.fixture
@@ -40,6 +50,10 @@ def the_failure(stand: Stand) -> Failed:
 
 
 # --- the good day ---------------------------------------------------------------------------------------------
+
+
+def as_json(games: tuple[RecentGame, ...]) -> list[object]:
+    return [game.model_dump(mode="json") for game in games]
 
 
 def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Stand) -> None:
@@ -83,7 +97,7 @@ def test_the_outcome_travels_under_the_requests_trace(stand: Stand) -> None:
 
     (message,) = stand.outcomes.messages
     assert message.attributes["batch_id"] == BATCH_ID
-    assert message.attributes["player_lookup"] == "nikola-jokić"
+    assert (message.attributes["shard"], message.attributes["slice"]) == ("0", "0:1")
     assert message.attributes["traceparent"].split("-")[1] == TRACEPARENT.split("-")[1]
 
 
@@ -158,8 +172,8 @@ def test_a_staging_table_of_another_shape_fails_the_player_by_column(stand: Stan
         (b'{"message": {"data": "", "messageId": "1"}}', "data"),
         (b'{"message": {"data": "%%%%", "messageId": "1"}}', "not base64"),
         (b'{"message": {"data": "e30="}}', "messageId"),
-        (b'{"message": {"data": "e30=", "messageId": "1"}}', "Field required"),
-        (b'{"message": {"data": "bm8=", "messageId": "1"}}', "Invalid JSON"),
+        (b'{"message": {"data": "e30=", "messageId": "1"}}', "not a slice of requests"),
+        (b'{"message": {"data": "bm8=", "messageId": "1"}}', "not a slice of requests"),
     ],
 )
 def test_what_names_no_player_is_acknowledged_and_logged_with_its_reason(
@@ -176,44 +190,116 @@ def test_what_names_no_player_is_acknowledged_and_logged_with_its_reason(
 
 
 @pytest.mark.parametrize(
-    ("data", "detail"),
+    ("wrong", "detail"),
     [
-        (b"no JSON", "Invalid JSON"),
-        (b"{}", "Field required"),
-        (a_request().model_dump_json().replace('"points":24', '"points":"x"', 1).encode(), "recent_games.0.points"),
-        (a_request(recent_games=some_games([9, 8])[::-1]).model_dump_json().encode(), "newest first"),
+        ({"recent_games": [{}]}, "recent_games.0.game_date"),
+        ({"recent_games": as_json(some_games([9, 8])[::-1])}, "newest first"),
+        ({"lines": 3}, "lines"),
     ],
 )
-def test_a_bad_request_of_a_known_player_fails_him_by_name(stand: Stand, data: bytes, detail: str) -> None:
-    answer = stand.push_data(data, TOLD)
+def test_a_bad_request_fails_its_player_alone(stand: Stand, wrong: dict[str, Any], detail: str) -> None:
+    good = a_request().model_dump(mode="json")
+    bad = good | {"player_lookup": "a-bad-one"} | wrong
+
+    answer = stand.push_data(json.dumps({"requests": [good, bad]}).encode(), a_name(2))
 
     assert answer.status_code == 204
-    failure = the_failure(stand)
-    assert (failure.batch_id, failure.player_lookup) == (BATCH_ID, "nikola-jokić")
-    assert failure.code is FailureCode.BAD_REQUEST
+    failure, predicted = stand.published()
+    assert isinstance(predicted, Predicted)
+    assert isinstance(failure, Failed)
+    assert (failure.batch_id, failure.player_lookup, failure.code) == (BATCH_ID, "a-bad-one", FailureCode.BAD_REQUEST)
     assert detail in failure.detail
 
 
-def test_a_broken_envelope_with_readable_attributes_fails_the_player(stand: Stand) -> None:
-    answer = stand.push_body({"message": {"data": "%%%%", "messageId": "1", "attributes": TOLD}})
+@pytest.mark.parametrize("data", [b"no JSON", b"{}", b'{"requests": [{}]}'])
+def test_a_message_that_cannot_be_read_is_said_so_of_its_slice(stand: Stand, data: bytes) -> None:
+    assert stand.push_data(data, a_name(25)).status_code == 204
+
+    (message,) = stand.outcomes.messages
+    assert message.attributes["slice"] == "0:25"
+    assert stand.unreadable() != []
+    assert stand.published() == []
+
+
+def test_a_broken_envelope_with_readable_attributes_is_said_so_of_its_slice(stand: Stand) -> None:
+    answer = stand.push_body({"message": {"data": "%%%%", "messageId": "1", "attributes": a_name()}})
 
     assert answer.status_code == 204
-    failure = the_failure(stand)
-    assert failure.player_lookup == "nikola-jokić"
-    assert failure.code is FailureCode.BAD_REQUEST
-    assert "not base64" in failure.detail
+    assert "not base64" in stand.unreadable()[0]
 
 
-def test_a_bad_request_is_announced_before_it_is_acknowledged(stand: Stand) -> None:
+def test_a_message_that_cannot_be_read_is_announced_before_it_is_acknowledged(stand: Stand) -> None:
     stand.outcomes.fail_next(1)
 
-    assert stand.push_data(b"{}", TOLD).status_code == 503
-    assert stand.push_data(b"{}", TOLD).status_code == 204
-    assert len(stand.published()) == 1
+    assert stand.push_data(b"{}", a_name()).status_code == 503
+    assert stand.push_data(b"{}", a_name()).status_code == 204
+    assert len(stand.unreadable()) == 1
+
+
+# --- slices ---------------------------------------------------------------------------------------------------
+
+
+def test_a_slice_is_staged_by_one_append_and_answered_by_one_message(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appended: list[int] = []
+    append = stand.warehouse.append
+
+    def counting(table: str, rows: Sequence[Row]) -> None:
+        appended.append(len(rows))
+        append(table, rows)
+
+    monkeypatch.setattr(stand.warehouse, "append", counting)
+    players = [f"player-{number}" for number in range(5)]
+
+    stand.push(*(a_request(player_lookup=player) for player in players))
+
+    assert appended == [25]
+    assert len(stand.outcomes.messages) == 1
+    assert [one.player_lookup for one in stand.published()] == players
+
+
+def test_the_rows_of_a_slice_are_those_of_its_players_alone(stand: Stand, tmp_path: Path) -> None:
+    requests = [a_request(player_lookup=f"player-{n}", recent_games=some_games([10 + n, 20, 30])) for n in range(4)]
+    stand.push(*requests)
+
+    with a_stand(tmp_path, name="alone") as alone:
+        for request in requests:
+            alone.push(request)
+        assert alone.staged() == stand.staged()
+
+
+def test_who_cannot_be_predicted_does_not_sink_his_neighbours(stand: Stand) -> None:
+    matchup = a_matchup().model_dump() | {"league_points": 0}
+    poison = a_request(player_lookup="poison", matchup=Matchup(**matchup))
+
+    assert stand.push(a_request(), poison, a_request(player_lookup="other")).status_code == 204
+
+    assert {one.player_lookup: one.outcome for one in stand.published()} == {
+        "nikola-jokić": "predicted",
+        "other": "predicted",
+        "poison": "failed",
+    }
+
+
+def test_whose_rows_are_refused_does_not_sink_his_neighbours(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    append = stand.warehouse.append
+
+    def refusing(table: str, rows: Sequence[Row]) -> None:
+        if any(row["player_lookup"] == "poison" for row in rows):
+            raise QueryRefused("row 3 does not fit")
+        append(table, rows)
+
+    monkeypatch.setattr(stand.warehouse, "append", refusing)
+
+    stand.push(a_request(), a_request(player_lookup="poison"), a_request(player_lookup="other"))
+
+    assert [one.outcome for one in stand.published()] == ["predicted", "predicted", "failed"]
+    assert {row["player_lookup"] for row in stand.staged()} == {"nikola-jokić", "other"}
 
 
 def test_a_batch_id_that_is_none_never_reaches_a_table_name(stand: Stand) -> None:
-    data = a_request().model_dump_json().replace(BATCH_ID, "x` WHERE 1=1 --").encode()
+    data = json.dumps({"requests": [a_request().model_dump(mode="json") | {"batch_id": "x` WHERE 1=1 --"}]}).encode()
 
     answer = stand.push_data(data)
 
@@ -228,20 +314,20 @@ def test_a_batch_id_that_is_none_never_reaches_a_table_name(stand: Stand) -> Non
 @pytest.mark.parametrize(
     ("overrides", "failures", "severity", "message", "told"),
     [
-        ({}, 0, "INFO", "request finished", ("outcome", "predicted")),
-        ({"injury": an_injury("OUT")}, 0, "INFO", "request finished", ("reason", "listed_out")),
-        ({"recent_games_wanted": 1}, 0, "ERROR", "request finished", ("code", "bad_request")),
-        ({}, 1, "WARNING", "request not finished, to be delivered again", ("reason", "the topic does not answer")),
+        ({}, 0, "INFO", "requests finished", {"predicted": 1}),
+        ({"injury": an_injury("OUT")}, 0, "INFO", "requests finished", {"skipped": 1}),
+        ({"recent_games_wanted": 1}, 0, "ERROR", "requests finished", {"failed": 1}),
+        ({}, 1, "WARNING", "request not finished, to be delivered again", {"reason": "the topic does not answer"}),
     ],
 )
-def test_every_request_ends_in_one_labelled_line(
+def test_every_message_ends_in_one_labelled_line(
     stand: Stand,
     lines_logged: LoggedLines,
     overrides: dict[str, Any],
     failures: int,
     severity: str,
     message: str,
-    told: tuple[str, str],
+    told: dict[str, object],
 ) -> None:
     stand.outcomes.fail_next(failures)
 
@@ -249,13 +335,19 @@ def test_every_request_ends_in_one_labelled_line(
 
     (line,) = lines_logged()
     assert (line["severity"], line["message"]) == (severity, message)
-    assert line[told[0]] == told[1]
+    assert line | told == line
     labels = line["logging.googleapis.com/labels"]
-    assert labels["batch_id"] == BATCH_ID
-    assert labels["player"] == "nikola-jokić"
+    assert (labels["batch_id"], labels["shard"], labels["slice"]) == (BATCH_ID, "0", "0:1")
     assert labels["message_id"] == MESSAGE_ID
     assert labels["delivery_attempt"] == "3"
     assert line["logging.googleapis.com/trace"] == f"projects/a-project/traces/{TRACEPARENT.split('-')[1]}"
+
+
+def test_who_failed_is_named_in_the_line(stand: Stand, lines_logged: LoggedLines) -> None:
+    stand.push(a_request(recent_games_wanted=1))
+
+    (line,) = lines_logged()
+    assert [(one["player_lookup"], one["code"]) for one in line["failures"]] == [("nikola-jokić", "bad_request")]
 
 
 def test_health_says_which_revision_is_alive(stand: Stand) -> None:
@@ -307,7 +399,7 @@ def test_a_caller_who_may_not_push_is_refused_before_anything_else(stand: Stand)
         clock=lambda: stand.now,
     )
     client = create_app(worker, guard=guard).test_client()
-    data = base64.b64encode(a_request().model_dump_json().encode()).decode()
+    data = base64.b64encode(Slice(requests=(a_request(),)).model_dump_json().encode()).decode()
     push = {"message": {"data": data, "messageId": "1"}}
 
     refused = client.post("/predict", json=push, headers={"Authorization": "Bearer x"})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas import names
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.ports import Outgoing, TableSpec
 from tests.memory_publisher import MemoryPublisher
@@ -59,7 +60,7 @@ def test_a_table_that_cannot_be_seen_yet_asks_for_redelivery(tmp_path: Path) -> 
         answer = stand.push(a_request())
 
         assert answer.status_code == 503
-        assert "cannot be seen yet" in answer.get_json()["detail"]
+        assert names.staging_table(2) in answer.get_json()["detail"]
         assert stand.published() == []
     warehouse.close()
 

@@ -176,7 +176,7 @@ def test_force_after_an_attempt_that_left_its_merge_in_flight_is_refused(stand: 
     hasty = replace(impatient.consolidator, patience=timedelta(milliseconds=2))
     stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
     with pytest.raises(Unavailable, match="has not ended"):
-        replace(stand.coordinator.recorder, consolidator=hasty).record_outcome(stand.answer(PLAYERS[2]))
+        replace(stand.coordinator.recorder, consolidator=hasty).record([stand.answer(PLAYERS[2])])
     assert stand.batch(batch_id).status is Status.RUNNING
 
     with pytest.raises(Conflict, match="still runs"):
@@ -255,7 +255,7 @@ def test_a_lease_that_expires_during_the_merge_passes_on_with_the_same_job(stand
     first = stand.new_coordinator("one", renew_every=timedelta(seconds=30))
     second = stand.new_coordinator("two", renew_every=timedelta(milliseconds=20))
     with ThreadPoolExecutor(2) as pool:
-        slow = pool.submit(first.recorder.record_outcome, answers[2])
+        slow = pool.submit(first.recorder.record, [answers[2]])
         assert in_job.wait(20)
         stand.pass_time(LEASE * 2)
         taking_over = pool.submit(second.consolidator.consolidate, batch_id)
@@ -278,7 +278,7 @@ def test_a_zombie_that_wakes_before_its_submission_cannot_run_a_second_merge(sta
     sleeping = SleepingWarehouse(stand)
     zombie = stand.new_coordinator("zombie", warehouse=sleeping)
     with ThreadPoolExecutor(1) as pool:
-        asleep = pool.submit(zombie.recorder.record_outcome, answers[2])
+        asleep = pool.submit(zombie.recorder.record, [answers[2]])
         assert sleeping.about_to_submit.wait(20)
         stand.pass_time(LEASE * 2)
         stand.coordinator = stand.new_coordinator("two")
@@ -302,7 +302,7 @@ def test_another_batchs_unsubmitted_merge_is_used_up_before_its_lease_is_taken_o
     sleeping = SleepingWarehouse(stand)
     zombie = stand.new_coordinator("zombie", warehouse=sleeping)
     with ThreadPoolExecutor(1) as pool:
-        asleep = pool.submit(zombie.recorder.record_outcome, late)
+        asleep = pool.submit(zombie.recorder.record, [late])
         assert sleeping.about_to_submit.wait(20)
         stand.pass_time(LEASE * 2)
         second = stand.run("second")

@@ -10,8 +10,10 @@ import pytest
 
 from coordinator.rules.lifecycle import Status
 from schemas import names
+from schemas.messages import Slice
 from shared.policy import Policy
 from shared.ports import Outgoing
+from shared.push import SliceName
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, Outage, error_reasons
 from tests.plan_inputs import GAME_DATE
@@ -26,7 +28,11 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 
 
 def request_of(stand: Stand, player: str) -> Outgoing:
-    return next(one for one in stand.requests.messages if one.attributes["player_lookup"] == player)
+    """The message of one player alone."""
+    alone = Slice(requests=(stand.request(player),))
+    place = PLAYERS.index(player)
+    name = SliceName(alone.requests[0].batch_id, 0, place, place + 1)
+    return Outgoing(alone.model_dump_json().encode(), name.attributes)
 
 
 def test_a12_a_dead_letter_fails_its_player_and_closes_the_batch(stand: Stand) -> None:
@@ -62,12 +68,21 @@ def test_a12_a_player_who_is_predicted_all_the_same_stays_predicted(stand: Stand
     assert stand.batch(batch_id).status is Status.COMPLETE
 
 
-def test_a12_without_attributes_the_request_itself_names_the_player(stand: Stand) -> None:
+def test_a12_a_dead_letter_of_several_is_cut_into_singles_and_only_a_single_fails(stand: Stand) -> None:
     batch_id = stand.start(policy=LENIENT).batch.batch_id
+    (slice_of_all,) = stand.requests.messages
+    front = Front(stand)
 
-    Front(stand).dead_letter(Outgoing(request_of(stand, PLAYERS[1]).data))
+    assert front.dead_letter(slice_of_all).status_code == 204
 
+    singles = stand.requests.messages[1:]
+    assert [message.attributes["slice"] for message in singles] == ["0:1", "1:2", "2:3"]
+    assert stand.coordinator.views.batch(batch_id).failed == {}
+    stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[2]))
+    assert front.dead_letter(singles[1]).status_code == 204
     assert stand.coordinator.views.batch(batch_id).failed == {PLAYERS[1]: "dead_lettered"}
+    assert stand.batch(batch_id).status is Status.PARTIAL
+    assert stand.predicted_players() == {PLAYERS[0], PLAYERS[2]}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +90,7 @@ def test_a12_without_attributes_the_request_itself_names_the_player(stand: Stand
     [
         Outgoing(b"{}"),
         Outgoing(b"no JSON", {"batch_id": "no batch id"}),
-        Outgoing(b"[]", {"batch_id": names.batch_id(GAME_DATE, "never started"), "player_lookup": "ann"}),
+        Outgoing(b"[]", {"batch_id": names.batch_id(GAME_DATE, "never started"), "shard": "0", "slice": "0:1"}),
         Outgoing(b"{}", {"batch_id": names.batch_id(GAME_DATE, "never started")}),
     ],
     ids=["says nothing", "of no batch", "of an unknown batch", "of nobody"],

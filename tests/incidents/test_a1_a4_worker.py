@@ -93,7 +93,7 @@ def test_a4_what_is_remembered_is_bounded_and_the_oldest_gives_way() -> None:
     remembered = _Unannounced()
 
     for number in range(_Unannounced.CAPACITY + 1):
-        remembered.add(f"d{number}")
+        remembered.add([f"d{number}"])
 
     assert "d0" not in remembered
     assert "d1" in remembered

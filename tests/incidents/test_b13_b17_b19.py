@@ -88,7 +88,7 @@ def test_b17_a_batch_has_one_merge_however_many_workers_answer_at_once(tmp_path:
 
         with ThreadPoolExecutor(8) as pool:
             work = enumerate(answers)
-            list(pool.map(lambda one: instances[one[0] % 8].recorder.record_outcome(one[1]), work))
+            list(pool.map(lambda one: instances[one[0] % 8].recorder.record([one[1]]), work))
 
         assert stand.batch(batch_id).status is Status.COMPLETE
         assert jobs == [names.merge_job_id(batch_id, 1)]

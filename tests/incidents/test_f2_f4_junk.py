@@ -43,7 +43,7 @@ def test_f2_junk_outcomes_change_no_entry_of_the_ledger(documents: DocumentStore
 
         for number in range(JUNK):
             with pytest.raises(MalformedMessage, match="does not expect"):
-                recorder.record_outcome(predicted(f"junk-{number:04d}-" + "x" * 900, batch_id=batch.batch_id))
+                recorder.record([predicted(f"junk-{number:04d}-" + "x" * 900, batch_id=batch.batch_id)])
 
         assert [document.fields for document in documents.query(shards_path(batch.batch_id))] == before
 

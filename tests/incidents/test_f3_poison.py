@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from schemas.messages import Failed, FailureCode, Matchup
 from shared.errors import TableMissing
+from shared.push import SliceName
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, a_failure, a_skip
 from tests.ledger_factory import predicted
@@ -50,9 +51,9 @@ def stand(folder: Path) -> Iterator[Stand]:
 
 def test_f3_a_dead_letter_of_no_possible_name_is_204(stand: Stand) -> None:
     for player in (HALF_A_PAIR, "a" * 1_025):
-        data = json.dumps({"batch_id": BATCH_ID, "player_lookup": player}).encode()
+        data = json.dumps({"requests": [{"batch_id": BATCH_ID, "player_lookup": player}]}).encode()
 
-        assert Front(stand).push_to("/dead-letter", data, {}).status_code == 204
+        assert Front(stand).push_to("/dead-letter", data, {"shard": player, "slice": player}).status_code == 204
 
 
 def test_f3_a_request_that_breaks_the_prediction_fails_its_player(worker: WorkerStand) -> None:
@@ -68,7 +69,7 @@ def test_f3_a_request_that_breaks_the_prediction_fails_its_player(worker: Worker
 
 
 def test_f3_a_request_for_a_name_that_no_attribute_can_hold_is_204(worker: WorkerStand) -> None:
-    data = json.dumps(a_request().model_dump(mode="json") | {"player_lookup": "é" * 600}).encode()
+    data = json.dumps({"requests": [a_request().model_dump(mode="json") | {"player_lookup": "é" * 600}]}).encode()
 
     assert worker.push_data(data).status_code == 204
 
@@ -123,7 +124,7 @@ def mutants(draw: st.DrawFn, sound: Any) -> Any:
 
 def pushes(sound: dict[str, Any]) -> st.SearchStrategy[bytes]:
     """Bodies of pushes of a message, its envelope, its attributes or its bytes spoilt."""
-    attributes = {"batch_id": BATCH_ID, "player_lookup": PLAYERS[0]}
+    attributes = SliceName(BATCH_ID, 0, 0, 1).attributes
 
     def enveloped(data: bytes, told: Any) -> dict[str, Any]:
         encoded = base64.b64encode(data).decode()
@@ -148,8 +149,9 @@ def sound_messages() -> dict[str, list[dict[str, Any]]]:
     """Sound messages of each route, of every kind that there is."""
     request = a_request(matchup=a_matchup(), player_lookup=PLAYERS[0]).model_dump(mode="json")
     outcomes = [a_skip(BATCH_ID, PLAYERS[0]), a_failure(BATCH_ID, PLAYERS[0]), predicted(PLAYERS[0], batch_id=BATCH_ID)]
-    kinds = [outcome.model_dump(mode="json") for outcome in outcomes]
-    return {"/predict": [request], "/dead-letter": [request], "/complete": kinds}
+    kinds = [{"outcomes": [outcome.model_dump(mode="json")]} for outcome in outcomes]
+    asked = [{"requests": [request]}, {"requests": [request, request | {"player_lookup": PLAYERS[1]}]}]
+    return {"/predict": asked, "/dead-letter": asked, "/complete": [*kinds, {"unreadable": "why"}]}
 
 
 @pytest.mark.parametrize("route", ["/predict", "/complete", "/dead-letter"])

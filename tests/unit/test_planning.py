@@ -25,12 +25,12 @@ from coordinator.rules.planning import (
     read_check,
     read_names,
     read_plan,
-    request_bytes,
     request_of,
     requests_statement,
     shard_of,
+    slice_bytes,
 )
-from schemas.messages import PredictionRequest
+from schemas.messages import PredictionRequest, Slice
 from schemas.tables import Row
 from shared.errors import InvalidInput
 from tests.requests_factory import BATCH_ID, GAME_DATE, PLANNED_AT, a_request
@@ -187,12 +187,12 @@ def test_publishing_again_sends_the_same_bytes() -> None:
     player = a_planned_player()
 
     first, again = (
-        request_bytes(request_of(player, batch_id=BATCH_ID, planned_at=PLANNED_AT, late_until=LATE_UNTIL))
+        slice_bytes([request_of(player, batch_id=BATCH_ID, planned_at=PLANNED_AT, late_until=LATE_UNTIL)])
         for _ in range(2)
     )
 
     assert first == again
-    assert PredictionRequest.model_validate_json(first) == a_request()
+    assert Slice.model_validate_json(first).requests == (a_request(),)
 
 
 def test_a_line_keeps_its_exact_value_whether_the_warehouse_wrote_a_number_or_text() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from schemas.messages import SeasonToDate
+from schemas.messages import FailureCode, SeasonToDate
 from shared.errors import InvalidInput, MalformedMessage
-from shared.push import Addressee, readable_attributes
-from tests.requests_factory import BATCH_ID, GAME_DATE, a_line, a_past_game, a_request, some_games
+from shared.push import readable_attributes
+from tests.requests_factory import GAME_DATE, a_line, a_past_game, a_request, some_games
 from worker import inputs, messages
 from worker.inputs import QualityRule
 
@@ -112,40 +114,66 @@ def test_a_date_is_past_once_it_has_ended_in_us_eastern(planned_at: datetime, is
     assert inputs.is_for_past_date(a_request(planned_at=planned_at)) is is_past
 
 
+def a_slice(*members: object) -> bytes:
+    return json.dumps({"requests": members}, default=str).encode()
+
+
+def as_json(**overrides: Any) -> dict[str, Any]:
+    return a_request(**overrides).model_dump(mode="json")
+
+
 def test_a_request_survives_its_own_json() -> None:
     request = a_request()
 
-    assert messages.parse_request(request.model_dump_json().encode()) == request
+    assert messages.read_slice(a_slice(as_json()), revision="r").requests == (request,)
 
 
-def test_a_field_of_the_wrong_type_is_named() -> None:
-    text = a_request().model_dump_json().replace('"points":24', '"points":"many"', 1)
+def test_a_request_that_is_unusable_fails_alone_with_the_field_that_is_wrong() -> None:
+    text = json.dumps(as_json(player_lookup="the-bad-one")).replace('"points": 24', '"points": "many"', 1)
 
-    with pytest.raises(InvalidInput, match=r"recent_games\.0\.points"):
-        messages.parse_request(text.encode())
+    read = messages.read_slice(a_slice(as_json(), json.loads(text)), revision="r")
+
+    assert [one.player_lookup for one in read.requests] == [a_request().player_lookup]
+    ((code, player, detail),) = ((one.code, one.player_lookup, one.detail) for one in read.failed)
+    assert (code, player) == (FailureCode.BAD_REQUEST, "the-bad-one")
+    assert "recent_games.0.points" in detail
 
 
-def test_the_body_says_whom_a_bad_request_was_about_and_else_the_attributes() -> None:
-    body = f'{{"batch_id": "{BATCH_ID}", "player_lookup": "de\'aaron-fox"}}'.encode()
-    told = {"batch_id": BATCH_ID, "player_lookup": "someone-else"}
+def test_a_request_that_contradicts_itself_fails_alone() -> None:
+    games = a_request().recent_games
+    wrong = as_json(player_lookup="the-bad-one", recent_games=games[::-1])
 
-    assert messages.addressee(body, {}, problem="it is bad") == Addressee(BATCH_ID, "de'aaron-fox")
-    assert messages.addressee(b"{", told, problem="it is bad") == Addressee(BATCH_ID, "someone-else")
+    read = messages.read_slice(a_slice(as_json(), wrong), revision="r")
+
+    assert [one.player_lookup for one in read.failed] == ["the-bad-one"]
+    assert "newest first" in read.failed[0].detail
+    assert [one.player_lookup for one in read.requests] == [a_request().player_lookup]
 
 
 @pytest.mark.parametrize(
-    "told",
+    "data",
     [
-        {},
-        {"batch_id": BATCH_ID},
-        {"player_lookup": "jalen-williams"},
-        {"batch_id": "x; DROP TABLE", "player_lookup": "jalen-williams"},
-        {"batch_id": BATCH_ID, "player_lookup": "\ud800"},
+        b"",
+        b"[]",
+        b"null",
+        b'{"requests": []}',
+        b'{"requests": {}}',
+        b'{"requests": [1]}',
+        b'{"requests": [{"batch_id": 3, "player_lookup": "x"}]}',
+        b'{"request": [{}]}',
     ],
 )
-def test_without_a_batch_and_player_there_is_nobody_to_record_it_for(told: dict[str, str]) -> None:
-    with pytest.raises(MalformedMessage, match=r"^it is bad; nor is it said"):
-        messages.addressee(b"[]", told, problem="it is bad")
+def test_a_message_that_says_of_nobody_what_to_predict_cannot_be_read(data: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        messages.read_slice(data, revision="r")
+
+
+@pytest.mark.parametrize(
+    "named", [{"batch_id": "x; DROP TABLE"}, {"player_lookup": "\ud800"}, {"player_lookup": "a" * 1_025}]
+)
+def test_names_that_nobody_can_have_make_the_message_unreadable(named: dict[str, str]) -> None:
+    with pytest.raises(MalformedMessage):
+        messages.check_names(messages.read_slice(a_slice(as_json() | named), revision="r"))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,8 @@ INJURY = {
 
 
 def rows_of(request: PredictionRequest, *, schema_version: int = 2) -> list[dict[str, Cell]]:
-    return staged_rows(request, shipped_model(), schema_version=schema_version)
+    (rows,) = staged_rows([request], shipped_model(), schema_version=schema_version)
+    return rows
 
 
 def a_row(system_id: str = "season_average", **overrides: Any) -> dict[str, Cell]:
@@ -72,7 +73,7 @@ def rows_saying(points: str, **overrides: Any) -> list[dict[str, Cell]]:
         reason=lambda _player: "a test says so",
     )
     situation = Situation.of(players_of([request]), shipped_model())
-    return rows_of_forecasts(request, [said], situation, schema_version=2)
+    return rows_of_forecasts(request, [said], situation, 0, schema_version=2)
 
 
 def null_in(row: dict[str, Cell]) -> set[str]:
