@@ -140,7 +140,7 @@ def leave(warehouse: DuckdbWarehouse, day: LeftBehind) -> None:
             cursor.execute(
                 f'CREATE TABLE "{table}" AS SELECT * EXCLUDE (_source) FROM all_rows WHERE _source = ?', [table]
             )
-            cursor.execute("INSERT INTO catalogue.tables VALUES (?, now(), NULL, NULL, [], '{}')", [table])
+            cursor.execute("INSERT INTO catalogue.tables VALUES (?, now(), NULL, NULL, [], '{}', NULL)", [table])
         cursor.commit()
     warehouse.drop("all_rows")
     warehouse.create(table_spec(names.PREDICTIONS_TABLE))

@@ -109,7 +109,7 @@ def test_whoever_the_guard_refuses_changes_nothing(
 
 
 def test_a_sweep_answers_with_what_it_found_and_did(stand: Stand, front: Front) -> None:
-    assert front.post("/sweep").get_json() == {"dry_run": False, "batches": [], "orphans": []}
+    assert front.post("/sweep").get_json() == {"dry_run": False, "batches": []}
     stand.requests.fail_next(1)
     front.start()
 

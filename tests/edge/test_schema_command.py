@@ -15,13 +15,15 @@ from local.cli.main import commands
 from local.cli.merge_text import merge_text
 from schemas import names, tables
 from shared.adapters.duckdb import DuckdbWarehouse
-from shared.declared import table_spec
+from shared.declared import every_spec
 from shared.errors import InvalidInput, SchemaClash, UnknownBatch
 from shared.ports import TableSpec
 from tests.batch_stand import Stand
 from tests.warehouse_kit import WatchedWarehouse
 
 V1, V2 = (tables.load(tables.PREDICTIONS, version) for version in (1, 2))
+
+EVERY_TABLE = [spec.name for spec in every_spec()]
 
 
 def asked(*arguments: str | Path) -> Result:
@@ -47,8 +49,8 @@ def with_target(state: Path, columns: tuple[tables.Column, ...]) -> None:
     """A state folder whose predictions table has these columns, and every input as declared."""
     warehouse = DuckdbWarehouse(state / "warehouse.duckdb")
     warehouse.create(TableSpec(tables.PREDICTIONS, columns))
-    for table in tables.TABLES:
-        warehouse.create(table_spec(table))
+    for spec in every_spec():
+        warehouse.create(spec)
     warehouse.close()
 
 
@@ -89,13 +91,13 @@ def test_diff_of_two_versions_is_the_alter_between_them() -> None:
 def test_plan_of_nothing_creates_everything_and_makes_no_folder(tmp_path: Path) -> None:
     plan = ran("plan", "--state", tmp_path / "none")
 
-    assert [one["table"] for one in plan["tables"]] == list(tables.TABLES)
+    assert [one["table"] for one in plan["tables"]] == EVERY_TABLE
     assert all(one["statement"].startswith("CREATE TABLE IF NOT EXISTS") for one in plan["tables"])
     assert not (tmp_path / "none").exists()
 
 
 def test_apply_creates_every_table_and_a_repeat_does_nothing(tmp_path: Path) -> None:
-    assert [one["table"] for one in ran("apply", "--state", tmp_path / "new")["applied"]] == list(tables.TABLES)
+    assert [one["table"] for one in ran("apply", "--state", tmp_path / "new")["applied"]] == EVERY_TABLE
     assert ran("apply", "--state", tmp_path / "new")["applied"] == []
     assert {one["statement"] for one in ran("plan", "--state", tmp_path / "new")["tables"]} == {None}
     assert live(tmp_path / "new", "predictions") == V2.columns
@@ -163,6 +165,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 
 
 def test_sql_is_the_merge_that_the_coordinator_then_submits(stand: Stand) -> None:
+    stand.warehouse.drop(names.PREDICTIONS_TABLE)
     stand.warehouse.create(TableSpec(names.PREDICTIONS_TABLE, V1.columns))
     watched = WatchedWarehouse(stand.warehouse)
     stand.coordinator = stand.new_coordinator("watched", warehouse=watched)

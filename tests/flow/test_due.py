@@ -74,10 +74,11 @@ def what_may_happen(stand: Stand, batch_id: str, chance: random.Random) -> Calla
 def live(stand: Stand, chance: random.Random) -> set[Step]:
     """A batch's random life, looked at and swept every few moments; returns the steps that sweeps took."""
     policy = Policy(tolerated_failed_share=0.4, tolerated_silent_share=0.4, republish_after_minutes=15)
-    with suppress(Crash), stand.crash_at(chance.randrange(8, 14)):
-        stand.start(policy=policy)
-    if stand.documents.get(batch_path(BATCH_ID)) is None:
-        stand.start(policy=policy)
+    crash = 0
+    while stand.documents.get(batch_path(BATCH_ID)) is None:  # the one after the plan's commit leaves it PLANNED
+        with suppress(Crash), stand.crash_at(crash):
+            stand.start(policy=policy)
+        crash += 1
     seen: set[Step] = set()
     for _ in range(ACTIONS):
         with suppress(TipoffError, Crash, IndexError), stand.crash_at(chance.randrange(1, 30)):

@@ -295,10 +295,9 @@ def test_a_zombie_that_wakes_before_its_submission_cannot_run_a_second_merge(sta
 
 
 def test_another_batchs_unsubmitted_merge_is_used_up_before_its_lease_is_taken_over(stand: Stand) -> None:
-    first = stand.run("first")
-    late = stand.answer(PLAYERS[0], revision="worker-2")
-    shard = ("batches", first.batch_id, "shards", "0")
-    stand.documents.commit([Update(shard, {("merged", PLAYERS[0]): None})])
+    first = stand.start("first").batch
+    stand.record(a_skip(first.batch_id, PLAYERS[0]), *(stand.answer(player) for player in PLAYERS[1:]))
+    late = stand.answer(PLAYERS[0])
     sleeping = SleepingWarehouse(stand)
     zombie = stand.new_coordinator("zombie", warehouse=sleeping)
     with ThreadPoolExecutor(1) as pool:

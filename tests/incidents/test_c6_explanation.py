@@ -39,7 +39,8 @@ def test_c6_a_batch_that_does_not_close_says_for_whom_it_waits_since_when_and_wh
     first, *others = [sentence["text"] for sentence in explanation["sentences"]]
     assert "(20 minutes ago): player-3." in first
     assert any("player-2 (prediction_error)" in text for text in others)
-    assert any(text.startswith("At the deadline, ") and "(in 2 hours)" in text for text in others)
+    assert any(text.startswith("Its deadline is ") and "(in 2 hours)" in text for text in others)
+    assert "The next sweep will publish 1 silent players again (published 1 of at most 6 times)." in others
     actions = [sentence["action"] for sentence in explanation["sentences"] if sentence["action"]]
     assert f"tipoff consolidate {batch_id} --force" in [action["command"] for action in actions]
 

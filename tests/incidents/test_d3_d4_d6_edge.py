@@ -12,14 +12,13 @@ from flask import Flask
 
 from coordinator.app import create_app as serve_coordinator
 from coordinator.assembly import Parts, assemble
-from schemas import tables
 from shared import logs
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 from shared.auth import Certificates, TokenVerifier
+from shared.declared import every_spec
 from shared.errors import InvalidInput
 from shared.policy import PlanningRules, Policy
-from shared.ports import TableSpec
 from shared.settings import CoordinatorSettings, WorkerSettings, describe, read
 from tests.memory_publisher import MemoryPublisher
 from worker.app import create_app as serve_worker
@@ -38,8 +37,8 @@ def both_services(
     with ExitStack() as stack:
         warehouse = stack.enter_context(closing(DuckdbWarehouse(folder / "warehouse.duckdb", clock=lambda: now)))
         documents = stack.enter_context(closing(SqliteDocuments(folder / "ledger.sqlite")))
-        for table in ("player_game_logs", "scheduled_games", "points_lines", "injury_reports"):
-            warehouse.create(TableSpec(table, tables.load(table).columns))
+        for spec in every_spec():
+            warehouse.create(spec)
         coordinator = assemble(
             Parts(
                 documents=documents,
