@@ -31,6 +31,10 @@ from worker import inputs, messages
 from worker.model import Model
 from worker.rows import staged_rows
 
+ROWS_PER_APPEND = 2_000
+"""At some 2 kB a row far below the 10 MB of one append request: a request is taken whole or not at all, so a player's rows
+are all there or none of them is."""
+
 
 class Worker:
     """Predicts players, a slice at a time; safe to call from many threads.
@@ -153,6 +157,9 @@ class Worker:
 
     def _stage(self, requests: Sequence[PredictionRequest], rows: Sequence[Sequence[Row]]) -> list[Outcome]:
         """Append the rows of all players at once, and of each by himself where they are refused together."""
+        if len(requests) > 1 and sum(map(len, rows)) > ROWS_PER_APPEND:
+            half = len(requests) // 2
+            return [*self._stage(requests[:half], rows[:half]), *self._stage(requests[half:], rows[half:])]
         deliveries = [str(of_player[0][DELIVERY_COLUMN]) for of_player in rows]
         missing = [
             row

@@ -27,13 +27,15 @@ ROWS_PER_PLAYER = 60
 REQUEST_BYTES = 6_000
 """Bytes of a request with 25 games, the larger end of what was seen."""
 ROW_BYTES = 1_500
-"""Bytes of a staged row of 73 columns, as the Write API counts them."""
+"""Bytes of a staged row of 75 columns, as the Write API counts them."""
 ENTRY_BYTES = 800
 """Bytes of a player in his shard: expected, predicted by one delivery, carried and merged."""
 MARK_BYTES = 100
 """Bytes of a player in a commit that marks him as merged: the path of the field, and his delivery."""
 PARAMETER_BYTES = 80
 """Bytes of a player in the MERGE's array parameters, as JSON writes them: his delivery and, in a redrive, his name."""
+ROWS_PER_APPEND = 2_000
+"""Rows that the worker appends by one request at most, unless one player has more."""
 PLAYERS_PER_READ = 2_000
 """Players whose requests are read from the plan by one query."""
 SHARD_MARK_BYTES = 60
@@ -46,14 +48,20 @@ class Deployment:
 
     worker_instances: int = 6
     worker_concurrency: int = 8
-    prediction_seconds: float = 0.5
-    """From a request's arrival to its answer, with the append and the publishing: an assumption to be measured."""
+    slice_seconds: float = 1.0
+    """From a message's arrival to its answer, with the append and the publishing: an assumption to be measured."""
+    players_per_request: int = Policy().players_per_request
     deadline_minutes: int = Policy().deadline_minutes
 
     @property
+    def slices_per_second(self) -> float:
+        """The most messages that the workers answer together."""
+        return self.worker_instances * self.worker_concurrency / self.slice_seconds
+
+    @property
     def predictions_per_second(self) -> float:
-        """The most that the workers do together."""
-        return self.worker_instances * self.worker_concurrency / self.prediction_seconds
+        """The most players that the workers do together."""
+        return self.slices_per_second * self.players_per_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +104,7 @@ def forecast(
         raise InvalidInput("rows_per_player", f"{rows_per_player} is too small; give 1 or more")
     deployment = deployment or Deployment()
     found = [
-        *_sizes(players, rows_per_player),
+        *_sizes(players, rows_per_player, deployment),
         *_counts(players),
         *_bytes(players, rows_per_player),
         *_rates(players, rows_per_player, deployment),
@@ -128,7 +136,9 @@ def _told(quota: Quota) -> str:
     return f"{quota.name}: {quota.forecast:,.0f} of {quota.limit:,.0f} {quota.unit} ({quota.source})"
 
 
-def _sizes(players: int, rows_per_player: int) -> list[Quota]:
+def _sizes(players: int, rows_per_player: int, deployment: Deployment) -> list[Quota]:
+    slice_players = min(players, deployment.players_per_request)
+    appended = min(slice_players * rows_per_player, max(ROWS_PER_APPEND, rows_per_player))
     shard = min(players, cut_size(players))
     shards = math.ceil(players / cut_size(players))
     return [
@@ -137,8 +147,8 @@ def _sizes(players: int, rows_per_player: int) -> list[Quota]:
         _hard("Firestore batch document", "bytes", shards * SHARD_MARK_BYTES, 1_048_576, FIRESTORE),
         # Twenty shards are marked as merged in one commit.
         _hard("Firestore commit of merged marks", "bytes", 20 * shard * MARK_BYTES, 10 * 1_048_576, FIRESTORE),
-        _hard("Pub/Sub message", "bytes", REQUEST_BYTES if players else 0, 10 * MB, PUBSUB),
-        _hard("Write API request", "bytes", rows_per_player * ROW_BYTES if players else 0, 20 * MB, BIGQUERY),
+        _hard("Pub/Sub message", "bytes", slice_players * REQUEST_BYTES, 10 * MB, PUBSUB),
+        _hard("Write API request", "bytes", appended * ROW_BYTES, 20 * MB, BIGQUERY),
     ]
 
 
@@ -163,19 +173,18 @@ def _bytes(players: int, rows_per_player: int) -> list[Quota]:
 
 def _rates(players: int, rows_per_player: int, deployment: Deployment) -> list[Quota]:
     per_second = min(players, deployment.predictions_per_second)
+    slices = min(math.ceil(players / deployment.players_per_request), deployment.slices_per_second)
     shards = max(1, math.ceil(players / cut_size(players)))
     lasting = players / deployment.predictions_per_second
     written = per_second * rows_per_player * ROW_BYTES
-    connections = min(players, deployment.worker_instances * deployment.worker_concurrency)
+    connections = min(slices, deployment.worker_instances * deployment.worker_concurrency)
     return [
         _hard("workers' time before the deadline", "seconds", lasting, deployment.deadline_minutes * 60, OURS),
-        # Each append looks at the table's columns first; the limit is of one account, and all workers are one.
-        _soft("tables.get by the workers", "calls/s", per_second, 100, BIGQUERY),
         _soft("Write API connections at once, in a region", "connections", connections, 5_000, BIGQUERY),
         _soft("Write API throughput, in a region", "bytes/s", written, 300 * MB, BIGQUERY),
         # Bursts pass; joined commits of one instance make it fewer.
-        _soft("writes of one shard document", "writes/s", per_second / shards, 1, FIRESTORE_PRACTICE),
-        _soft("writes of new documents at first", "writes/s", per_second, 500, FIRESTORE_PRACTICE),
+        _soft("writes of one shard document", "writes/s", slices / shards, 1, FIRESTORE_PRACTICE),
+        _soft("writes of new documents at first", "writes/s", slices, 500, FIRESTORE_PRACTICE),
         _soft("Pub/Sub publishing, in a small region", "bytes/s", per_second * REQUEST_BYTES, 50 * MB, PUBSUB),
         _soft("Pub/Sub pushing, in a large region", "bytes/s", per_second * REQUEST_BYTES, 20 * MB, PUBSUB),
     ]

@@ -1,7 +1,7 @@
 """Repair the ledger from staging: record the `predicted` outcome of a whole delivery whose own outcome was lost.
 
 That a delivery found here is whole is certain, not guessed from its number of rows: a worker appends all rows of a
-player as one request to the table's default stream, and one append request is taken whole or not at all (as one
+player in one request to the table's default stream, and one append request is taken whole or not at all (as one
 transaction by the embedded warehouse). So either none of a delivery's rows can be seen or all of them; a repeated append
 adds copies of the same ids. Only rows beyond 9 MB would go in several requests: a delivery that could be as large is left
 to its own outcome. Rows and digest are computed as the worker computes them, and the consolidation compares both with

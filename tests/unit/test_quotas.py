@@ -24,6 +24,7 @@ from shared.errors import InvalidInput
 from shared.settings import CoordinatorSettings, describe
 from tests.batch_stand import Stand
 from tests.provision_stand import Provisioning, flags_of
+from worker.service import ROWS_PER_APPEND
 
 LONG_NAME = "giannis-antetokounmpo-jr."
 """25 bytes; the longest real name of a player has 24."""
@@ -57,14 +58,14 @@ def test_what_cannot_fit_is_refused_with_quota_forecast_limit_and_source() -> No
 
 
 def test_a_deadline_that_the_workers_cannot_meet_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"workers' time before the deadline: 625 of 600 seconds"):
-        check_fits(60_000, deadline_minutes=10)
+    with pytest.raises(InvalidInput, match=r"workers' time before the deadline: 67 of 60 seconds"):
+        check_fits(80_000, deadline_minutes=1)
 
 
 def test_a_soft_limit_refuses_nobody() -> None:
-    over = [quota for quota in forecast(450) if not quota.fits]
+    over = [quota for quota in forecast(100_000) if not quota.fits]
 
-    assert [quota.name for quota in over] == ["writes of one shard document"]
+    assert [quota.name for quota in over] == ["MERGE, of TIPOFF_MAX_BYTES_PER_QUERY"]
     assert not any(quota.is_hard for quota in over)
 
 
@@ -151,7 +152,10 @@ def test_the_rates_are_those_of_the_deployment(tmp_path: Path) -> None:
 
     assert int(worker["max-instances"]) == Deployment().worker_instances
     assert int(worker["concurrency"]) == Deployment().worker_concurrency
-    assert named(forecast(100_000))["tables.get by the workers"].fits
+
+
+def test_a_worker_appends_as_many_rows_at_once_as_are_counted() -> None:
+    assert quotas.ROWS_PER_APPEND == ROWS_PER_APPEND
 
 
 # --- the command ----------------------------------------------------------------------------------------------
