@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from coordinator.ledger import Ledger
 from coordinator.operator.diagnosis import Diagnosis
@@ -12,6 +13,7 @@ from coordinator.operator.views import Views
 from coordinator.rules.batch import Policy
 from coordinator.usecases.consolidate import Consolidator
 from coordinator.usecases.drop import Dropper
+from coordinator.usecases.grade import Grader
 from coordinator.usecases.leases import Leases
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
@@ -22,6 +24,9 @@ from coordinator.usecases.sweep import Sweeper
 from schemas import names
 from shared.errors import TipoffError
 from shared.ports import DocumentStore, Publisher, Warehouse
+
+US_EASTERN = ZoneInfo("America/New_York")
+"""Game dates are US Eastern, whatever the clock of the machine says (D6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,10 @@ class Parts:
     auto_migrate: bool = True
     commit: str = "unknown"
 
+    def today(self) -> date:
+        """The date now, as game dates go."""
+        return self.clock().astimezone(US_EASTERN).date()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coordinator:
@@ -64,6 +73,7 @@ class Coordinator:
     consolidator: Consolidator
     sweeper: Sweeper
     dropper: Dropper
+    grader: Grader
     views: Views
     diagnosis: Diagnosis
 
@@ -122,6 +132,7 @@ def assemble(parts: Parts) -> Coordinator:
         consolidator=consolidator,
         sweeper=sweeper,
         dropper=Dropper(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
+        grader=Grader(warehouse=parts.warehouse, clock=parts.clock, today=parts.today, max_bytes=parts.max_bytes),
         views=Views(ledger),
         diagnosis=Diagnosis(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
     )

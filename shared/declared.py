@@ -9,7 +9,7 @@ from schemas import names, tables
 from schemas.tables import Column
 from shared.ports import TableSpec
 
-_CLUSTERS = {names.PREDICTIONS_TABLE: ("player_lookup", "system_id")}
+_CLUSTERS = {names.PREDICTIONS_TABLE: ("player_lookup", "system_id"), tables.GRADES: ("system_id", "player_lookup")}
 
 
 def table_spec(table: str) -> TableSpec:

@@ -22,11 +22,20 @@ from coordinator.operator.answers import (
     StartAnswer,
     StartNotNeeded,
 )
-from coordinator.operator.bodies import DATE_PATTERN, ConsolidateBody, NoBody, PolicyChanges, StartBody, SweepBody
+from coordinator.operator.bodies import (
+    DATE_PATTERN,
+    ConsolidateBody,
+    GradeBody,
+    NoBody,
+    PolicyChanges,
+    StartBody,
+    SweepBody,
+)
 from coordinator.operator.explaining import Explanation
 from coordinator.operator.gaps import Gaps
 from coordinator.operator.schema_view import SchemaView
 from coordinator.operator.views import BatchView
+from coordinator.usecases.grade import GradeAnswer
 from coordinator.usecases.sweep_report import SweepAnswer
 from schemas.messages import PushEnvelope
 from schemas.names import BATCH_ID_PATTERN
@@ -71,6 +80,7 @@ _EXAMPLES: Mapping[Model, Schema] = {
     SweepBody: {"dry_run": True},
     ConsolidateBody: {"force": True},
     NoBody: {},
+    GradeBody: {"from": "2026-01-23", "to": "2026-01-30"},
     PolicyChanges: {"deadline_minutes": 240, "tolerated_silent_share": 0.1},
     PushEnvelope: {
         "message": {"data": "eyJvdXRjb21lIjogInNraXBwZWQifQ==", "messageId": "1", "attributes": {}},
@@ -94,6 +104,14 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Repair or finish whatever events did not, or say what that would be.",
         body=SweepBody,
         answers={200: (SweepAnswer,)},
+        refusals=(422,),
+    ),
+    Operation(
+        method="post",
+        path="/grade",
+        summary="Grade what was predicted and is played by now, of a date, a span, or the last days.",
+        body=GradeBody,
+        answers={200: (GradeAnswer,)},
         refusals=(422,),
     ),
     Operation(method="post", path="/complete", summary="A worker's outcome, pushed.", body=PushEnvelope, answers=_PUSH),

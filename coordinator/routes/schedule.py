@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from zoneinfo import ZoneInfo
 
 from flask import Flask, Request, Response, jsonify, request
 
@@ -17,9 +16,6 @@ from shared.errors import Conflict
 from shared.problems import problem_of_status
 
 _log = logging.getLogger(__name__)
-
-US_EASTERN = ZoneInfo("America/New_York")
-"""Game dates are US Eastern, whatever the clock of the machine says (D6)."""
 
 
 def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
@@ -47,7 +43,7 @@ def _start(coordinator: Coordinator) -> Response:
     """Start what the request asks for: 202 when that made the batch, 200 when an earlier call with its key did."""
     body, parts = read_body(StartBody), coordinator.parts
     started = coordinator.starter.start(
-        body.game_date or parts.clock().astimezone(US_EASTERN).date(),
+        body.game_date or parts.today(),
         key=idempotency_key(),
         policy=body.policy.applied_to(parts.policy),
         force=body.force,

@@ -15,6 +15,7 @@ from local.cli.consolidate import consolidate
 from local.cli.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
 from local.cli.explain import explain
 from local.cli.gaps import gaps
+from local.cli.grade import grade
 from local.cli.policy import policy
 from local.cli.quota import quota
 from local.cli.redrive import redrive
@@ -65,6 +66,7 @@ for command in (
     consolidate,
     explain,
     gaps,
+    grade,
     policy,
     quota,
     redrive,

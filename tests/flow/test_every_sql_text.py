@@ -17,7 +17,7 @@ from typing import Literal
 
 import pytest
 
-from coordinator.rules import merge, planning
+from coordinator.rules import grading, merge, planning
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
@@ -118,10 +118,27 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         ],
         "local.one_machine.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],
         **adopting(),
+        **grading_texts(),
         "shared.declared.addition_statement": [an_alteration()],
         "shared.declared.create_statement": [
             Text(f"create {table}", create_statement(table_spec(table))) for table in tables.TABLES
         ],
+    }
+
+
+def grading_texts() -> Mapping[str, Sequence[Text]]:
+    """The texts around a date's grades."""
+    merged = Text("merge grades", grading.merge(GAME_DATE), {"graded_at": NOON})
+    counted = Text("count grades", grading.count(GAME_DATE))
+    span = grading.span_parameters(GAME_DATE, GAME_DATE)
+    return {
+        "coordinator.rules.grading.source": [merged, counted],
+        "coordinator.rules.grading._graded": [merged, counted],
+        "coordinator.rules.grading._matched": [merged, counted],
+        "coordinator.rules.grading.merge": [merged],
+        "coordinator.rules.grading.count": [counted],
+        "coordinator.rules.grading.ungraded_games": [Text("ungraded games", grading.ungraded_games(), span)],
+        "coordinator.rules.grading.dates_to_grade": [Text("dates to grade", grading.dates_to_grade(), span)],
     }
 
 

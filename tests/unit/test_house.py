@@ -30,6 +30,7 @@ KNOWS_IO = {
     "coordinator.routes.pushes",
     "coordinator.routes.schedule",
     "coordinator.routes.schema",
+    "coordinator.routes.season",
     "coordinator.main",
     "local.emulated.cloud_inputs",
     "local.emulated.cloud_stack",
