@@ -58,7 +58,6 @@ def rows_saying(
     schema, newer_columns = _declared(schema_version)
     common = _request_cells(request) | _hindsight_cells(request, situation.model) | _feature_cells(situation)
     rows = []
-    # First of all, since this refuses what is no number.
     of_systems = [_system_cells(forecast) for forecast in said]
     judged_of_each = _judged_cells(request, said, situation)
     for forecast, of_system, bounds, all_judged in zip(
@@ -182,7 +181,13 @@ def _system_cells(forecast: Forecast) -> dict[str, Cell]:
 
 
 def _points(forecast: Forecast) -> Decimal:
-    """The exact number behind the float: a mean such as 247 / 20 is a tie at the tenth, and 12.35 as a float is not."""
+    """The exact number behind the float: a mean such as 247 / 20 is a tie at the tenth, and 12.35 as a float is not.
+
+    Raises:
+        ArithmeticError: it is no finite number.
+    """
+    if not np.isfinite(forecast.points[0]):
+        raise ArithmeticError(f"{forecast.system_id} predicts {forecast.points[0]} points")
     return _rounded(Decimal(float(forecast.points[0])), _BILLIONTH)
 
 
@@ -191,13 +196,11 @@ def _intervals(said: Sequence[Forecast], situation: Situation) -> Iterator[dict[
     spread = situation.model.spread
     predicted = np.array([forecast.points[0] for forecast in said])
     deviation = spread.deviation(predicted, np.repeat(situation.players.points, len(said), axis=0))
-    # What is no number is refused when its row is checked.
-    with np.errstate(invalid="ignore"):
-        bounds = {
-            f"{side}_{percent}": settled(spread.quantile(level, predicted=predicted, deviation=deviation))
-            for percent in INTERVALS
-            for side, level in (("low", (100 - percent) / 200), ("high", (100 + percent) / 200))
-        }
+    bounds = {
+        f"{side}_{percent}": settled(spread.quantile(level, predicted=predicted, deviation=deviation))
+        for percent in INTERVALS
+        for side, level in (("low", (100 - percent) / 200), ("high", (100 + percent) / 200))
+    }
     for place in range(len(said)):
         yield {name: round(float(each[place]), 6) for name, each in bounds.items()}
 
