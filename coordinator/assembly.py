@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from coordinator.ledger import Ledger
+from coordinator.operator.accuracy import Accuracy
 from coordinator.operator.diagnosis import Diagnosis
 from coordinator.operator.views import Views
 from coordinator.rules.batch import Policy
@@ -74,6 +75,7 @@ class Coordinator:
     sweeper: Sweeper
     dropper: Dropper
     grader: Grader
+    accuracy: Accuracy
     views: Views
     diagnosis: Diagnosis
 
@@ -133,6 +135,7 @@ def assemble(parts: Parts) -> Coordinator:
         sweeper=sweeper,
         dropper=Dropper(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
         grader=Grader(warehouse=parts.warehouse, clock=parts.clock, today=parts.today, max_bytes=parts.max_bytes),
+        accuracy=Accuracy(warehouse=parts.warehouse, today=parts.today),
         views=Views(ledger),
         diagnosis=Diagnosis(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
     )

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from coordinator.operator.accuracy import AccuracyView
 from coordinator.operator.answers import (
     BatchList,
     ConsolidateAnswer,
@@ -35,6 +36,7 @@ from coordinator.operator.explaining import Explanation
 from coordinator.operator.gaps import Gaps
 from coordinator.operator.schema_view import SchemaView
 from coordinator.operator.views import BatchView
+from coordinator.rules.accuracy import By
 from coordinator.usecases.grade import GradeAnswer
 from coordinator.usecases.sweep_report import SweepAnswer
 from schemas.messages import PushEnvelope
@@ -73,6 +75,12 @@ _KEY = {
     "Idempotency-Key": {"type": "string", "maxLength": 200, "description": "A repeat with the same key is no other."}
 }
 _GAME_DATE = {"type": "string", "format": "date", "pattern": DATE_PATTERN}
+_MEASURED: Mapping[str, Schema] = {
+    "from": _GAME_DATE,
+    "to": _GAME_DATE,
+    "by": {"type": "string", "enum": [each.value for each in By]},
+    "system": {"type": "string", "minLength": 1},
+}
 _PUSH: Mapping[int, tuple[Model, ...]] = {204: ()}
 
 _EXAMPLES: Mapping[Model, Schema] = {
@@ -112,6 +120,14 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Grade what was predicted and is played by now, of a date, a span, or the last days.",
         body=GradeBody,
         answers={200: (GradeAnswer,)},
+        refusals=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/accuracy",
+        summary="How good the graded predictions of a span were.",
+        query=_MEASURED,
+        answers={200: (AccuracyView,)},
         refusals=(422,),
     ),
     Operation(method="post", path="/complete", summary="A worker's outcome, pushed.", body=PushEnvelope, answers=_PUSH),
@@ -204,6 +220,15 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: ()},
         is_page=True,
         refusals=(404, 422),
+    ),
+    Operation(
+        method="get",
+        path="/dashboard/accuracy",
+        summary="The page of how good the predictions were.",
+        query=_MEASURED,
+        answers={200: ()},
+        is_page=True,
+        refusals=(422,),
     ),
     Operation(
         method="get",

@@ -1,28 +1,50 @@
-"""What concerns many dates: grading what was played."""
+"""What concerns many dates: grading what was played, and how good it was."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from flask import Flask, Response, jsonify
+from pydantic import TypeAdapter
 
 from coordinator.assembly import Coordinator
-from coordinator.operator.bodies import GradeBody
-from coordinator.routes.exchange import Caller, Check, read_body
+from coordinator.operator.accuracy import AccuracyView
+from coordinator.operator.bodies import GameDate, GradeBody
+from coordinator.routes.exchange import Caller, Check, check_query, query_value, read_body
+from coordinator.rules.accuracy import By
 from coordinator.usecases.grade import GradeAnswer
 from shared.errors import InvalidInput
+
+_GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
+_TEXT: TypeAdapter[str | None] = TypeAdapter(str | None)
 
 LAST_DAYS = timedelta(days=7)
 """So far back a daily grading looks: box scores come late, and are corrected for some days."""
 
 
 def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
-    """Serve `/grade`."""
+    """Serve `/grade` and `/accuracy`."""
 
     @app.post("/grade")
     def grade() -> Response:
         check(Caller.SCHEDULER, Caller.ADMIN)
         return jsonify(_grade(coordinator, read_body(GradeBody)).model_dump(mode="json"))
+
+    @app.get("/accuracy")
+    def accuracy() -> Response:
+        check(Caller.ADMIN)
+        check_query("from", "to", "by", "system")
+        return jsonify(measured(coordinator).model_dump(mode="json"))
+
+
+def measured(coordinator: Coordinator) -> AccuracyView:
+    """Measure what the request's query asks for. Raises `InvalidInput`, naming the parameter."""
+    return coordinator.accuracy.measure(
+        query_value("from", _GAME_DATE, None),
+        query_value("to", _GAME_DATE, None),
+        by=query_value("by", TypeAdapter(By), By.SYSTEM),
+        system=query_value("system", _TEXT, None),
+    )
 
 
 def _grade(coordinator: Coordinator, body: GradeBody) -> GradeAnswer:

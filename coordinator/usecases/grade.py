@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 from pydantic import BaseModel
 
-from coordinator.rules import grading
+from coordinator.rules import accuracy, grading
 from coordinator.rules.grading import GradeCounts
 from schemas import names, tables
 from shared.declared import table_spec
@@ -96,6 +96,7 @@ class Grader:
         found = self.warehouse.query(grading.dates_to_grade(), span)
         days = [row["game_date"] for row in found]
         dates = [self._grade_date(day) for day in days if isinstance(day, date)]
+        self._watch(last)
         waiting = self.warehouse.query(grading.ungraded_games(), span)
         return GradeAnswer(
             first=first,
@@ -105,6 +106,12 @@ class Grader:
             dates=dates,
             ungraded_games=[UngradedGame.model_validate(row) for row in waiting],
         )
+
+    def _watch(self, last: date) -> None:
+        """Say so in the log where the interval drifts; an alert counts the line."""
+        drift = accuracy.drift_of(self.warehouse.query(accuracy.newest_intervals(), accuracy.newest_parameters(last)))
+        if drift.warning is not None:
+            log.warning("interval drifts", extra={"json_fields": {"why": drift.warning, "share": drift.share}})
 
     def _prepare(self) -> None:
         """Make the table where it is absent; refuse one that is not as declared."""

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import click
 
+from local.cli.accuracy import accuracy
 from local.cli.adopt import adopt
 from local.cli.backtest import backtest
 from local.cli.cancel import cancel
@@ -60,6 +61,7 @@ def commands() -> None:
 
 
 for command in (
+    accuracy,
     adopt,
     backtest,
     cancel,

@@ -17,7 +17,7 @@ from typing import Literal
 
 import pytest
 
-from coordinator.rules import grading, merge, planning
+from coordinator.rules import accuracy, grading, merge, planning
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
@@ -119,6 +119,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "local.one_machine.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],
         **adopting(),
         **grading_texts(),
+        **accuracy_texts(),
         "shared.declared.addition_statement": [an_alteration()],
         "shared.declared.create_statement": [
             Text(f"create {table}", create_statement(table_spec(table))) for table in tables.TABLES
@@ -139,6 +140,24 @@ def grading_texts() -> Mapping[str, Sequence[Text]]:
         "coordinator.rules.grading.count": [counted],
         "coordinator.rules.grading.ungraded_games": [Text("ungraded games", grading.ungraded_games(), span)],
         "coordinator.rules.grading.dates_to_grade": [Text("dates to grade", grading.dates_to_grade(), span)],
+    }
+
+
+def accuracy_texts() -> Mapping[str, Sequence[Text]]:
+    """The texts that read grades."""
+    span = accuracy.span(GAME_DATE, GAME_DATE)
+    of_system = {**span, "system": "ensemble"}
+    points = [Text(f"points by {by}", accuracy.points(by), span) for by in accuracy.By]
+    days = Text("errors by day", accuracy.by_day(), span)
+    newest = Text("newest intervals", accuracy.newest_intervals(), accuracy.newest_parameters(GAME_DATE))
+    return {
+        "coordinator.rules.accuracy._player_games": [*points, days],
+        "coordinator.rules.accuracy.points": points,
+        "coordinator.rules.accuracy.by_day": [days],
+        "coordinator.rules.accuracy.reliability": [Text("reliability", accuracy.reliability(), of_system)],
+        "coordinator.rules.accuracy.recommendations": [Text("recommended", accuracy.recommendations(), of_system)],
+        "coordinator.rules.accuracy.totals": [Text("totals", accuracy.totals(), span)],
+        "coordinator.rules.accuracy.newest_intervals": [newest],
     }
 
 

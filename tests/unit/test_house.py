@@ -31,6 +31,8 @@ KNOWS_IO = {
     "coordinator.routes.schedule",
     "coordinator.routes.schema",
     "coordinator.routes.season",
+    "coordinator.routes.season_pages",
+    "coordinator.routes.frame",
     "coordinator.main",
     "local.emulated.cloud_inputs",
     "local.emulated.cloud_stack",
