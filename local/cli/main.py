@@ -22,6 +22,7 @@ from local.cli.quota import quota
 from local.cli.redrive import redrive
 from local.cli.run import run
 from local.cli.schema import schema
+from local.cli.serve import serve
 from local.cli.status import status
 from local.cli.sweep import sweep
 from local.cli.terminal import echo
@@ -74,6 +75,7 @@ for command in (
     redrive,
     run,
     schema,
+    serve,
     status,
     sweep,
     train,

@@ -88,6 +88,7 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     metavar="MINUTES",
     help="Give up waiting after so long; the batch can be resumed.",
 )
+@click.option("--open", "keep_open", is_flag=True, help="Keep the dashboard up after the run, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def run(
     *,
@@ -102,6 +103,7 @@ def run(
     force: bool,
     allow_retiring: bool,
     timeout_minutes: int,
+    keep_open: bool,
     as_json: bool,
 ) -> int:
     """Predict one game date on this machine, from CSV files to the predictions table.
@@ -141,10 +143,10 @@ def run(
         allow_retiring=allow_retiring,
         patience=timedelta(minutes=timeout_minutes),
     )
-    return _run(wanted, as_json=as_json)
+    return _run(wanted, as_json=as_json, keep_open=keep_open)
 
 
-def _run(wanted: Day, *, as_json: bool) -> int:
+def _run(wanted: Day, *, as_json: bool, keep_open: bool) -> int:
     """Carry it out and print what came of it; return the exit status."""
     from local.cli.report import print_report, progress_bar, what_to_do  # noqa: PLC0415 - as in `run`
     from local.one_machine.day import run_day  # noqa: PLC0415 - as in `run`
@@ -156,6 +158,12 @@ def _run(wanted: Day, *, as_json: bool) -> int:
         echo(json.dumps(done.as_object(), ensure_ascii=False))
     else:
         print_report(console, done)
+    if keep_open:
+        from local.cli.serve import DEFAULT_PORT, serve_folder  # noqa: PLC0415 - as in `run`
+
+        serve_folder(done.home, port=DEFAULT_PORT, model=wanted.model, browse=True)
+    elif not as_json:
+        console.print(f"In a browser: tipoff serve --state {wanted.state}", soft_wrap=True)
     if done.seen.has_ended_well:
         return 0
     echo(f"tipoff: {what_to_do(done)}", err=True)
