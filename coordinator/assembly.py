@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from coordinator.ledger import Ledger
 from coordinator.operator.accuracy import Accuracy
 from coordinator.operator.diagnosis import Diagnosis
+from coordinator.operator.looking import Looking
+from coordinator.operator.season import Season
 from coordinator.operator.views import Views
 from coordinator.rules.batch import Policy
 from coordinator.usecases.consolidate import Consolidator
@@ -76,6 +78,8 @@ class Coordinator:
     dropper: Dropper
     grader: Grader
     accuracy: Accuracy
+    season: Season
+    looking: Looking
     views: Views
     diagnosis: Diagnosis
 
@@ -136,6 +140,8 @@ def assemble(parts: Parts) -> Coordinator:
         dropper=Dropper(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
         grader=Grader(warehouse=parts.warehouse, clock=parts.clock, today=parts.today, max_bytes=parts.max_bytes),
         accuracy=Accuracy(warehouse=parts.warehouse, today=parts.today),
+        season=Season(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
+        looking=Looking(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
         views=Views(ledger),
         diagnosis=Diagnosis(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
     )

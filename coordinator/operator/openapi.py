@@ -35,8 +35,10 @@ from coordinator.operator.bodies import (
 from coordinator.operator.explaining import Explanation
 from coordinator.operator.gaps import Gaps
 from coordinator.operator.schema_view import SchemaView
+from coordinator.operator.season import SeasonView
 from coordinator.operator.views import BatchView
 from coordinator.rules.accuracy import By
+from coordinator.rules.looking import Sort
 from coordinator.usecases.grade import GradeAnswer
 from coordinator.usecases.sweep_report import SweepAnswer
 from schemas.messages import PushEnvelope
@@ -81,6 +83,7 @@ _MEASURED: Mapping[str, Schema] = {
     "by": {"type": "string", "enum": [each.value for each in By]},
     "system": {"type": "string", "minLength": 1},
 }
+_SHORT: Schema = {"type": "string", "maxLength": 200}
 _PUSH: Mapping[int, tuple[Model, ...]] = {204: ()}
 
 _EXAMPLES: Mapping[Model, Schema] = {
@@ -128,6 +131,14 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="How good the graded predictions of a span were.",
         query=_MEASURED,
         answers={200: (AccuracyView,)},
+        refusals=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/season",
+        summary="Every date of a span with games: its newest batch, its predictions and their grades.",
+        query={"from": _GAME_DATE, "to": _GAME_DATE},
+        answers={200: (SeasonView,)},
         refusals=(422,),
     ),
     Operation(method="post", path="/complete", summary="A worker's outcome, pushed.", body=PushEnvelope, answers=_PUSH),
@@ -220,6 +231,39 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: ()},
         is_page=True,
         refusals=(404, 422),
+    ),
+    Operation(
+        method="get",
+        path="/dashboard/dates/{game_date}",
+        summary="The page of a date's predictions.",
+        query={
+            "name": _SHORT,
+            "team": _SHORT,
+            "recommendation": _SHORT,
+            "sort": {"type": "string", "enum": [each.value for each in Sort]},
+            "page": {"type": "integer", "minimum": 1, "maximum": 100_000},
+        },
+        answers={200: ()},
+        is_page=True,
+        refusals=(422,),
+    ),
+    Operation(
+        method="get",
+        path="/dashboard/player",
+        summary="The page of a player.",
+        query={"name": _SHORT},
+        answers={200: ()},
+        is_page=True,
+        refusals=(404, 422),
+    ),
+    Operation(
+        method="get",
+        path="/dashboard/season",
+        summary="The page of a span's dates.",
+        query={"from": _GAME_DATE, "to": _GAME_DATE},
+        answers={200: ()},
+        is_page=True,
+        refusals=(422,),
     ),
     Operation(
         method="get",
@@ -322,7 +366,11 @@ def _parameters(operation: Operation) -> list[Schema]:
         for place, parameters in (("query", operation.query), ("header", operation.headers))
         for name, schema in parameters.items()
     ]
-    in_path = {"batch_id": {"type": "string", "pattern": f"^{BATCH_ID_PATTERN}$"}, "action": {"type": "string"}}
+    in_path = {
+        "game_date": _GAME_DATE,
+        "batch_id": {"type": "string", "pattern": f"^{BATCH_ID_PATTERN}$"},
+        "action": {"type": "string"},
+    }
     return [
         {"name": name, "in": "path", "required": True, "schema": schema}
         for name, schema in in_path.items()

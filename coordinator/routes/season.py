@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from coordinator.assembly import Coordinator
 from coordinator.operator.accuracy import AccuracyView
 from coordinator.operator.bodies import GameDate, GradeBody
+from coordinator.operator.season import SeasonView
 from coordinator.routes.exchange import Caller, Check, check_query, query_value, read_body
 from coordinator.rules.accuracy import By
 from coordinator.usecases.grade import GradeAnswer
@@ -23,7 +24,7 @@ LAST_DAYS = timedelta(days=7)
 
 
 def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
-    """Serve `/grade` and `/accuracy`."""
+    """Serve `/grade`, `/accuracy` and `/season`."""
 
     @app.post("/grade")
     def grade() -> Response:
@@ -35,6 +36,17 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
         check(Caller.ADMIN)
         check_query("from", "to", "by", "system")
         return jsonify(measured(coordinator).model_dump(mode="json"))
+
+    @app.get("/season")
+    def season() -> Response:
+        check(Caller.ADMIN)
+        check_query("from", "to")
+        return jsonify(looked(coordinator).model_dump(mode="json"))
+
+
+def looked(coordinator: Coordinator) -> SeasonView:
+    """Look at the dates that the request's query asks for. Raises `InvalidInput`, naming the parameter."""
+    return coordinator.season.look(query_value("from", _GAME_DATE, None), query_value("to", _GAME_DATE, None))
 
 
 def measured(coordinator: Coordinator) -> AccuracyView:

@@ -10,6 +10,7 @@ import click
 
 from local.cli.accuracy import accuracy
 from local.cli.adopt import adopt
+from local.cli.backfill import backfill
 from local.cli.backtest import backtest
 from local.cli.cancel import cancel
 from local.cli.consolidate import consolidate
@@ -64,6 +65,7 @@ def commands() -> None:
 for command in (
     accuracy,
     adopt,
+    backfill,
     backtest,
     cancel,
     consolidate,

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from coordinator.app import create_app as serve_coordinator
-from coordinator.assembly import Coordinator, Parts, assemble
+from coordinator.assembly import US_EASTERN, Coordinator, Parts, assemble
 from coordinator.rules.batch import Policy
 from coordinator.usecases.start import PlanningRules
 from local.one_machine.coordinator_client import Answer
@@ -221,6 +221,15 @@ class LocalStack:
             self.coordinator_url + path, json=body, headers=dict(headers or {}), timeout=_REQUEST_SECONDS
         )
         return Answer(response.status_code, response.json())
+
+    def today(self) -> date:
+        """The date in US Eastern, as game dates go."""
+        return _now().astimezone(US_EASTERN).date()
+
+    @property
+    def trained_until(self) -> date:
+        """The first date whose games the worker's model has not seen."""
+        return date.fromisoformat(self._model.document.trained_on.until)
 
     def pause(self, lasting: timedelta) -> None:
         """Wait, unless the stack is being stopped."""

@@ -17,7 +17,7 @@ from typing import Literal
 
 import pytest
 
-from coordinator.rules import accuracy, grading, merge, planning
+from coordinator.rules import accuracy, grading, looking, merge, planning, season
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
@@ -150,7 +150,19 @@ def accuracy_texts() -> Mapping[str, Sequence[Text]]:
     points = [Text(f"points by {by}", accuracy.points(by), span) for by in accuracy.By]
     days = Text("errors by day", accuracy.by_day(), span)
     newest = Text("newest intervals", accuracy.newest_intervals(), accuracy.newest_parameters(GAME_DATE))
+    searches = [looking.Search(game_date=GAME_DATE, sort=sort, page=2) for sort in looking.Sort]
+    history = looking.history_parameters("ann", GAME_DATE, GAME_DATE)
     return {
+        "coordinator.rules.looking.players": [
+            Text(f"players by {search.sort}", looking.players(search), search.parameters) for search in searches
+        ],
+        "coordinator.rules.looking.systems": [Text("systems", looking.systems(GAME_DATE), {"players": ["ann"]})],
+        "coordinator.rules.looking.teams": [Text("teams", looking.teams(GAME_DATE))],
+        "coordinator.rules.looking.history": [Text("history", looking.history(), history)],
+        "coordinator.rules.looking.results": [Text("results", looking.results(), history)],
+        "coordinator.rules.season.games": [Text("games by date", season.games(), span)],
+        "coordinator.rules.season.predicted": [Text("predictions by date", season.predicted(), span)],
+        "coordinator.rules.season.graded": [Text("grades by date", season.graded(), span)],
         "coordinator.rules.accuracy._player_games": [*points, days],
         "coordinator.rules.accuracy.points": points,
         "coordinator.rules.accuracy.by_day": [days],
