@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Flask, request
 
 from coordinator.assembly import Coordinator
-from coordinator.routes import batches, dashboard, openapi, pushes, schedule, schema, season, season_pages
+from coordinator.routes import batches, comparing, dashboard, openapi, pushes, schedule, schema, season, season_pages
 from coordinator.routes.exchange import Caller
 from shared import edge
 from shared.auth import token_header
@@ -34,6 +34,7 @@ def create_app(coordinator: Coordinator, *, guard: Guard, only_loopback: bool = 
     batches.serve(app, coordinator, check)
     schema.serve(app, coordinator, check)
     season.serve(app, coordinator, check)
+    comparing.serve(app, coordinator, check)
     season_pages.serve(app, coordinator, check)
     openapi.serve(app, coordinator, check)
     dashboard.serve(app, coordinator, check)

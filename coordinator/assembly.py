@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from coordinator.ledger import Ledger
 from coordinator.operator.accuracy import Accuracy
+from coordinator.operator.comparing import Comparing
 from coordinator.operator.diagnosis import Diagnosis
 from coordinator.operator.looking import Looking
 from coordinator.operator.season import Season
@@ -80,6 +81,7 @@ class Coordinator:
     accuracy: Accuracy
     season: Season
     looking: Looking
+    comparing: Comparing
     views: Views
     diagnosis: Diagnosis
 
@@ -142,6 +144,7 @@ def assemble(parts: Parts) -> Coordinator:
         accuracy=Accuracy(warehouse=parts.warehouse, today=parts.today),
         season=Season(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
         looking=Looking(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
+        comparing=Comparing(ledger=ledger, warehouse=parts.warehouse),
         views=Views(ledger),
         diagnosis=Diagnosis(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
     )

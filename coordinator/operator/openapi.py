@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from coordinator.operator.accuracy import AccuracyView
 from coordinator.operator.answers import (
     BatchList,
     ConsolidateAnswer,
@@ -24,7 +21,6 @@ from coordinator.operator.answers import (
     StartNotNeeded,
 )
 from coordinator.operator.bodies import (
-    DATE_PATTERN,
     ConsolidateBody,
     GradeBody,
     NoBody,
@@ -34,56 +30,19 @@ from coordinator.operator.bodies import (
 )
 from coordinator.operator.explaining import Explanation
 from coordinator.operator.gaps import Gaps
+from coordinator.operator.operation import GAME_DATE, HTML, Model, Operation, Schema
 from coordinator.operator.schema_view import SchemaView
-from coordinator.operator.season import SeasonView
+from coordinator.operator.season_operations import SEASON
 from coordinator.operator.views import BatchView
-from coordinator.rules.accuracy import By
-from coordinator.rules.looking import Sort
-from coordinator.usecases.grade import GradeAnswer
 from coordinator.usecases.sweep_report import SweepAnswer
 from schemas.messages import PushEnvelope
 from schemas.names import BATCH_ID_PATTERN
 from shared.problems import CONTENT_TYPE
 
-Schema = dict[str, Any]
-Model = type[BaseModel]
-HTML = "text/html"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One route.
-
-    Args:
-        answers: success statuses and the models of their JSON bodies; none for an empty body, any JSON, or a page.
-        is_page: whether answers and refusals are HTML, for people.
-        refusals: statuses of problem documents, beside those that every guarded route may give.
-    """
-
-    method: str
-    path: str
-    summary: str
-    answers: Mapping[int, tuple[Model, ...]]
-    refusals: Sequence[int] = ()
-    body: Model | None = None
-    query: Mapping[str, Schema] = field(default_factory=dict)
-    headers: Mapping[str, Schema] = field(default_factory=dict)
-    is_open: bool = False
-    is_page: bool = False
-
-
 _BATCH = "/batches/{batch_id}"
 _KEY = {
     "Idempotency-Key": {"type": "string", "maxLength": 200, "description": "A repeat with the same key is no other."}
 }
-_GAME_DATE = {"type": "string", "format": "date", "pattern": DATE_PATTERN}
-_MEASURED: Mapping[str, Schema] = {
-    "from": _GAME_DATE,
-    "to": _GAME_DATE,
-    "by": {"type": "string", "enum": [each.value for each in By]},
-    "system": {"type": "string", "minLength": 1},
-}
-_SHORT: Schema = {"type": "string", "maxLength": 200}
 _PUSH: Mapping[int, tuple[Model, ...]] = {204: ()}
 
 _EXAMPLES: Mapping[Model, Schema] = {
@@ -117,30 +76,6 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: (SweepAnswer,)},
         refusals=(422,),
     ),
-    Operation(
-        method="post",
-        path="/grade",
-        summary="Grade what was predicted and is played by now, of a date, a span, or the last days.",
-        body=GradeBody,
-        answers={200: (GradeAnswer,)},
-        refusals=(422,),
-    ),
-    Operation(
-        method="get",
-        path="/accuracy",
-        summary="How good the graded predictions of a span were.",
-        query=_MEASURED,
-        answers={200: (AccuracyView,)},
-        refusals=(422,),
-    ),
-    Operation(
-        method="get",
-        path="/season",
-        summary="Every date of a span with games: its newest batch, its predictions and their grades.",
-        query={"from": _GAME_DATE, "to": _GAME_DATE},
-        answers={200: (SeasonView,)},
-        refusals=(422,),
-    ),
     Operation(method="post", path="/complete", summary="A worker's outcome, pushed.", body=PushEnvelope, answers=_PUSH),
     Operation(
         method="post",
@@ -153,7 +88,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="get",
         path="/batches",
         summary="Batches, newest plan first, of one date or of all.",
-        query={"game_date": _GAME_DATE, "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}},
+        query={"game_date": GAME_DATE, "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}},
         answers={200: (BatchList,)},
         refusals=(422,),
     ),
@@ -227,52 +162,10 @@ OPERATIONS: tuple[Operation, ...] = (
         method="get",
         path="/",
         summary="The dashboard: batches by date.",
-        query={"game_date": _GAME_DATE},
+        query={"game_date": GAME_DATE},
         answers={200: ()},
         is_page=True,
         refusals=(404, 422),
-    ),
-    Operation(
-        method="get",
-        path="/dashboard/dates/{game_date}",
-        summary="The page of a date's predictions.",
-        query={
-            "name": _SHORT,
-            "team": _SHORT,
-            "recommendation": _SHORT,
-            "sort": {"type": "string", "enum": [each.value for each in Sort]},
-            "page": {"type": "integer", "minimum": 1, "maximum": 100_000},
-        },
-        answers={200: ()},
-        is_page=True,
-        refusals=(422,),
-    ),
-    Operation(
-        method="get",
-        path="/dashboard/player",
-        summary="The page of a player.",
-        query={"name": _SHORT},
-        answers={200: ()},
-        is_page=True,
-        refusals=(404, 422),
-    ),
-    Operation(
-        method="get",
-        path="/dashboard/season",
-        summary="The page of a span's dates.",
-        query={"from": _GAME_DATE, "to": _GAME_DATE},
-        answers={200: ()},
-        is_page=True,
-        refusals=(422,),
-    ),
-    Operation(
-        method="get",
-        path="/dashboard/accuracy",
-        summary="The page of how good the predictions were.",
-        query=_MEASURED,
-        answers={200: ()},
-        is_page=True,
-        refusals=(422,),
     ),
     Operation(
         method="get",
@@ -308,6 +201,7 @@ OPERATIONS: tuple[Operation, ...] = (
         is_page=True,
         refusals=(404, 422),
     ),
+    *SEASON,
 )
 """Every route of the service, each once."""
 
@@ -367,7 +261,7 @@ def _parameters(operation: Operation) -> list[Schema]:
         for name, schema in parameters.items()
     ]
     in_path = {
-        "game_date": _GAME_DATE,
+        "game_date": GAME_DATE,
         "batch_id": {"type": "string", "pattern": f"^{BATCH_ID_PATTERN}$"},
         "action": {"type": "string"},
     }

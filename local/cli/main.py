@@ -14,6 +14,7 @@ from local.cli.backfill import backfill
 from local.cli.backtest import backtest
 from local.cli.cancel import cancel
 from local.cli.consolidate import consolidate
+from local.cli.diff import diff
 from local.cli.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
 from local.cli.explain import explain
 from local.cli.gaps import gaps
@@ -21,6 +22,7 @@ from local.cli.grade import grade
 from local.cli.policy import policy
 from local.cli.quota import quota
 from local.cli.redrive import redrive
+from local.cli.replay import replay
 from local.cli.run import run
 from local.cli.schema import schema
 from local.cli.serve import serve
@@ -69,12 +71,14 @@ for command in (
     backtest,
     cancel,
     consolidate,
+    diff,
     explain,
     gaps,
     grade,
     policy,
     quota,
     redrive,
+    replay,
     run,
     schema,
     serve,

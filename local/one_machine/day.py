@@ -93,7 +93,7 @@ def run_day(day: Day, *, say: Callable[[str], None], shown: Callable[[Seen], Non
         Conflict: a live batch of the date is in the way and neither `resume` nor `force` was given.
         Unavailable: the batch did not end in time.
     """
-    phases, home = Phases(), _home(day)
+    phases, home = Phases(), home_of_day(day)
     with ExitStack() as opened:
         say("starting services")
         with phases.timed("start"):
@@ -118,7 +118,7 @@ def run_day(day: Day, *, say: Callable[[str], None], shown: Callable[[Seen], Non
         )
 
 
-def _home(day: Day) -> Path:
+def home_of_day(day: Day) -> Path:
     """The folder of the system that the day runs in.
 
     Simulated predictions are kept apart from the user's own, of which they would otherwise retire those of the same date.

@@ -146,9 +146,14 @@ def _replace(
 
 
 def _derive_games(cursor: duckdb.DuckDBPyConnection, first: date, last: date) -> None:
+    # On neutral ground nobody is at home; the schedule has to name one all the same, and the first by name is as good.
+    rows = (
+        "SELECT *, IF(BOOL_OR(is_home) OVER (PARTITION BY game_date, game_id), is_home, team < opponent) AS is_first "
+        f"FROM {_LOGS} WHERE game_date BETWEEN ? AND ?"
+    )
     games = (
-        "SELECT game_date, game_id, IF(is_home, team, opponent) AS home_team, IF(is_home, opponent, team) AS away_team, "
-        f"MIN(season) AS season, MIN(season_type) AS season_type FROM {_LOGS} WHERE game_date BETWEEN ? AND ? GROUP BY ALL"
+        "SELECT game_date, game_id, IF(is_first, team, opponent) AS home_team, IF(is_first, opponent, team) AS away_team, "
+        f"MIN(season) AS season, MIN(season_type) AS season_type FROM ({rows}) GROUP BY ALL"
     )
     clash = cursor.execute(
         f"SELECT game_id, MIN(game_date) FROM ({games}) GROUP BY game_id HAVING COUNT(*) > 1 ORDER BY game_id LIMIT 1",

@@ -17,7 +17,7 @@ from typing import Literal
 
 import pytest
 
-from coordinator.rules import accuracy, grading, looking, merge, planning, season
+from coordinator.rules import merge, planning
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
@@ -31,6 +31,7 @@ from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import create_statement, table_spec
 from shared.ports import Parameters
 from tests import zetasql_check
+from tests.season_texts import season_texts
 from tests.warehouse_kit import WatchedWarehouse
 
 ROOT = Path(__file__).parents[2]
@@ -118,58 +119,11 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         ],
         "local.one_machine.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],
         **adopting(),
-        **grading_texts(),
-        **accuracy_texts(),
+        **{where: [Text(*text) for text in texts] for where, texts in season_texts().items()},
         "shared.declared.addition_statement": [an_alteration()],
         "shared.declared.create_statement": [
             Text(f"create {table}", create_statement(table_spec(table))) for table in tables.TABLES
         ],
-    }
-
-
-def grading_texts() -> Mapping[str, Sequence[Text]]:
-    """The texts around a date's grades."""
-    merged = Text("merge grades", grading.merge(GAME_DATE), {"graded_at": NOON})
-    counted = Text("count grades", grading.count(GAME_DATE))
-    span = grading.span_parameters(GAME_DATE, GAME_DATE)
-    return {
-        "coordinator.rules.grading.source": [merged, counted],
-        "coordinator.rules.grading._graded": [merged, counted],
-        "coordinator.rules.grading._matched": [merged, counted],
-        "coordinator.rules.grading.merge": [merged],
-        "coordinator.rules.grading.count": [counted],
-        "coordinator.rules.grading.ungraded_games": [Text("ungraded games", grading.ungraded_games(), span)],
-        "coordinator.rules.grading.dates_to_grade": [Text("dates to grade", grading.dates_to_grade(), span)],
-    }
-
-
-def accuracy_texts() -> Mapping[str, Sequence[Text]]:
-    """The texts that read grades."""
-    span = accuracy.span(GAME_DATE, GAME_DATE)
-    of_system = {**span, "system": "ensemble"}
-    points = [Text(f"points by {by}", accuracy.points(by), span) for by in accuracy.By]
-    days = Text("errors by day", accuracy.by_day(), span)
-    newest = Text("newest intervals", accuracy.newest_intervals(), accuracy.newest_parameters(GAME_DATE))
-    searches = [looking.Search(game_date=GAME_DATE, sort=sort, page=2) for sort in looking.Sort]
-    history = looking.history_parameters("ann", GAME_DATE, GAME_DATE)
-    return {
-        "coordinator.rules.looking.players": [
-            Text(f"players by {search.sort}", looking.players(search), search.parameters) for search in searches
-        ],
-        "coordinator.rules.looking.systems": [Text("systems", looking.systems(GAME_DATE), {"players": ["ann"]})],
-        "coordinator.rules.looking.teams": [Text("teams", looking.teams(GAME_DATE))],
-        "coordinator.rules.looking.history": [Text("history", looking.history(), history)],
-        "coordinator.rules.looking.results": [Text("results", looking.results(), history)],
-        "coordinator.rules.season.games": [Text("games by date", season.games(), span)],
-        "coordinator.rules.season.predicted": [Text("predictions by date", season.predicted(), span)],
-        "coordinator.rules.season.graded": [Text("grades by date", season.graded(), span)],
-        "coordinator.rules.accuracy._player_games": [*points, days],
-        "coordinator.rules.accuracy.points": points,
-        "coordinator.rules.accuracy.by_day": [days],
-        "coordinator.rules.accuracy.reliability": [Text("reliability", accuracy.reliability(), of_system)],
-        "coordinator.rules.accuracy.recommendations": [Text("recommended", accuracy.recommendations(), of_system)],
-        "coordinator.rules.accuracy.totals": [Text("totals", accuracy.totals(), span)],
-        "coordinator.rules.accuracy.newest_intervals": [newest],
     }
 
 

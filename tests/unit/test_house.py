@@ -30,6 +30,7 @@ KNOWS_IO = {
     "coordinator.routes.pushes",
     "coordinator.routes.schedule",
     "coordinator.routes.schema",
+    "coordinator.routes.comparing",
     "coordinator.routes.season",
     "coordinator.routes.season_pages",
     "coordinator.routes.frame",
