@@ -13,6 +13,7 @@ import pytest
 from coordinator.rules import comparing
 from local.one_machine.replaying import replay_rows
 from schemas import names
+from schemas.tables import Row
 from tests.batch_stand import Stand, a_league
 from tests.coordinator_front import Front
 from tests.plan_inputs import a_log, an_offer
@@ -31,7 +32,7 @@ def two_batches(stand: Stand) -> tuple[str, str]:
     stand.pass_time(timedelta(minutes=5))
     league = a_league()
     kept = (dict(row) for row in league.logs if row["player_id"] != "3")
-    logs = [row | {"points": 30} if row["player_id"] == "1" else row for row in kept]
+    logs: list[Row] = [row | {"points": 30} if row["player_id"] == "1" else row for row in kept]
     logs += [a_log("4", days_ago=day) for day in (2, 4)]
     stand.load(replace(league, logs=logs, lines=[an_offer("1", "20.5"), an_offer("2", "15.5")]))
     return first, stand.run("another-key").batch_id
