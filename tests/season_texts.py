@@ -35,6 +35,7 @@ def _grading() -> Texts:
         "coordinator.rules.grading.merge": [merged],
         "coordinator.rules.grading.count": [counted],
         "coordinator.rules.grading.ungraded_games": [("ungraded games", grading.ungraded_games(), span)],
+        "coordinator.rules.grading.dates_due": [("dates due", grading.dates_due(), span)],
         "coordinator.rules.grading.dates_to_grade": [("dates to grade", grading.dates_to_grade(), span)],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import date
 
 from flask import Flask, Request, Response, jsonify, request
 
@@ -12,7 +13,7 @@ from coordinator.operator.bodies import StartBody, SweepBody
 from coordinator.routes.exchange import Caller, Check, idempotency_key, read_body
 from coordinator.usecases.sweep_report import SweepAnswer, Verdict
 from shared.edge import problem
-from shared.errors import Conflict
+from shared.errors import Conflict, TipoffError
 from shared.problems import problem_of_status
 
 _log = logging.getLogger(__name__)
@@ -61,7 +62,12 @@ def _sweep(coordinator: Coordinator, *, dry_run: bool) -> Response:
     """Sweep, then tidy; 503 when a batch met trouble that may pass, so that Cloud Scheduler asks again."""
     swept = coordinator.sweeper.sweep(dry_run=dry_run)
     tidied = coordinator.dropper.tidy(dry_run=dry_run)
-    answer = SweepAnswer(dry_run=dry_run, batches=[*swept, *tidied.batches], orphans=tidied.orphans)
+    answer = SweepAnswer(
+        dry_run=dry_run,
+        batches=[*swept, *tidied.batches],
+        orphans=tidied.orphans,
+        graded=_grade_due(coordinator, dry_run=dry_run),
+    )
     told = answer.model_dump(mode="json")
     again = [one.batch_id for one in answer.batches if one.verdict is Verdict.TRY_AGAIN]
     if not again:
@@ -69,6 +75,15 @@ def _sweep(coordinator: Coordinator, *, dry_run: bool) -> Response:
     detail = f"not finished with {', '.join(again)}; call again"
     status, document = problem_of_status(503, detail=detail, instance=request.path)
     return problem(status, document | told)
+
+
+def _grade_due(coordinator: Coordinator, *, dry_run: bool) -> list[date]:
+    """Grade what has its box score by now; trouble with that is no reason to sweep again: the next sweep grades."""
+    try:
+        return coordinator.grader.due() if dry_run else coordinator.grader.grade_due()
+    except TipoffError as trouble:
+        _log.warning("grading not done", extra={"json_fields": {"why": str(trouble)}})
+        return []
 
 
 def _is_scheduler(asked: Request) -> bool:

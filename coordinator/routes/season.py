@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from flask import Flask, Response, jsonify
 from pydantic import TypeAdapter
@@ -13,14 +13,11 @@ from coordinator.operator.bodies import GameDate, GradeBody
 from coordinator.operator.season import SeasonView
 from coordinator.routes.exchange import Caller, Check, check_query, query_value, read_body
 from coordinator.rules.accuracy import By
-from coordinator.usecases.grade import GradeAnswer
+from coordinator.usecases.grade import LAST_DAYS, GradeAnswer
 from shared.errors import InvalidInput
 
 _GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
 _TEXT: TypeAdapter[str | None] = TypeAdapter(str | None)
-
-LAST_DAYS = timedelta(days=7)
-"""So far back a daily grading looks: box scores come late, and are corrected for some days."""
 
 
 def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:

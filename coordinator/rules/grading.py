@@ -211,6 +211,21 @@ SELECT `game_date` FROM `{GRADES_TABLE}` WHERE `game_date` BETWEEN @first AND @l
 ORDER BY `game_date`"""
 
 
+def dates_due() -> str:
+    """Dates from @first to @last on which a prediction whose game has a box score is without its grade."""
+    return f"""\
+SELECT DISTINCT P.`game_date`
+FROM `{_PREDICTIONS}` AS P
+INNER JOIN (
+  SELECT DISTINCT `game_date`, `game_id` FROM `{_LOGS}` WHERE `game_date` BETWEEN @first AND @last
+) AS G ON G.`game_date` = P.`game_date` AND G.`game_id` = P.`game_id`
+LEFT JOIN (
+  SELECT `game_date`, `prediction_id` FROM `{GRADES_TABLE}` WHERE `game_date` BETWEEN @first AND @last
+) AS T ON T.`game_date` = P.`game_date` AND T.`prediction_id` = P.`prediction_id`
+WHERE P.`game_date` BETWEEN @first AND @last AND P.`is_active` AND T.`prediction_id` IS NULL
+ORDER BY P.`game_date`"""
+
+
 def literal(game_date: date) -> str:
     """A date as the texts write it, so that partitions are pruned."""
     return f"DATE '{game_date.isoformat()}'"

@@ -19,6 +19,8 @@ from shared.ports import JobState, Warehouse
 
 log = logging.getLogger(__name__)
 
+LAST_DAYS = timedelta(days=7)
+"""So far back a daily grading looks: box scores come late, and are corrected for some days."""
 MAX_DAYS = 400
 """More than a season in one call is a mistake in the year."""
 _ATTEMPTS = 5
@@ -106,6 +108,24 @@ class Grader:
             dates=dates,
             ungraded_games=[UngradedGame.model_validate(row) for row in waiting],
         )
+
+    def due(self) -> list[date]:
+        """The last eight days on which a prediction has its box score and not its grade; one query. Raises as `grade`."""
+        if any(self.warehouse.columns(table) is None for table in (names.PREDICTIONS_TABLE, "player_game_logs")):
+            return []
+        self._prepare()
+        today = self.today()
+        found = self.warehouse.query(grading.dates_due(), grading.span_parameters(today - LAST_DAYS, today))
+        return [row["game_date"] for row in found if isinstance(row["game_date"], date)]
+
+    def grade_due(self) -> list[date]:
+        """Grade what is due and return its dates. A repeat changes nothing. Raises as `grade`."""
+        dates = self.due()
+        for game_date in dates:
+            self._grade_date(game_date)
+        if dates:
+            self._watch(self.today())
+        return dates
 
     def _watch(self, last: date) -> None:
         """Say so in the log where the interval drifts; an alert counts the line."""

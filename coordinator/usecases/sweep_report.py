@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from pydantic import BaseModel
@@ -62,3 +62,5 @@ class SweepAnswer(BaseModel):
     dry_run: bool
     batches: list[Swept]
     orphans: list[Orphan]
+    graded: list[date]
+    """Dates whose predictions were graded, since their box scores had come; of a dry run, those that would be."""

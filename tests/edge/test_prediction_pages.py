@@ -61,7 +61,7 @@ def test_a_dates_page_has_every_player_with_line_interval_and_all_systems(stand:
     points = [float(row["predicted_points"]) for row in stand.predictions() if row["system_id"] == "ensemble"]
     assert f'data-label="points">{max(points)}' in page
     assert page.count('class="interval"') == 3
-    for system in ("season average", "moving average", "similarity", "ridge", "ensemble"):
+    for system in ("season average", "moving average", "similarity", "ridge"):
         assert page.count(f'data-label="{system}">') == 3
     assert "OKC at HOU" in page
 

@@ -224,3 +224,28 @@ def test_the_route_grades_a_date_a_span_or_the_last_days(stand: Stand) -> None:
     refused = front.post("/grade", {"game_date": "2026-01-30", "to": "2026-01-31"})
     assert (refused.status_code, refused.get_json()["field"]) == (422, "game_date")
     assert front.post("/grade", {"from": "2026-02-30"}).status_code == 422
+
+
+def test_a_sweep_grades_what_is_due_and_a_dry_run_says_so(stand: Stand) -> None:
+    front = Front(stand)
+    stand.run()
+    assert front.post("/sweep").get_json()["graded"] == []
+    box_score(stand, {"1": 21})
+
+    would = front.post("/sweep", {"dry_run": True}).get_json()["graded"]
+    assert grades(stand) == []
+    did = front.post("/sweep").get_json()["graded"]
+
+    assert would == did == [GAME_DATE.isoformat()]
+    assert len(grades(stand)) == len(stand.predictions())
+    assert front.post("/sweep").get_json()["graded"] == []
+
+
+def test_a_sweep_that_cannot_grade_is_a_sweep_all_the_same(stand: Stand) -> None:
+    stand.run()
+    stand.warehouse.create(TableSpec("grades", tables.load(tables.GRADES).columns[:-3]))
+    box_score(stand, {"1": 21})
+
+    answer = Front(stand).post("/sweep")
+
+    assert (answer.status_code, answer.get_json()["graded"]) == (200, [])

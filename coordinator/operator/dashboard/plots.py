@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 WIDTH, HEIGHT = 640, 230
-LEFT, RIGHT, TOP, BOTTOM = 40, 8, 10, 24
+LEFT, RIGHT, TOP, BOTTOM = 44, 22, 10, 24
 
 
 @dataclass(frozen=True, slots=True)

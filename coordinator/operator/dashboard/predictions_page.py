@@ -53,6 +53,8 @@ class ListPage:
 
     found: DatePage
     rows: tuple[PlayerRow, ...]
+    systems: tuple[str, ...]
+    """Those beside the one whose points and interval are shown."""
     sorts: tuple[tuple[str, str], ...]
     """What can be sorted by, each with its address."""
     earlier: str | None
@@ -119,9 +121,11 @@ def list_page(found: DatePage) -> ListPage:
         kept = {name: value for name, value in given.items() if value not in ("", 1)}
         return f"/dashboard/dates/{search.game_date}?{urlencode(kept)}"
 
+    others = tuple(name for name in found.systems if name != accuracy.NAMED)
     return ListPage(
         found=found,
-        rows=tuple(_row(one, found.systems) for one in found.players),
+        rows=tuple(_row(one, others) for one in found.players),
+        systems=others,
         sorts=tuple((sort.value, address(sort=sort.value, page=1)) for sort in Sort),
         earlier=address(page=search.page - 1) if search.page > 1 else None,
         later=address(page=search.page + 1) if search.page < found.pages else None,
