@@ -56,6 +56,19 @@ def test_a_served_folder_shows_its_batch_and_ends_well_on_ctrl_c(state: Path) ->
     assert process.returncode == 0
 
 
+def test_a_span_is_run_and_graded_through_a_coordinator_by_its_address(state: Path) -> None:
+    span = ("--from", "2026-01-29", "--to", DAY)
+    with served("serve", "--state", state, "--port", "0") as (url, _process):
+        skipped = tipoff("backfill", *span, "--url", url, "--json")
+        ran = tipoff("backfill", *span, "--url", url, "--again", "--grade", "--json")
+        measured = tipoff("accuracy", *span, "--url", url, "--json")
+
+    assert (skipped.status, ran.status, measured.status) == (0, 0, 0), (skipped, ran, measured)
+    assert (skipped.json["ran"], skipped.json["skipped"]) == ([], 1)
+    assert [(one["game_date"], one["state"]) for one in ran.json["ran"]] == [(DAY, "COMPLETE")]
+    assert (measured.json["graded"], measured.json["ungraded"]) == (0, ran.json["season"]["dates"][0]["rows"])
+
+
 def test_a_run_that_is_to_stay_open_serves_after_it_has_ended(tmp_path: Path) -> None:
     data = write_league(tmp_path / "data", players=LEAGUE)
     with served("run", "--open", "--game-date", DAY, "--data", data, "--state", tmp_path / "state") as (url, process):
