@@ -204,7 +204,7 @@ def check_span(first: date, last: date, *, today: date) -> None:
     """
     if last < first:
         raise InvalidInput("to", f"{last} is before {first}; give the later date")
-    if (last - first).days >= MAX_DAYS:
-        raise InvalidInput("from", f"{first} to {last} is over {MAX_DAYS} days; ask for a season at a time")
     if last > today:
         raise InvalidInput("to", f"{last} has not been played, today is {today} in US Eastern; give a date up to today")
+    if (last - first).days >= MAX_DAYS:
+        raise InvalidInput("from", f"{first} to {last} is over {MAX_DAYS} days; ask for a season at a time")
