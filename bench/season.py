@@ -71,8 +71,8 @@ def _compare(data: Path, model: Path, state: Path, first: date, last: date) -> d
     backtest = {name: round(float(np.abs(each[of_both] - came[of_both]).mean()), 4) for name, each in said.items()}
     return {
         "backtest_on_the_same_rows": backtest,
-        "rows_more_than_a_millionth_apart": sum(each > 1e-6 for each in apart),
-        "largest_difference": round(max(apart), 6),
+        "rows_more_than_a_millionth_apart": int(sum(each > 1e-6 for each in apart)),
+        "largest_difference": round(float(max(apart)), 6),
         "player_games_graded": len(of_both),
         "player_games_of_the_backtest": len(rows),
     }
