@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Flask, request
 
 from coordinator.assembly import Coordinator
-from coordinator.routes import batches, dashboard, openapi, pushes, schedule, schema
+from coordinator.routes import batches, comparing, dashboard, openapi, pushes, schedule, schema, season, season_pages
 from coordinator.routes.exchange import Caller
 from shared import edge
 from shared.auth import token_header
@@ -33,6 +33,9 @@ def create_app(coordinator: Coordinator, *, guard: Guard, only_loopback: bool = 
     pushes.serve(app, coordinator, check)
     batches.serve(app, coordinator, check)
     schema.serve(app, coordinator, check)
+    season.serve(app, coordinator, check)
+    comparing.serve(app, coordinator, check)
+    season_pages.serve(app, coordinator, check)
     openapi.serve(app, coordinator, check)
     dashboard.serve(app, coordinator, check)
     running = {"revision": coordinator.parts.revision, "commit": coordinator.parts.commit}

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from coordinator.ledger import Ledger
+from coordinator.operator.accuracy import Accuracy
+from coordinator.operator.comparing import Comparing
 from coordinator.operator.diagnosis import Diagnosis
+from coordinator.operator.looking import Looking
+from coordinator.operator.season import Season
 from coordinator.operator.views import Views
 from coordinator.usecases.consolidate import Consolidator
+from coordinator.usecases.grade import Grader
 from coordinator.usecases.leases import Leases
 from coordinator.usecases.migrate import plan
 from coordinator.usecases.publish import RequestPublishing
@@ -21,6 +27,9 @@ from coordinator.usecases.sweep import Sweeper
 from shared.errors import TipoffError, Unavailable
 from shared.policy import PlanningRules, Policy
 from shared.ports import DocumentStore, Publisher, Warehouse
+
+US_EASTERN = ZoneInfo("America/New_York")
+"""Game dates are US Eastern, whatever the clock of the machine says (D6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,10 @@ class Parts:
     auto_migrate: bool = True
     commit: str = "unknown"
 
+    def today(self) -> date:
+        """The date now, as game dates go."""
+        return self.clock().astimezone(US_EASTERN).date()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coordinator:
@@ -62,6 +75,11 @@ class Coordinator:
     recorder: Recorder
     consolidator: Consolidator
     sweeper: Sweeper
+    grader: Grader
+    accuracy: Accuracy
+    season: Season
+    looking: Looking
+    comparing: Comparing
     views: Views
     diagnosis: Diagnosis
 
@@ -124,6 +142,11 @@ def assemble(parts: Parts) -> Coordinator:
         recorder=recorder,
         consolidator=consolidator,
         sweeper=sweeper,
+        grader=Grader(warehouse=parts.warehouse, clock=parts.clock, today=parts.today, max_bytes=parts.max_bytes),
+        accuracy=Accuracy(warehouse=parts.warehouse, today=parts.today),
+        season=Season(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
+        looking=Looking(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
+        comparing=Comparing(ledger=ledger, warehouse=parts.warehouse),
         views=Views(ledger),
         diagnosis=Diagnosis(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
     )

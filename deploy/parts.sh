@@ -246,6 +246,7 @@ call_by_the_clock() {
 scheduler() {
     call_by_the_clock "$START_JOB" /start '0 10 * * *' 960s 5
     call_by_the_clock "$SWEEP_JOB" /sweep '*/5 * * * *' 960s 1
+    call_by_the_clock "$GRADE_JOB" /grade '0 9 * * *' 960s 5
 }
 
 build_rights() {
@@ -327,7 +328,7 @@ destroy_alerts() {
 
 destroy_callers() {
     local name
-    for name in "$START_JOB" "$SWEEP_JOB"; do
+    for name in "$START_JOB" "$SWEEP_JOB" "$GRADE_JOB"; do
         remove gcloud scheduler jobs describe "$name" --location="$REGION" --and \
             gcloud scheduler jobs delete "$name" --location="$REGION"
     done

@@ -18,6 +18,7 @@ WORKER=tipoff-worker
 COORDINATOR=tipoff-coordinator
 START_JOB=tipoff-start
 SWEEP_JOB=tipoff-sweep
+GRADE_JOB=tipoff-grade
 CHANNEL_NAME="Tipoff on call"
 
 REQUIRED=(

@@ -23,7 +23,8 @@ Cell: TypeAlias = "None | bool | int | float | str | Decimal | date | datetime |
 Row: TypeAlias = Mapping[str, Cell]
 
 PREDICTIONS = "predictions"
-TABLES = (PREDICTIONS, "player_game_logs", "scheduled_games", "points_lines", "injury_reports")
+GRADES = "grades"
+TABLES = (PREDICTIONS, GRADES, "player_game_logs", "scheduled_games", "points_lines", "injury_reports")
 """Every declared table."""
 
 BATCH_COLUMN, PLANNED_ON_COLUMN, DELIVERY_COLUMN = "_batch_id", "_planned_on", "_delivery"

@@ -13,7 +13,7 @@ from shared.ports import TableSpec
 KEEP_DAYS = 30
 """Days for which staged rows and plans are kept: beyond the `late_until` of any batch, so that nobody drops anything."""
 
-_CLUSTERS = {names.PREDICTIONS_TABLE: ("player_lookup", "system_id")}
+_CLUSTERS = {names.PREDICTIONS_TABLE: ("player_lookup", "system_id"), tables.GRADES: ("system_id", "player_lookup")}
 
 
 def table_spec(table: str) -> TableSpec:

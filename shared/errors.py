@@ -63,6 +63,10 @@ class UnknownBatch(Permanent):
     """No batch has that id."""
 
 
+class UnknownPlayer(Permanent):
+    """Nobody of that name was predicted."""
+
+
 class Conflict(Permanent):
     """The request is sound but the present state forbids it; `batch_id` names the batch in the way."""
 

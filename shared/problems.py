@@ -21,6 +21,7 @@ from shared.errors import (
     Transient,
     Unavailable,
     UnknownBatch,
+    UnknownPlayer,
     VerificationRefused,
 )
 
@@ -45,6 +46,7 @@ _KINDS: dict[type[Exception], _Kind] = {
     NotAuthorised: _Kind(HTTPStatus.UNAUTHORIZED, "not-authorised", "The caller is not known"),
     CallerRefused: _Kind(HTTPStatus.FORBIDDEN, "caller-refused", "The caller may not do this"),
     UnknownBatch: _Kind(HTTPStatus.NOT_FOUND, "unknown-batch", "No such batch"),
+    UnknownPlayer: _Kind(HTTPStatus.NOT_FOUND, "unknown-player", "No such player"),
     Conflict: _Kind(HTTPStatus.CONFLICT, "conflict", "Another batch is in the way"),
     MoveRefused: _Kind(HTTPStatus.CONFLICT, "move-refused", "The batch's state does not allow this"),
     ConfirmationNeeded: _Kind(HTTPStatus.CONFLICT, "confirmation-needed", "A person has to confirm this"),

@@ -91,6 +91,11 @@ class Verdict:
     raw: float
     calibrated: float
 
+    @property
+    def over(self) -> float:
+        """The calibrated probability of OVER, whichever side is the likelier."""
+        return self.calibrated if self.side is Recommendation.OVER else round(1.0 - self.calibrated, DIGITS)
+
 
 def judge(raw_over: float, calibration: PlattScaling) -> Verdict:
     """Recommend the likelier side of a line if its calibrated probability reaches the threshold, else PASS."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 
@@ -21,11 +22,14 @@ from worker.calibration import PlattScaling, Recommendation, Verdict, judge
 from worker.features import FEATURE_VERSION, FEATURES
 from worker.model import Model
 from worker.players import players_of
+from worker.portable import settled
 from worker.systems import forecasts
 from worker.systems.forecast import Forecast, Situation
 
 _TENTH, _HUNDREDTH, _THOUSANDTH = Decimal("0.1"), Decimal("0.01"), Decimal("0.001")
 _BILLIONTH = Decimal("1e-9")
+INTERVALS = (50, 80, 90)
+"""The intervals that every row tells, in percent of what may come."""
 
 
 def staged_rows(
@@ -58,11 +62,18 @@ def rows_saying(
         RowRefused, ArithmeticError: as `staged_rows`.
     """
     schema, newer_columns = _declared(schema_version)
-    common = _request_cells(request) | _feature_cells(situation, place)
+    common = _request_cells(request) | _hindsight_cells(request, situation.model) | _feature_cells(situation, place)
     rows = []
-    for forecast, all_judged in zip(said, _judged_cells(request, said, situation, place), strict=True):
-        of_system = _system_cells(forecast, place)
-        rows += [of_system | judged for judged in all_judged]
+    of_systems = [_system_cells(forecast, place) for forecast in said]
+    judged_of_each = _judged_cells(request, said, situation, place)
+    for forecast, of_system, bounds, all_judged in zip(
+        said, of_systems, _intervals(said, situation, place), judged_of_each, strict=True
+    ):
+        numbers = {"points": float(_points(forecast, place)), **bounds}
+        terms = json.loads(str(of_system.get("feature_importance", "{}")))
+        for judged, over in all_judged:
+            how = {**numbers, **({} if over is None else {"over": over}), **({"terms": terms} if terms else {})}
+            rows.append(of_system | judged | {"feature_importance": json.dumps(how)})
 
     def declared(row: dict[str, Cell]) -> dict[str, Cell]:
         return {name: cell for name, cell in row.items() if name not in newer_columns} if newer_columns else row
@@ -125,6 +136,21 @@ def _quality_cells(request: PredictionRequest) -> dict[str, Cell]:
     }
 
 
+HINDSIGHT = "hindsight"
+"""The issue of a row whose model was trained on games of its date or later: it may have seen the answer."""
+
+
+def _has_hindsight(request: PredictionRequest, model: Model) -> bool:
+    return date.fromisoformat(model.document.trained_on.until) > request.game_date
+
+
+def _hindsight_cells(request: PredictionRequest, model: Model) -> dict[str, Cell]:
+    if not _has_hindsight(request, model):
+        return {}
+    issues = [rule.value for rule in inputs.failed_rules(request)]
+    return {"is_production_ready": False, "data_quality_issues": [*issues, HINDSIGHT]}
+
+
 def _absence_cells(absences: Absences | None) -> dict[str, Cell]:
     """Tell which teammates are OUT; without any report of the date nothing is known. What their absence is worth in
     points is not: nothing to learn that from is among the inputs."""
@@ -162,34 +188,57 @@ def _system_cells(forecast: Forecast, place: int) -> dict[str, Cell]:
 
 
 def _points(forecast: Forecast, place: int) -> Decimal:
-    """The exact number behind the float: a mean such as 247 / 20 is a tie at the tenth, and 12.35 as a float is not."""
+    """The exact number behind the float: a mean such as 247 / 20 is a tie at the tenth, and 12.35 as a float is not.
+
+    Raises:
+        ArithmeticError: it is no finite number.
+    """
+    if not np.isfinite(forecast.points[place]):
+        raise ArithmeticError(f"{forecast.system_id} predicts {forecast.points[place]} points")
     return _rounded(Decimal(float(forecast.points[place])), _BILLIONTH)
+
+
+def _intervals(said: Sequence[Forecast], situation: Situation, place: int) -> Iterator[dict[str, float]]:
+    """For each forecast, the bounds of the intervals that hold half, 80% and 90% of what may come, such as `low_80`."""
+    spread = situation.model.spread
+    predicted = np.array([forecast.points[place] for forecast in said])
+    history = np.repeat(situation.players.points[place : place + 1], len(said), axis=0)
+    deviation = spread.deviation(predicted, history)
+    bounds = {
+        f"{side}_{percent}": settled(spread.quantile(level, predicted=predicted, deviation=deviation))
+        for percent in INTERVALS
+        for side, level in (("low", (100 - percent) / 200), ("high", (100 + percent) / 200))
+    }
+    for system in range(len(said)):
+        yield {name: round(float(each[system]), 6) for name, each in bounds.items()}
 
 
 def _judged_cells(
     request: PredictionRequest, said: Sequence[Forecast], situation: Situation, place: int
-) -> Iterator[list[dict[str, Cell]]]:
-    """For each forecast, in order, the cells of each of its rows."""
+) -> Iterator[list[tuple[dict[str, Cell], float | None]]]:
+    """For each forecast, in order, the cells of each of its rows and the calibrated probability of OVER, if any."""
     over = _probabilities(request, said, situation, place)
     for forecast, probabilities in zip(said, over, strict=True):
         if not request.lines:
-            yield [{**_NO_LINE_CELLS, "prediction_id": _id(request, forecast, None)}]
+            yield [({**_NO_LINE_CELLS, "prediction_id": _id(request, forecast, None)}, None)]
             continue
-        points, warning = _rounded(_points(forecast, place), _TENTH), _warning(request, forecast, place)
-        judged = []
+        points, warning = (
+            _rounded(_points(forecast, place), _TENTH),
+            _warning(request, forecast, situation.model, place),
+        )
+        judged: list[tuple[dict[str, Cell], float | None]] = []
         for line, raw_over in zip(request.lines, probabilities, strict=True):
             verdict = judge(float(raw_over), situation.model.calibration)
             filter_reason = "estimated_line" if line.is_estimated else warning or _unsure(verdict)
-            judged.append(
-                {
-                    "prediction_id": _id(request, forecast, line.points_line),
-                    "line_margin": points - line.points_line,
-                    "is_actionable": filter_reason is None,
-                    "filter_reason": filter_reason,
-                    **_line_cells(line),
-                    **_verdict_cells(verdict, situation.model.calibration),
-                }
-            )
+            cells: dict[str, Cell] = {
+                "prediction_id": _id(request, forecast, line.points_line),
+                "line_margin": points - line.points_line,
+                "is_actionable": filter_reason is None,
+                "filter_reason": filter_reason,
+                **_line_cells(line),
+                **_verdict_cells(verdict, situation.model.calibration),
+            }
+            judged.append((cells, verdict.over))
         yield judged
 
 
@@ -252,8 +301,10 @@ def _verdict_cells(verdict: Verdict, calibration: PlattScaling) -> dict[str, Cel
     }
 
 
-def _warning(request: PredictionRequest, forecast: Forecast, place: int) -> str | None:
+def _warning(request: PredictionRequest, forecast: Forecast, model: Model, place: int) -> str | None:
     """Name the first reason, if any, why no one should act on the prediction, whatever the line."""
+    if _has_hindsight(request, model):
+        return HINDSIGHT
     if forecast.is_stand_in[place]:
         return "stand_in"
     if failed := inputs.failed_rules(request):

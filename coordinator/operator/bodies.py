@@ -80,6 +80,16 @@ class SweepBody(BaseModel):
     """Say what a sweep would do, and change nothing."""
 
 
+class GradeBody(BaseModel):
+    """Body of `POST /grade`: a date, a span, or neither for the last days that may have news."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, serialize_by_alias=True)
+
+    game_date: GameDate = None
+    first: GameDate = Field(default=None, alias="from")
+    last: GameDate = Field(default=None, alias="to")
+
+
 class NoBody(BaseModel):
     """Body of a request that says everything by its path: absent, or an empty object."""
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from coordinator.ledger import Ledger
-from coordinator.operator.explaining import Explanation, explain
+from coordinator.operator.accuracy import has_grades, watch
+from coordinator.operator.explaining import Explanation, Sentence, explain
 from coordinator.operator.gaps import Gaps, place, unmerged
 from coordinator.rules import merge
 from coordinator.rules.batch import Batch
@@ -29,7 +30,12 @@ class Diagnosis:
 
     def explain(self, batch_id: str) -> Explanation:
         """Say in sentences why a batch stands where it does (C6). Raises `UnknownBatch`."""
-        return explain(self.ledger.look(self.ledger.batch(batch_id), now=self.clock()))
+        batch = self.ledger.batch(batch_id)
+        told = explain(self.ledger.look(batch, now=self.clock()))
+        warning = watch(self.warehouse, batch.game_date).warning if has_grades(self.warehouse) else None
+        if warning is None:
+            return told
+        return told.model_copy(update={"sentences": (Sentence(text=warning), *told.sentences)})
 
     def find_gaps(self, batch_id: str) -> Gaps:
         """Say of every expected player where he got stuck; one warehouse query, where somebody is predicted and unmerged.

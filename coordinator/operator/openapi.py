@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from coordinator.operator.answers import (
@@ -22,48 +20,29 @@ from coordinator.operator.answers import (
     StartAnswer,
     StartNotNeeded,
 )
-from coordinator.operator.bodies import DATE_PATTERN, ConsolidateBody, NoBody, PolicyChanges, StartBody, SweepBody
+from coordinator.operator.bodies import (
+    ConsolidateBody,
+    GradeBody,
+    NoBody,
+    PolicyChanges,
+    StartBody,
+    SweepBody,
+)
 from coordinator.operator.explaining import Explanation
 from coordinator.operator.gaps import Gaps
+from coordinator.operator.operation import GAME_DATE, HTML, Model, Operation, Schema
 from coordinator.operator.schema_view import SchemaView
+from coordinator.operator.season_operations import SEASON
 from coordinator.operator.views import BatchView
 from coordinator.usecases.sweep_report import SweepAnswer
 from schemas.messages import PushEnvelope
 from schemas.names import BATCH_ID_PATTERN
 from shared.problems import CONTENT_TYPE
 
-Schema = dict[str, Any]
-Model = type[BaseModel]
-HTML = "text/html"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One route.
-
-    Args:
-        answers: success statuses and the models of their JSON bodies; none for an empty body, any JSON, or a page.
-        is_page: whether answers and refusals are HTML, for people.
-        refusals: statuses of problem documents, beside those that every guarded route may give.
-    """
-
-    method: str
-    path: str
-    summary: str
-    answers: Mapping[int, tuple[Model, ...]]
-    refusals: Sequence[int] = ()
-    body: Model | None = None
-    query: Mapping[str, Schema] = field(default_factory=dict)
-    headers: Mapping[str, Schema] = field(default_factory=dict)
-    is_open: bool = False
-    is_page: bool = False
-
-
 _BATCH = "/batches/{batch_id}"
 _KEY = {
     "Idempotency-Key": {"type": "string", "maxLength": 200, "description": "A repeat with the same key is no other."}
 }
-_GAME_DATE = {"type": "string", "format": "date", "pattern": DATE_PATTERN}
 _PUSH: Mapping[int, tuple[Model, ...]] = {204: ()}
 
 _EXAMPLES: Mapping[Model, Schema] = {
@@ -71,6 +50,7 @@ _EXAMPLES: Mapping[Model, Schema] = {
     SweepBody: {"dry_run": True},
     ConsolidateBody: {"force": True},
     NoBody: {},
+    GradeBody: {"from": "2026-01-23", "to": "2026-01-30"},
     PolicyChanges: {"deadline_minutes": 240, "tolerated_silent_share": 0.1},
     PushEnvelope: {
         "message": {"data": "eyJvdXRjb21lIjogInNraXBwZWQifQ==", "messageId": "1", "attributes": {}},
@@ -108,7 +88,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="get",
         path="/batches",
         summary="Batches, newest plan first, of one date or of all.",
-        query={"game_date": _GAME_DATE, "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}},
+        query={"game_date": GAME_DATE, "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}},
         answers={200: (BatchList,)},
         refusals=(422,),
     ),
@@ -182,7 +162,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="get",
         path="/",
         summary="The dashboard: batches by date.",
-        query={"game_date": _GAME_DATE},
+        query={"game_date": GAME_DATE},
         answers={200: ()},
         is_page=True,
         refusals=(404, 422),
@@ -221,6 +201,7 @@ OPERATIONS: tuple[Operation, ...] = (
         is_page=True,
         refusals=(404, 422),
     ),
+    *SEASON,
 )
 """Every route of the service, each once."""
 
@@ -279,7 +260,11 @@ def _parameters(operation: Operation) -> list[Schema]:
         for place, parameters in (("query", operation.query), ("header", operation.headers))
         for name, schema in parameters.items()
     ]
-    in_path = {"batch_id": {"type": "string", "pattern": f"^{BATCH_ID_PATTERN}$"}, "action": {"type": "string"}}
+    in_path = {
+        "game_date": GAME_DATE,
+        "batch_id": {"type": "string", "pattern": f"^{BATCH_ID_PATTERN}$"},
+        "action": {"type": "string"},
+    }
     return [
         {"name": name, "in": "path", "required": True, "schema": schema}
         for name, schema in in_path.items()

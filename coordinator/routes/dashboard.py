@@ -7,13 +7,11 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
-from importlib import resources
 from typing import Any
 
-from flask import Flask, Response, make_response, render_template, request
-from markupsafe import Markup
+from flask import Flask, Response, make_response, request
 from pydantic import TypeAdapter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -24,19 +22,14 @@ from coordinator.operator.schema_view import view_schema
 from coordinator.operator.views import BatchSummary, BatchView
 from coordinator.routes import forms
 from coordinator.routes.exchange import Caller, Check, batch_id_of, query_value
-from shared.errors import InvalidInput, TipoffError
-from shared.problems import problem_of
+from coordinator.routes.frame import page, show
+from shared.errors import InvalidInput
 
 BATCHES_LISTED = 60
 LIVE_COUNTED = 5
 """So many live batches are read whole for the list; there is one per game date, and its redrives."""
 
 _GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
-_templates = resources.files("coordinator.operator.dashboard") / "templates"
-STYLE = (_templates / "dashboard.css").read_text(encoding="utf-8")
-SCRIPT = (_templates / "dashboard.js").read_text(encoding="utf-8")
-_HEADERS = forms.page_headers(style=STYLE, script=SCRIPT)
-
 _PASSED_ON = frozenset(
     {
         *("SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SCRIPT_NAME", "REMOTE_ADDR", "HTTP_HOST"),
@@ -54,69 +47,35 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
     @app.get("/")
     def dashboard() -> Response:
         check(Caller.ADMIN)
-        return _shown(lambda: _list(coordinator))
+        return show(lambda: _list(coordinator))
 
     @app.get("/dashboard/batches/<batch_id>")
     def dashboard_batch(batch_id: str) -> Response:
         check(Caller.ADMIN)
-        return _shown(lambda: _batch(coordinator, batch_id_of(batch_id)))
+        return show(lambda: _batch(coordinator, batch_id_of(batch_id)))
 
     @app.get("/dashboard/batches/<batch_id>/gaps")
     def dashboard_gaps(batch_id: str) -> Response:
         check(Caller.ADMIN)
-        return _shown(lambda: _gaps(coordinator, batch_id_of(batch_id)))
+        return show(lambda: _gaps(coordinator, batch_id_of(batch_id)))
 
     @app.get("/dashboard/schema")
     def dashboard_schema() -> Response:
         check(Caller.ADMIN)
-        return _shown(lambda: _schema(coordinator))
+        return show(lambda: _schema(coordinator))
 
     @app.post("/dashboard/sweep")
     def dashboard_sweep() -> Response:
         check(Caller.ADMIN)
-        return _shown(lambda: _swept(app))
+        return show(lambda: _swept(app))
 
     @app.post("/dashboard/batches/<batch_id>/<action>")
     def dashboard_action(batch_id: str, action: str) -> Response:
         check(Caller.ADMIN)
-        return _shown(lambda: _act(app, batch_id_of(batch_id), action))
+        return show(lambda: _act(app, batch_id_of(batch_id), action))
 
 
 # --- pages ----------------------------------------------------------------------------------------------------
-
-
-def _shown(build: Callable[[], Response]) -> Response:
-    """Build an answer; trouble becomes a page that says so in words."""
-    try:
-        answer = build()
-    except TipoffError as error:
-        status, told = problem_of(error, instance=request.path)
-        log.warning(
-            "page not shown", extra={"json_fields": {"path": request.path, "status": status, "why": str(error)}}
-        )
-        answer = _page("trouble.html", status=status, title=str(told["title"]), detail=str(told["detail"]))
-    answer.headers.update(_HEADERS)
-    return answer
-
-
-def _page(template: str, *, status: int = 200, **shown: object) -> Response:
-    token = forms.token_for(request)
-    said = forms.words_for(request)
-    html = render_template(
-        template,
-        style=Markup(STYLE),  # noqa: S704 - our own file, none of it from a request
-        script=Markup(SCRIPT),  # noqa: S704 - as above
-        form_field=forms.FORM_FIELD,
-        form_token=token,
-        once=str(uuid.uuid4()),
-        said=said,
-        is_refused=said.startswith(buttons.REFUSED),
-        **shown,
-    )
-    answer = make_response(html, status)
-    forms.keep_token(answer, request, token)
-    forms.take_words(answer, request)
-    return answer
 
 
 def _list(coordinator: Coordinator) -> Response:
@@ -127,24 +86,24 @@ def _list(coordinator: Coordinator) -> Response:
     live = [number for number, batch in enumerate(found) if batch.state in pages.LIVE]
     for number in live[:LIVE_COUNTED]:
         found[number] = views.batch(found[number].batch_id)
-    page = pages.list_page(found, chosen=chosen, now=coordinator.parts.clock())
-    return _page("batches.html", page=page, is_cut=len(found) == BATCHES_LISTED)
+    listed = pages.list_page(found, chosen=chosen, now=coordinator.parts.clock())
+    return page("batches.html", page=listed, is_cut=len(found) == BATCHES_LISTED)
 
 
 def _batch(coordinator: Coordinator, batch_id: str) -> Response:
     view = coordinator.views.batch(batch_id)
     explanation = coordinator.diagnosis.explain(batch_id)
-    return _page("batch.html", page=pages.batch_page(view, explanation, now=coordinator.parts.clock()))
+    return page("batch.html", page=pages.batch_page(view, explanation, now=coordinator.parts.clock()))
 
 
 def _gaps(coordinator: Coordinator, batch_id: str) -> Response:
     found = coordinator.diagnosis.find_gaps(batch_id)
-    return _page("gaps.html", batch_id=batch_id, groups=pages.gap_groups(found))
+    return page("gaps.html", batch_id=batch_id, groups=pages.gap_groups(found))
 
 
 def _schema(coordinator: Coordinator) -> Response:
     parts = coordinator.parts
-    return _page("schema.html", schema=view_schema(parts.warehouse, coordinator.ledger))
+    return page("schema.html", schema=view_schema(parts.warehouse, coordinator.ledger))
 
 
 # --- buttons --------------------------------------------------------------------------------------------------

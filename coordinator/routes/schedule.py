@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from zoneinfo import ZoneInfo
+from datetime import date
 
 from flask import Flask, Request, Response, jsonify, request
 
@@ -13,13 +13,10 @@ from coordinator.operator.bodies import StartBody, SweepBody
 from coordinator.routes.exchange import Caller, Check, idempotency_key, read_body
 from coordinator.usecases.sweep_report import SweepAnswer, Verdict
 from shared.edge import problem
-from shared.errors import Conflict
+from shared.errors import Conflict, TipoffError
 from shared.problems import problem_of_status
 
 _log = logging.getLogger(__name__)
-
-US_EASTERN = ZoneInfo("America/New_York")
-"""Game dates are US Eastern, whatever the clock of the machine says (D6)."""
 
 
 def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
@@ -47,7 +44,7 @@ def _start(coordinator: Coordinator) -> Response:
     """Start what the request asks for: 202 when that made the batch, 200 when an earlier call with its key did."""
     body, parts = read_body(StartBody), coordinator.parts
     started = coordinator.starter.start(
-        body.game_date or parts.clock().astimezone(US_EASTERN).date(),
+        body.game_date or parts.today(),
         key=idempotency_key(),
         policy=body.policy.applied_to(parts.policy),
         force=body.force,
@@ -64,7 +61,7 @@ def _start(coordinator: Coordinator) -> Response:
 def _sweep(coordinator: Coordinator, *, dry_run: bool) -> Response:
     """Sweep; 503 when a batch met trouble that may pass, so that Cloud Scheduler asks again."""
     swept = coordinator.sweeper.sweep(dry_run=dry_run)
-    answer = SweepAnswer(dry_run=dry_run, batches=swept)
+    answer = SweepAnswer(dry_run=dry_run, batches=swept, graded=_grade_due(coordinator, dry_run=dry_run))
     told = answer.model_dump(mode="json")
     again = [one.batch_id for one in answer.batches if one.verdict is Verdict.TRY_AGAIN]
     if not again:
@@ -72,6 +69,15 @@ def _sweep(coordinator: Coordinator, *, dry_run: bool) -> Response:
     detail = f"not finished with {', '.join(again)}; call again"
     status, document = problem_of_status(503, detail=detail, instance=request.path)
     return problem(status, document | told)
+
+
+def _grade_due(coordinator: Coordinator, *, dry_run: bool) -> list[date]:
+    """Grade what has its box score by now; trouble with that is no reason to sweep again: the next sweep grades."""
+    try:
+        return coordinator.grader.due() if dry_run else coordinator.grader.grade_due()
+    except TipoffError as trouble:
+        _log.warning("grading not done", extra={"json_fields": {"why": str(trouble)}})
+        return []
 
 
 def _is_scheduler(asked: Request) -> bool:

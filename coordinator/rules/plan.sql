@@ -1,6 +1,6 @@
 -- The day's plan: one row for each expected player of @game_date, with his whole request as JSON text.
 -- Parameters: @game_date DATE, @planned_at TIMESTAMP, @roster_games INT64, @recent_games INT64, @preferred_sportsbook STRING,
--- @team_form_games INT64.
+-- @team_form_games INT64, @reported_before TIMESTAMP (which counts where no tip-off is scheduled).
 -- `player_key` is the player id or, where the inputs give none, the lookup name.
 WITH
   -- One row per team that plays: who the opponent is depends on the side.
@@ -121,7 +121,8 @@ WITH
     QUALIFY ROW_NUMBER() OVER (PARTITION BY player_key ORDER BY IF(has_line, 0, 1), game_id) = 1
   ),
 
-  -- Only the newest report counts, and none from after planning: a repeated plan must not see more than the first.
+  -- Only the newest report counts, and none from after planning, lest a repeated plan see more than the first; nor any
+  -- from after the first tip-off, since a plan of a past date must not know what that day's games brought about.
   injuries AS (
     SELECT
       COALESCE(reports.player_id, named.player_id, reports.player_lookup) AS player_key,
@@ -134,7 +135,13 @@ WITH
       COALESCE(reports.player_lookup, REPLACE(LOWER(reports.player_name), ' ', '-')),
       NULL
     )
-    WHERE reports.game_date = @game_date AND (reports.reported_at IS NULL OR reports.reported_at < @planned_at)
+    WHERE reports.game_date = @game_date AND (
+      reports.reported_at IS NULL
+      OR reports.reported_at < LEAST(
+        @planned_at,
+        COALESCE((SELECT MIN(tipoff_at) FROM `scheduled_games` WHERE game_date = @game_date), @reported_before)
+      )
+    )
     QUALIFY ROW_NUMBER() OVER (
       PARTITION BY COALESCE(reports.player_id, named.player_id, reports.player_lookup)
       ORDER BY reports.reported_at DESC NULLS LAST, UPPER(TRIM(reports.status)), reports.reason

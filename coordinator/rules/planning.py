@@ -11,10 +11,11 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
 from importlib.resources import files
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
@@ -26,6 +27,9 @@ from shared.ports import Parameters, check_field_path
 
 MIN_SHARD_PLAYERS = 25
 """Below this a shard saves no contention worth its document."""
+
+
+_US_EASTERN = ZoneInfo("America/New_York")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,8 @@ def plan_parameters(
 
     Args:
         game_date: the date to plan; only games before it are read.
-        planned_at: injury reports from then on are not seen.
+        planned_at: injury reports from then on are not seen; of a date that is past by then, none from after the first
+            tip-off, or noon in US Eastern where no tip-off is scheduled.
         roster_games: a player is expected who appeared in one of so many last games of his team.
         recent_games: so many last games go into a request.
         preferred_sportsbook: its line goes first; spelled as in the input, in any case.
@@ -107,7 +112,14 @@ def plan_parameters(
         "recent_games": recent_games,
         "preferred_sportsbook": preferred_sportsbook,
         "team_form_games": TEAM_FORM_GAMES,
+        "reported_before": _as_of(game_date, planned_at),
     }
+
+
+def _as_of(game_date: date, planned_at: datetime) -> datetime:
+    if planned_at.astimezone(_US_EASTERN).date() <= game_date:
+        return planned_at
+    return datetime.combine(game_date, time(12), _US_EASTERN).astimezone(UTC)
 
 
 def names_statement(batch_id: str) -> str:

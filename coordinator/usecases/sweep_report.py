@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
 from pydantic import BaseModel
@@ -51,3 +52,5 @@ class SweepAnswer(BaseModel):
 
     dry_run: bool
     batches: list[Swept]
+    graded: list[date]
+    """Dates whose predictions were graded, since their box scores had come; of a dry run, those that would be."""

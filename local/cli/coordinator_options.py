@@ -32,13 +32,18 @@ class Where:
     impersonate: str | None
     search_path: str | None
 
+    @property
+    def state_folder(self) -> Path:
+        """The state folder, where no URL is given."""
+        return self.state or _STATE
+
     @contextmanager
     def client(self) -> Iterator[CoordinatorClient]:
         """A client of it, for the length of the block. Raises `InvalidInput` where there is none to be had."""
         if self.url is None:
             from local.cli.state_client import client_of_state  # noqa: PLC0415 - so that --help answers at once
 
-            with client_of_state(self.state or _STATE) as client:
+            with client_of_state(self.state_folder) as client:
                 yield client
             return
         from local.one_machine.coordinator_client import client_of_url  # noqa: PLC0415 - as above

@@ -8,18 +8,24 @@ from typing import NoReturn
 
 import click
 
+from local.cli.accuracy import accuracy
 from local.cli.adopt import adopt
+from local.cli.backfill import backfill
 from local.cli.backtest import backtest
 from local.cli.cancel import cancel
 from local.cli.consolidate import consolidate
+from local.cli.diff import diff
 from local.cli.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
 from local.cli.explain import explain
 from local.cli.gaps import gaps
+from local.cli.grade import grade
 from local.cli.policy import policy
 from local.cli.quota import quota
 from local.cli.redrive import redrive
+from local.cli.replay import replay
 from local.cli.run import run
 from local.cli.schema import schema
+from local.cli.serve import serve
 from local.cli.status import status
 from local.cli.sweep import sweep
 from local.cli.terminal import echo
@@ -59,17 +65,23 @@ def commands() -> None:
 
 
 for command in (
+    accuracy,
     adopt,
+    backfill,
     backtest,
     cancel,
     consolidate,
+    diff,
     explain,
     gaps,
+    grade,
     policy,
     quota,
     redrive,
+    replay,
     run,
     schema,
+    serve,
     status,
     sweep,
     train,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +89,12 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     metavar="MINUTES",
     help="Give up waiting after so long; the batch can be resumed.",
 )
+@click.option(
+    "--shadow",
+    is_flag=True,
+    help="Run in a state folder of its own, shadow, and compare with the date's newest batch; changes no prediction.",
+)
+@click.option("--open", "keep_open", is_flag=True, help="Keep the dashboard up after the run, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def run(
     *,
@@ -102,6 +109,8 @@ def run(
     force: bool,
     allow_retiring: bool,
     timeout_minutes: int,
+    shadow: bool,
+    keep_open: bool,
     as_json: bool,
 ) -> int:
     """Predict one game date on this machine, from CSV files to the predictions table.
@@ -116,6 +125,7 @@ def run(
       tipoff run --game-date 2026-01-30 --data DIR --export predictions.csv
       tipoff run --resume                               finish what was interrupted
       tipoff run --json | jq .rows                      for programs
+      tipoff run --shadow --model other.json            how would another model differ?
 
     Exits 0 when the batch is COMPLETE, PARTIAL or EMPTY, 1 when it failed or did not end in time, 2 when the call or
     the inputs are mistaken, 130 on Ctrl-C.
@@ -126,6 +136,8 @@ def run(
         raise InvalidInput("--spreadsheet-safe", "is for CSV; add --export FILE.csv, or leave it out")
     if resume and force:
         raise InvalidInput("--force", "cannot go with --resume; choose to finish the live batch or to replace it")
+    if shadow and (resume or force or export or keep_open):
+        raise InvalidInput("--shadow", "cannot go with --resume, --force, --export or --open; it only compares")
     from local.one_machine.day import Day  # noqa: PLC0415 - so that --help and mistakes answer at once
 
     wanted = Day(
@@ -141,10 +153,33 @@ def run(
         allow_retiring=allow_retiring,
         patience=timedelta(minutes=timeout_minutes),
     )
-    return _run(wanted, as_json=as_json)
+    if shadow:
+        return _run_shadow(wanted, as_json=as_json)
+    return _run(wanted, as_json=as_json, keep_open=keep_open)
 
 
-def _run(wanted: Day, *, as_json: bool) -> int:
+def _run_shadow(wanted: Day, *, as_json: bool) -> int:
+    """Run the day where nothing of it reaches the predictions, and print how it differs; return the exit status."""
+    from local.cli.diff import print_difference  # noqa: PLC0415 - as in `run`
+    from local.cli.report import progress_bar, what_to_do  # noqa: PLC0415 - as in `run`
+    from local.one_machine.day import home_of_day, run_day  # noqa: PLC0415 - as in `run`
+    from local.one_machine.shadow import FOLDER, compare_folders  # noqa: PLC0415 - as in `run`
+
+    shadowed = home_of_day(wanted)
+    with progress_bar(Terminal(stderr=True, highlight=False)) as bar:
+        done = run_day(replace(wanted, state=wanted.state / FOLDER), say=bar.say, shown=bar.show)
+    if not done.seen.has_ended_well:
+        echo(f"tipoff: {what_to_do(done)}", err=True)
+        return NO_SUCCESS
+    found = compare_folders(shadowed, done.home, done.seen.game_date).model_dump(mode="json")
+    if as_json:
+        echo(json.dumps(found, ensure_ascii=False))
+    else:
+        print_difference(found)
+    return 0
+
+
+def _run(wanted: Day, *, as_json: bool, keep_open: bool) -> int:
     """Carry it out and print what came of it; return the exit status."""
     from local.cli.report import print_report, progress_bar, what_to_do  # noqa: PLC0415 - as in `run`
     from local.one_machine.day import run_day  # noqa: PLC0415 - as in `run`
@@ -156,6 +191,12 @@ def _run(wanted: Day, *, as_json: bool) -> int:
         echo(json.dumps(done.as_object(), ensure_ascii=False))
     else:
         print_report(console, done)
+    if keep_open:
+        from local.cli.serve import DEFAULT_PORT, serve_folder  # noqa: PLC0415 - as in `run`
+
+        serve_folder(done.home, port=DEFAULT_PORT, model=wanted.model, browse=True)
+    elif not as_json:
+        console.print(f"In a browser: tipoff serve --state {wanted.state}", soft_wrap=True)
     if done.seen.has_ended_well:
         return 0
     echo(f"tipoff: {what_to_do(done)}", err=True)

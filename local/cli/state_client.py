@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import date
 from pathlib import Path
 
 from coordinator.app import create_app
 from local.one_machine.coordinator_client import Answer, Ask, CoordinatorClient
-from local.one_machine.stack import open_parts
+from local.one_machine.inputs import load_folder
+from local.one_machine.stack import LocalParts, open_parts
 from shared.errors import InvalidInput, Unavailable
 
 _LEDGER = "ledger.sqlite"
@@ -24,15 +26,7 @@ def client_of_state(state: Path) -> Iterator[CoordinatorClient]:
     Raises:
         InvalidInput: there is no ledger in the folder, or another process uses it.
     """
-    home = _home(state)
-    with ExitStack() as opened:
-        try:
-            parts = open_parts(home, opened)
-        except OSError as error:
-            raise InvalidInput("--state", f"{home} cannot be used: {error}") from error
-        except Unavailable as error:
-            problem = f"{home} is in use by another process, or damaged; wait for it, or name another folder ({error})"
-            raise InvalidInput("--state", problem) from error
+    with parts_of_state(state) as parts:
         # Nobody but this process can call it.
         client = create_app(parts.coordinator, guard=lambda _header, _callers: None).test_client()
 
@@ -45,7 +39,35 @@ def client_of_state(state: Path) -> Iterator[CoordinatorClient]:
         yield CoordinatorClient(send, runs=False)
 
 
-def _home(state: Path) -> Path:
+@contextmanager
+def parts_of_state(state: Path) -> Iterator[LocalParts]:
+    """What a state folder with a ledger holds, opened for the length of the block. Raises as `client_of_state`."""
+    home = home_of(state)
+    with ExitStack() as opened:
+        try:
+            parts = open_parts(home, opened)
+        except OSError as error:
+            raise InvalidInput("--state", f"{home} cannot be used: {error}") from error
+        except Unavailable as error:
+            problem = f"{home} is in use by another process, or damaged; wait for it, or name another folder ({error})"
+            raise InvalidInput("--state", problem) from error
+        yield parts
+
+
+def load_inputs(state: Path, folder: Path, game_date: date | None) -> None:
+    """Replace a state folder's input tables by what a folder of CSV files holds.
+
+    Args:
+        game_date: the date whose games come from the logs where no schedule is given; today's without it.
+
+    Raises:
+        InvalidInput: as `client_of_state`, or a file is unusable.
+    """
+    with parts_of_state(state) as parts:
+        load_folder(parts.warehouse, folder=folder, game_date=game_date or parts.coordinator.parts.today())
+
+
+def home_of(state: Path) -> Path:
     """The folder that holds a ledger: the state folder, or its sample season's, whichever was used last."""
     found = [folder for folder in (state, state / "simulated") if (folder / _LEDGER).exists()]
     if not found:

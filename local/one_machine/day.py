@@ -3,8 +3,8 @@ and its tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -56,6 +56,11 @@ class Done:
     is_simulated: bool
     log: Path
 
+    @property
+    def home(self) -> Path:
+        """The folder of the system that it ran in."""
+        return self.log.parent
+
     def as_object(self) -> dict[str, object]:
         """What `--json` prints."""
         seen, seconds = self.seen, self.phases.seconds
@@ -88,11 +93,11 @@ def run_day(day: Day, *, say: Callable[[str], None], shown: Callable[[Seen], Non
         Conflict: a live batch of the date is in the way and neither `resume` nor `force` was given.
         Unavailable: the batch did not end in time.
     """
-    phases, home = Phases(), _home(day)
+    phases, home = Phases(), home_of_day(day)
     with ExitStack() as opened:
         say("starting services")
         with phases.timed("start"):
-            stack = _open(home, opened, model=day.model)
+            stack = opened.enter_context(open_stack(home, model=day.model))
         begun, inputs = _begin(stack, day, home, phases, say=say)
         seen = _wait(stack, begun, phases, patience=day.patience, shown=shown)
         exported = None
@@ -113,7 +118,7 @@ def run_day(day: Day, *, say: Callable[[str], None], shown: Callable[[Seen], Non
         )
 
 
-def _home(day: Day) -> Path:
+def home_of_day(day: Day) -> Path:
     """The folder of the system that the day runs in.
 
     Simulated predictions are kept apart from the user's own, of which they would otherwise retire those of the same date.
@@ -130,13 +135,25 @@ def _last_used(home: Path) -> float:
     return log.stat().st_mtime if log.exists() else 0.0
 
 
-def _open(home: Path, opened: ExitStack, *, model: str | None) -> LocalStack:
+@contextmanager
+def open_stack(home: Path, *, model: str | None, port: int = 0) -> Iterator[LocalStack]:
+    """The system over a folder, for the length of the block.
+
+    Args:
+        model: path or gs:// URL; None is the shipped model.
+        port: the coordinator's; 0 takes a free one.
+
+    Raises:
+        InvalidInput: the model, the folder or the port cannot be used.
+    """
     fitted = None if model is None else read_model(read_file(model), name=model)
-    try:
-        return opened.enter_context(LocalStack(home, model=fitted))
-    except Unavailable as error:
-        problem = f"{home} is in use by another process, or damaged; wait for it, or name another folder ({error})"
-        raise InvalidInput("--state", problem) from error
+    with ExitStack() as opened:
+        try:
+            stack = opened.enter_context(LocalStack(home, model=fitted, port=port))
+        except Unavailable as error:
+            problem = f"{home} is in use by another process, or damaged; wait for it, or name another folder ({error})"
+            raise InvalidInput("--state", problem) from error
+        yield stack
 
 
 def _begin(

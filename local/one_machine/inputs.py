@@ -47,15 +47,21 @@ class InputSummary:
 
 
 def load_folder(
-    warehouse: DuckdbWarehouse, *, folder: Path, game_date: date, max_bytes: int = MAX_INPUT_MB * MIB
+    warehouse: DuckdbWarehouse,
+    *,
+    folder: Path,
+    game_date: date,
+    last: date | None = None,
+    max_bytes: int = MAX_INPUT_MB * MIB,
 ) -> InputSummary:
     """Replace the four input tables by what the folder's CSV files hold.
 
     Reads `player_game_logs*`, `scheduled_games*`, `points_lines*` and `injury_reports*`, each `.csv` or `.csv.gz`, and
     no other file. Everything is checked before anything is replaced: a refused folder leaves the tables as they were.
-    Without a schedule, the games of `game_date` are those in the logs. Repeating it gives the same tables.
+    Without a schedule, the games from `game_date` to `last` are those in the logs. Repeating it gives the same tables.
 
     Args:
+        last: the last date whose games are wanted; `game_date` without it.
         max_bytes: the most that all files may hold together, unpacked; what is beyond it is not read.
 
     Raises:
@@ -74,7 +80,7 @@ def load_folder(
         for table in INPUT_TABLES:
             _replace(warehouse, cursor, load(table), staged[table])
         if not staged[_GAMES]:
-            _derive_games(cursor, game_date)
+            _derive_games(cursor, game_date, last or game_date)
         return _summary(cursor, staged, game_date)
     except duckdb.Error as error:
         raise Unavailable(f"the warehouse did not take the input tables: {error}") from error
@@ -139,19 +145,25 @@ def _replace(
         cursor.execute(f"INSERT INTO {schema.table} ({names}) {typed_select(file, schema.columns)}")
 
 
-def _derive_games(cursor: duckdb.DuckDBPyConnection, game_date: date) -> None:
+def _derive_games(cursor: duckdb.DuckDBPyConnection, first: date, last: date) -> None:
+    # On neutral ground nobody is at home; the schedule has to name one all the same, and the first by name is as good.
+    rows = (
+        "SELECT *, IF(BOOL_OR(is_home) OVER (PARTITION BY game_date, game_id), is_home, team < opponent) AS is_first "
+        f"FROM {_LOGS} WHERE game_date BETWEEN ? AND ?"
+    )
     games = (
-        "SELECT game_date, game_id, IF(is_home, team, opponent) AS home_team, IF(is_home, opponent, team) AS away_team, "
-        f"MIN(season) AS season, MIN(season_type) AS season_type FROM {_LOGS} WHERE game_date = ? GROUP BY ALL"
+        "SELECT game_date, game_id, IF(is_first, team, opponent) AS home_team, IF(is_first, opponent, team) AS away_team, "
+        f"MIN(season) AS season, MIN(season_type) AS season_type FROM ({rows}) GROUP BY ALL"
     )
     clash = cursor.execute(
-        f"SELECT game_id FROM ({games}) GROUP BY game_id HAVING COUNT(*) > 1 ORDER BY game_id LIMIT 1", [game_date]
+        f"SELECT game_id, MIN(game_date) FROM ({games}) GROUP BY game_id HAVING COUNT(*) > 1 ORDER BY game_id LIMIT 1",
+        [first, last],
     ).fetchone()
     if clash is not None:
         problem = "its rows disagree on team, opponent or is_home; mend them, or give a scheduled_games.csv"
-        raise InvalidInput(f"{_LOGS}, game {clash[0]} of {game_date}", problem)
+        raise InvalidInput(f"{_LOGS}, game {clash[0]} of {clash[1]}", problem)
     columns = "game_date, game_id, home_team, away_team, season, season_type"
-    cursor.execute(f"INSERT INTO {_GAMES} ({columns}) SELECT {columns} FROM ({games}) ORDER BY game_id", [game_date])
+    cursor.execute(f"INSERT INTO {_GAMES} ({columns}) SELECT {columns} FROM ({games}) ORDER BY game_id", [first, last])
 
 
 def _summary(

@@ -7,11 +7,12 @@ One process, because the embedded warehouse's file has one owner. The code of bo
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,7 @@ from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from coordinator.app import create_app as serve_coordinator
-from coordinator.assembly import Coordinator, Parts, assemble
+from coordinator.assembly import US_EASTERN, Coordinator, Parts, assemble
 from local.one_machine.coordinator_client import Answer
 from local.one_machine.push import PushPolicy, PushTopic
 from shared import logs
@@ -155,6 +156,7 @@ class LocalStack:
         policy, rules: as the coordinator's settings would say.
         model: what the worker predicts from; the shipped one where none is given.
         worker_schema_version: what the worker writes; the coordinator's where none is given.
+        port: where the coordinator listens; 0 takes a free one.
 
     Raises:
         InvalidInput: the folder cannot be used.
@@ -169,12 +171,14 @@ class LocalStack:
         rules: PlanningRules | None = None,
         model: Model | None = None,
         worker_schema_version: int | None = None,
+        port: int = 0,
     ) -> None:
         self._state = state
         self._policy = policy or Policy()
         self._rules = rules or PlanningRules()
         self._model = model or shipped_model()
         self._worker_schema_version = worker_schema_version or self._rules.schema_version
+        self._port = port
         self._exit = ExitStack()
         self._stopping = threading.Event()
         self._session = requests.Session()
@@ -215,6 +219,15 @@ class LocalStack:
         )
         return Answer(response.status_code, response.json())
 
+    def today(self) -> date:
+        """The date in US Eastern, as game dates go."""
+        return _now().astimezone(US_EASTERN).date()
+
+    @property
+    def trained_until(self) -> date:
+        """The first date whose games the worker's model has not seen."""
+        return date.fromisoformat(self._model.document.trained_on.until)
+
     def pause(self, lasting: timedelta) -> None:
         """Wait, unless the stack is being stopped."""
         self._stopping.wait(lasting.total_seconds())
@@ -239,21 +252,38 @@ class LocalStack:
 
     def _serve(self, coordinator: Coordinator, worker: Worker) -> None:
         # Loopback only, and callers are this process's own topics: no tokens to check.
-        self.coordinator_url = self._listen(serve_coordinator(coordinator, guard=lambda _header, _callers: None))
+        self.coordinator_url = self._listen(
+            serve_coordinator(coordinator, guard=lambda _header, _callers: None), port=self._port
+        )
         self.worker_url = self._listen(serve_worker(worker, guard=lambda _header: None))
         log.info(
             "services listening",
             extra={"json_fields": {"coordinator": self.coordinator_url, "worker": self.worker_url}},
         )
 
-    def _listen(self, app: Flask) -> str:
-        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Http11)
+    def _listen(self, app: Flask, *, port: int = 0) -> str:
+        with _bound(port) as bound:
+            address = f"http://127.0.0.1:{bound.getsockname()[1]}"
+            server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Http11, fd=bound.fileno())
         thread = threading.Thread(
             target=server.serve_forever, args=(_STOP_SECONDS,), name=f"http-{app.name}", daemon=True
         )
         thread.start()
         self._exit.callback(_stop_serving, server, thread)
-        return f"http://127.0.0.1:{server.server_port}"
+        return address
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket that listens on a port of this machine. Raises `InvalidInput` where it is taken."""
+    bound = socket.socket()
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", port))
+        bound.listen(128)
+    except OSError as error:
+        bound.close()
+        raise InvalidInput("--port", f"{port} cannot be used: {error.strerror}; name another, or 0 for any") from error
+    return bound
 
 
 _ANY_SIZE = 1 << 62

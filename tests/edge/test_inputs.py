@@ -298,6 +298,16 @@ def test_a_game_scheduled_twice_on_a_date_is_refused(warehouse: DuckdbWarehouse,
     assert "are both of game_date 2026-01-30 and game_id 0022500001" in refusal(warehouse, tmp_path)
 
 
+def test_a_game_on_neutral_ground_has_one_home_team_all_the_same(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:
+    away = LOG | {"is_home": "0"}
+    logs(tmp_path, away, away | {"player_id": "2", "team": "BBB", "opponent": "AAA"})
+
+    load_folder(warehouse, folder=tmp_path, game_date=DATE)
+
+    games = warehouse.query("SELECT home_team, away_team FROM `scheduled_games`")
+    assert games == [{"home_team": "AAA", "away_team": "BBB"}]
+
+
 def test_logs_that_disagree_on_who_is_at_home_are_refused(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:
     logs(tmp_path, LOG, LOG | {"player_id": "2", "is_home": "0"})
 

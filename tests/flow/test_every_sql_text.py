@@ -32,6 +32,7 @@ from shared.declared import create_statement, every_spec
 from shared.ports import Parameters
 from tests import zetasql_check
 from tests.ledger_factory import a_batch
+from tests.season_texts import season_texts
 from tests.warehouse_kit import WatchedWarehouse
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +120,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         ],
         "local.one_machine.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],
         **adopting(),
+        **{where: [Text(*text) for text in texts] for where, texts in season_texts().items()},
         "shared.declared.addition_statement": [an_alteration()],
         "shared.declared.create_statement": [
             Text(f"create {spec.name}", create_statement(spec)) for spec in every_spec()

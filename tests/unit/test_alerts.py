@@ -19,7 +19,9 @@ from shared import logs
 from shared.policy import Policy
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, a_skip
+from tests.flow.test_accuracy import intervals
 from tests.incidents.test_f2_f4_junk import FullDocuments
+from tests.plan_inputs import GAME_DATE
 from tests.provision_stand import DEPLOY, Provisioning
 
 OURS = "logging.googleapis.com/user/"
@@ -120,6 +122,15 @@ def test_an_outcome_that_the_store_refuses_is_counted(stand: Stand, written: io.
     front.complete(a_skip(batch_id, PLAYERS[0]))
 
     assert counted(written)["tipoff-outcome-not-storable"] == 1
+
+
+def test_a_grading_after_which_the_interval_drifts_is_counted(stand: Stand, written: io.StringIO) -> None:
+    stand.run()
+    intervals(stand, held=560, missed=40)
+
+    stand.coordinator.grader.grade(GAME_DATE, GAME_DATE)
+
+    assert counted(written)["tipoff-interval-drifts"] == 1
 
 
 def access_line(path: str, status: int) -> None:

@@ -201,7 +201,7 @@ def test_a_changed_service_takes_no_traffic_unseen(commands: list[list[str]]) ->
 def test_scheduler_tries_again_and_waits_longer_than_the_service_takes(commands: list[list[str]]) -> None:
     timeout = int(flags_of(service(commands, ["run", "deploy"], "tipoff-coordinator"))["timeout"])
 
-    for job, path in (("tipoff-start", "/start"), ("tipoff-sweep", "/sweep")):
+    for job, path in (("tipoff-start", "/start"), ("tipoff-sweep", "/sweep"), ("tipoff-grade", "/grade")):
         flags = flags_of(service(commands, ["scheduler", "jobs", "create", "http"], job))
         assert int(flags["max-retry-attempts"]) >= 1
         assert timeout < lasting(flags["attempt-deadline"]) <= 1800  # the most that HTTP targets may have

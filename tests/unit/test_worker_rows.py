@@ -39,7 +39,6 @@ from worker.systems.forecast import Forecast, Situation, StandInCode
 OF_SIMILARITY = {"similarity_baseline", "similar_games_count", "avg_similarity_score", "min_similarity_score"}
 OF_RIDGE = {
     "fatigue_adjustment", "shot_zone_adjustment", "pace_adjustment", "usage_spike_adjustment", "home_away_adjustment",
-    "feature_importance",
 }  # fmt: skip
 FILLED_BY_NOBODY = {"tier_adjustment", "adjusted_points", "teammate_usage_boost"}
 OF_INJURY_REPORTS = {"teammate_opportunity_score", "teammate_out_starters"}

@@ -1,0 +1,105 @@
+"""A season as a matrix: every date with games, how its newest batch stands, and what of it is graded; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pydantic import BaseModel
+
+from coordinator.ledger import Ledger
+from coordinator.rules import accuracy, season
+from coordinator.rules.batch import Batch
+from schemas import names, tables
+from shared.errors import InvalidInput
+from shared.ports import Warehouse
+
+LAST_DAYS = timedelta(days=30)
+MAX_DAYS = 400
+
+
+class SeasonDate(BaseModel):
+    """One date with games or with a batch."""
+
+    game_date: date
+    games: int
+    batch_id: str | None
+    """The newest root batch."""
+    state: str | None
+    reason: str
+    expected: int
+    players: int
+    """Players with active predictions."""
+    rows: int
+    graded: int
+    ungraded: int
+
+
+class SeasonView(BaseModel):
+    """The answer of `/season`."""
+
+    first: date
+    last: date
+    states: dict[str, int]
+    """Dates by the state of their batch; NONE where there is none."""
+    dates: list[SeasonDate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Season:
+    """The use case of those who look, over its ports."""
+
+    ledger: Ledger
+    warehouse: Warehouse
+    today: Callable[[], date]
+
+    def look(self, first: date | None, last: date | None) -> SeasonView:
+        """Show the dates of a span; the last 30 days to today without one.
+
+        Raises:
+            InvalidInput: the span is upside down or over 400 days.
+            Unavailable: ledger or warehouse did not answer.
+        """
+        last = last or max(self.today(), first or self.today())
+        first = first or last - LAST_DAYS
+        if last < first:
+            raise InvalidInput("to", f"{last} is before {first}; give the later date")
+        if (last - first).days >= MAX_DAYS:
+            raise InvalidInput("from", f"{first} to {last} is over {MAX_DAYS} days; ask for a season at a time")
+        games = self._by_date("scheduled_games", season.games(), "games", first, last)
+        rows = self._by_date(names.PREDICTIONS_TABLE, season.predicted(), "rows", first, last)
+        players = self._by_date(names.PREDICTIONS_TABLE, season.predicted(), "players", first, last)
+        graded = self._by_date(tables.GRADES, season.graded(), "rows", first, last)
+        found = []
+        for day in sorted({*games, *rows}):
+            newest = self._newest(day)
+            found.append(
+                SeasonDate(
+                    game_date=day,
+                    games=games.get(day, 0),
+                    players=players.get(day, 0),
+                    rows=rows.get(day, 0),
+                    graded=graded.get(day, 0),
+                    ungraded=max(0, rows.get(day, 0) - graded.get(day, 0)),
+                    batch_id=newest.batch_id if newest else None,
+                    state=newest.state if newest else None,
+                    reason=str((newest.result or {}).get("reason") or "") if newest else "",
+                    expected=newest.expected_count if newest else 0,
+                )
+            )
+        states: dict[str, int] = {}
+        for one in found:
+            states[one.state or "NONE"] = states.get(one.state or "NONE", 0) + 1
+        return SeasonView(first=first, last=last, states=states, dates=found)
+
+    def _newest(self, day: date) -> Batch | None:
+        roots = [batch for batch in self.ledger.batches_of(day) if batch.kind == "root"]
+        return max(roots, key=lambda batch: batch.planned_at, default=None)
+
+    def _by_date(self, table: str, sql: str, column: str, first: date, last: date) -> Mapping[date, int]:
+        """A count by date; none where there is no such table yet."""
+        if self.warehouse.columns(table) is None:
+            return {}
+        found = self.warehouse.query(sql, accuracy.span(first, last))
+        return {row["game_date"]: accuracy.whole(row, column) for row in found if isinstance(row["game_date"], date)}

@@ -1,0 +1,210 @@
+"""Grade what was predicted once it was played: one MERGE a date, verified before and after, the same laws as the
+predictions'. A repeat changes nothing; a corrected box score changes what it concerns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from pydantic import BaseModel
+
+from coordinator.rules import accuracy, grading
+from coordinator.rules.grading import GradeCounts
+from schemas import names, tables
+from shared.declared import table_spec
+from shared.errors import InvalidInput, QueryRefused, SchemaClash, Unavailable
+from shared.ports import JobState, Warehouse
+
+log = logging.getLogger(__name__)
+
+LAST_DAYS = timedelta(days=7)
+"""So far back a daily grading looks: box scores come late, and are corrected for some days."""
+MAX_DAYS = 400
+"""More than a season in one call is a mistake in the year."""
+_ATTEMPTS = 5
+_WAIT = timedelta(seconds=20)
+_PATIENCE = timedelta(seconds=400)
+
+
+class GradedDate(BaseModel):
+    """What one date's grading came to, in predictions."""
+
+    game_date: date
+    graded: int
+    """Grades that the date has now."""
+    inserted: int
+    updated: int
+    unchanged: int
+    retired: int
+    ungraded: int
+    """Active predictions whose games have no box score yet."""
+
+
+class UngradedGame(BaseModel):
+    """A game that was predicted and has no box score yet."""
+
+    game_date: date
+    game_id: str
+    players: int
+    predictions: int
+
+
+class GradeAnswer(BaseModel):
+    """What a call of `/grade` came to."""
+
+    first: date
+    last: date
+    graded: int
+    ungraded: int
+    dates: list[GradedDate]
+    ungraded_games: list[UngradedGame]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grader:
+    """The use case, over the warehouse.
+
+    Args:
+        today: the date in US Eastern, by which game dates go.
+    """
+
+    warehouse: Warehouse
+    clock: Callable[[], datetime]
+    today: Callable[[], date]
+    max_bytes: int
+
+    def grade(self, first: date, last: date) -> GradeAnswer:
+        """Grade every prediction of a span whose game has a box score. A repeat changes nothing.
+
+        Raises:
+            InvalidInput: the span is upside down, too long, lies in the future, or nothing of it was predicted.
+            VerificationRefused, SchemaClash, QueryRefused, TableMissing: a person has to look.
+            Unavailable: the warehouse did not answer; dates already graded stay graded.
+        """
+        check_span(first, last, today=self.today())
+        answer = self.grade_what_is_there(first, last)
+        if not answer.dates:
+            raise InvalidInput("from", f"nothing is predicted from {first} to {last}; choose dates that were run")
+        return answer
+
+    def grade_what_is_there(self, first: date, last: date) -> GradeAnswer:
+        """`grade`, for a scheduler: a span of which nothing was predicted is no mistake. Raises as `grade` otherwise."""
+        self._prepare()
+        if self.warehouse.columns(names.PREDICTIONS_TABLE) is None:
+            return GradeAnswer(first=first, last=last, graded=0, ungraded=0, dates=[], ungraded_games=[])
+        span = grading.span_parameters(first, last)
+        found = self.warehouse.query(grading.dates_to_grade(), span)
+        days = [row["game_date"] for row in found]
+        dates = [self._grade_date(day) for day in days if isinstance(day, date)]
+        self._watch(last)
+        waiting = self.warehouse.query(grading.ungraded_games(), span)
+        return GradeAnswer(
+            first=first,
+            last=last,
+            graded=sum(one.graded for one in dates),
+            ungraded=sum(one.ungraded for one in dates),
+            dates=dates,
+            ungraded_games=[UngradedGame.model_validate(row) for row in waiting],
+        )
+
+    def due(self) -> list[date]:
+        """The last eight days on which a prediction has its box score and not its grade; one query. Raises as `grade`."""
+        if any(self.warehouse.columns(table) is None for table in (names.PREDICTIONS_TABLE, "player_game_logs")):
+            return []
+        self._prepare()
+        today = self.today()
+        found = self.warehouse.query(grading.dates_due(), grading.span_parameters(today - LAST_DAYS, today))
+        return [row["game_date"] for row in found if isinstance(row["game_date"], date)]
+
+    def grade_due(self) -> list[date]:
+        """Grade what is due and return its dates. A repeat changes nothing. Raises as `grade`."""
+        dates = self.due()
+        for game_date in dates:
+            self._grade_date(game_date)
+        if dates:
+            self._watch(self.today())
+        return dates
+
+    def _watch(self, last: date) -> None:
+        """Say so in the log where the interval drifts; an alert counts the line."""
+        drift = accuracy.drift_of(self.warehouse.query(accuracy.newest_intervals(), accuracy.newest_parameters(last)))
+        if drift.warning is not None:
+            log.warning("interval drifts", extra={"json_fields": {"why": drift.warning, "share": drift.share}})
+
+    def _prepare(self) -> None:
+        """Make the table where it is absent; refuse one that is not as declared."""
+        spec = table_spec(tables.GRADES)
+        live = self.warehouse.columns(spec.name)
+        if live is None:
+            self.warehouse.create(spec)
+            return
+        drift = tables.compare(spec.columns, live)
+        if drift.clashes or drift.missing_in_live:
+            wrong = drift.clashes or [f"{column.name} is missing" for column in drift.missing_in_live]
+            raise SchemaClash(f"`{spec.name}` differs from its declaration: {'; '.join(wrong)}")
+
+    def _grade_date(self, game_date: date) -> GradedDate:
+        before = self._count(game_date)
+        grading.judge_before(before, game_date)
+        after = before
+        if not before.is_done:
+            self._merge(game_date, before)
+            after = self._count(game_date)
+        grading.judge_after(after, game_date)
+        told = GradedDate(
+            game_date=game_date,
+            graded=after.grades,
+            inserted=before.inserted,
+            updated=before.updated,
+            unchanged=before.unchanged,
+            retired=before.retired,
+            ungraded=after.ungraded,
+        )
+        log.info("date graded", extra={"json_fields": told.model_dump(mode="json")})
+        return told
+
+    def _merge(self, game_date: date, before: GradeCounts) -> None:
+        """Run the MERGE as a job of its own id, so that two graders of one state run one.
+
+        Raises:
+            QueryRefused: it costs too much, or failed as often as it may; with the warehouse's words.
+            Unavailable: it has not ended in time.
+        """
+        text, parameters = grading.merge(game_date), {"graded_at": self.clock()}
+        cost = self.warehouse.estimate(text, parameters)
+        if cost > self.max_bytes:
+            raise QueryRefused(
+                f"grading {game_date} would read {cost:,} bytes; TIPOFF_MAX_BYTES_PER_QUERY allows {self.max_bytes:,}"
+            )
+        said = None
+        for attempt in range(_ATTEMPTS):
+            job_id = before.job_id(game_date, attempt)
+            self.warehouse.submit(text, parameters, job_id=job_id)
+            waited = timedelta(0)
+            while (job := self.warehouse.job(job_id, wait=_WAIT)).state not in (JobState.DONE, JobState.FAILED):
+                waited += _WAIT
+                if waited > _PATIENCE:
+                    raise Unavailable(f"grading job {job_id} has not ended after {waited}; ask again")
+            if job.state is JobState.DONE:
+                return
+            said = job.error
+        raise QueryRefused(f"grading {game_date} failed {_ATTEMPTS} times: {said}")
+
+    def _count(self, game_date: date) -> GradeCounts:
+        return grading.read_count(self.warehouse.query(grading.count(game_date)))
+
+
+def check_span(first: date, last: date, *, today: date) -> None:
+    """Refuse a span that nobody can have meant.
+
+    Raises:
+        InvalidInput: names `from` or `to` and what to give.
+    """
+    if last < first:
+        raise InvalidInput("to", f"{last} is before {first}; give the later date")
+    if last > today:
+        raise InvalidInput("to", f"{last} has not been played, today is {today} in US Eastern; give a date up to today")
+    if (last - first).days >= MAX_DAYS:
+        raise InvalidInput("from", f"{first} to {last} is over {MAX_DAYS} days; ask for a season at a time")

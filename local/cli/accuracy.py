@@ -1,0 +1,83 @@
+"""`tipoff accuracy`: how good the predictions were, from their grades."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from local.cli.coordinator_options import Where, console, coordinator_options, print_json
+from local.cli.span_options import date_option
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_BY = ("system", "month", "tier", "position", "team")
+
+
+@click.command(short_help="Say how good the predictions were.")
+@date_option("--from", "first", help="First date; 400 days before the last without it.")
+@date_option("--to", "last", help="Last date; today without it.")
+@click.option("--by", type=click.Choice(_BY), default="system", show_default=True, help="Split the figures by this.")
+@click.option("--system", metavar="SYSTEM", help="Show one system only.")
+@coordinator_options
+def accuracy(
+    *, where: Where, first: date | None, last: date | None, by: str, system: str | None, as_json: bool
+) -> None:
+    """Measure graded predictions: each system's error in points, what share the intervals held, and how the
+    recommendations ended. `tipoff grade` grades first.
+
+    \b
+    Examples:
+      tipoff accuracy
+      tipoff accuracy --from 2025-10-21 --to 2026-01-31 --by month
+      tipoff accuracy --json | jq .systems.ensemble.mae
+    """  # noqa: D301 - the character itself is what tells click to keep the lines below it
+    spoken = {
+        "from": first.isoformat() if first else None,
+        "to": last.isoformat() if last else None,
+        "by": by,
+        "system": system,
+    }
+    with where.client() as client:
+        answer = client.get("/accuracy", {name: value for name, value in spoken.items() if value})
+    if as_json:
+        print_json(answer)
+    else:
+        _print(answer)
+
+
+def _print(answer: Mapping[str, Any]) -> None:
+    out = console()
+    if not answer["graded"]:
+        waiting = f"; {answer['ungraded']:,} predictions wait for box scores" if answer["ungraded"] else ""
+        out.print(f"nothing is graded from {answer['first']} to {answer['last']}{waiting}; `tipoff grade` does it")
+        return
+    out.print(f"{answer['graded']:,} rows graded, {answer['void']:,} of them void, {answer['ungraded']:,} ungraded\n")
+    if answer["hindsight"]:
+        out.print(f"{answer['hindsight']:,} rows are of a model that was trained after their date: it saw the answers")
+    out.print(_systems(answer["systems"]))
+    for share, held in answer["intervals"].items():
+        out.print(f"The {float(share):.0%} interval held {held:.1%} of the games")
+    for name, group in answer["groups"].items():
+        out.print(f"\n{answer['by']} {name}")
+        out.print(_systems(group["systems"]))
+    for one in answer["lines"]["recommendations"]:
+        if one["share_won"] is not None:
+            out.print(
+                f"{one['recommendation']}: {one['won']:,} won, {one['lost']:,} lost, {one['pushed']:,} pushed: "
+                f"{one['share_won']:.1%} won (95%: {one['low']:.1%} to {one['high']:.1%})"
+            )
+    if answer["drift"]["warning"]:
+        out.print(f"\nwarning: {answer['drift']['warning']}")
+
+
+def _systems(systems: Mapping[str, Any]) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
+
+    table = Table("system", "games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
+    for name, found in systems.items():
+        table.add_row(name, f"{found['n']:,}", *(f"{found[figure]:.4f}" for figure in ("mae", "rmse", "bias")))
+    return table

@@ -1,0 +1,262 @@
+"""`tipoff backfill`: every date of a span as a batch of its own, as of that date."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from local.cli.exits import NO_SUCCESS
+from local.cli.input_options import max_input_option
+from local.cli.span_options import date_option
+from local.cli.terminal import Terminal, echo
+from local.one_machine.input_bound import MIB
+from shared.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from local.one_machine.backfill import Due, Ended
+    from local.one_machine.coordinator_client import CoordinatorClient
+
+_SWEEP_SECONDS = 15.0
+_TONES = {"COMPLETE": "green", "EMPTY": "green", "PARTIAL": "yellow", "FAILED": "red"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the user asked for."""
+
+    first: date
+    last: date
+    data: Path | None
+    max_bytes: int
+    state: Path
+    model: str | None
+    url: str | None
+    concurrency: int
+    patience: timedelta
+    dry_run: bool
+    again: bool
+    only_failed: bool
+    allow_hindsight: bool
+    grade: bool
+    as_json: bool
+
+
+@click.command(short_help="Run every date of a span, as of that date.")
+@date_option("--from", "first", required=True, help="First date.")
+@date_option("--to", "last", required=True, help="Last date.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of CSV files, as `tipoff run` takes it. Without it the simulated sample season is used.",
+)
+@max_input_option
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".tipoff"),
+    show_default=True,
+    help="State folder; the sample season's is its subfolder simulated.",
+)
+@click.option(
+    "--model", metavar="MODEL.json", help="A file of `tipoff train`, or its gs:// URL; the shipped one without."
+)
+@click.option("--url", help="A running coordinator in place of this machine; its tables hold the inputs.")
+@click.option("--concurrency", type=click.IntRange(1, 16), default=2, show_default=True, help="Dates at once.")
+@click.option(
+    "--timeout",
+    "timeout_minutes",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    metavar="MINUTES",
+    help="Give a date up after so long.",
+)
+@click.option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
+@click.option("--again", is_flag=True, help="Run dates that are COMPLETE too.")
+@click.option("--only-failed", is_flag=True, help="Run those dates only whose newest batch failed, in part or whole.")
+@click.option(
+    "--allow-hindsight", is_flag=True, help="Let a model predict dates it was trained on; every row is marked."
+)
+@click.option("--grade", is_flag=True, help="Grade the span afterwards.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+def backfill(*, max_input_mb: int, timeout_minutes: int, **options: Any) -> int:
+    """Run every date with games from --from to --to as its own batch, as of that date: nothing that came later is seen.
+    Dates whose newest batch is COMPLETE are skipped, a batch that was interrupted is finished, and a date that fails does
+    not stop the others; the same command again goes on where the last one stopped.
+
+    \b
+    Examples:
+      tipoff backfill --from 2025-10-21 --to 2026-01-31 --data DIR --model model.json --state DIR
+      tipoff backfill --from 2025-10-21 --to 2026-01-31 --data DIR --model model.json --dry-run
+      tipoff backfill --from 2025-10-21 --to 2026-01-31 --data DIR --model model.json --only-failed
+
+    Exits 0 when every date is COMPLETE or EMPTY, 1 when one is not, 2 when the call or the inputs are mistaken, 130 on
+    Ctrl-C.
+    """  # noqa: D301 - the character itself is what tells click to keep the lines below it
+    wanted = Wanted(max_bytes=max_input_mb * MIB, patience=timedelta(minutes=timeout_minutes), **options)
+    if wanted.last < wanted.first:
+        raise InvalidInput("--to", f"{wanted.last} is before --from {wanted.first}; give the later date")
+    if wanted.again and wanted.only_failed:
+        raise InvalidInput("--only-failed", "cannot go with --again; choose which dates to run")
+    if wanted.url is not None:
+        if wanted.data is not None or wanted.model is not None:
+            raise InvalidInput(
+                "--url", "cannot go with --data or --model; the coordinator has its own tables and workers"
+            )
+        from local.one_machine.coordinator_client import client_of_url  # noqa: PLC0415 - so that --help answers at once
+
+        url = wanted.url
+        return _run(wanted, lambda: client_of_url(url), trained_until=None)
+    return _on_this_machine(wanted)
+
+
+def _on_this_machine(wanted: Wanted) -> int:
+    from local.one_machine.coordinator_client import client_of_url  # noqa: PLC0415 - so that --help answers at once
+    from local.one_machine.day import open_stack  # noqa: PLC0415 - as above
+    from local.one_machine.inputs import load_folder  # noqa: PLC0415 - as above
+    from local.sample.season import write  # noqa: PLC0415 - as above
+
+    home = wanted.state / "simulated" if wanted.data is None else wanted.state
+    folder = wanted.data or home / "csv"
+    if wanted.data is None:
+        write(folder)
+    console = Terminal(stderr=True, highlight=False)
+    with open_stack(home, model=wanted.model) as stack:
+        today = stack.today()
+        if wanted.last > today:
+            raise InvalidInput("--to", f"{wanted.last} has not been played, today is {today}; `tipoff run` predicts it")
+        with console.status("loading inputs"):
+            load_folder(
+                stack.warehouse, folder=folder, game_date=wanted.first, last=wanted.last, max_bytes=wanted.max_bytes
+            )
+        with _sweeping(stack.coordinator_url):
+            return _run(wanted, lambda: client_of_url(stack.coordinator_url), trained_until=stack.trained_until)
+
+
+@contextmanager
+def _sweeping(url: str) -> Iterator[None]:
+    """Post `/sweep` now and then for as long as the block lasts, as Cloud Scheduler would."""
+    from local.one_machine.coordinator_client import client_of_url  # noqa: PLC0415 - so that --help answers at once
+
+    ends = threading.Event()
+
+    def sweep() -> None:
+        with client_of_url(url) as client:
+            while not ends.wait(_SWEEP_SECONDS):
+                client.ask("POST", "/sweep", body={})
+
+    thread = threading.Thread(target=sweep, name="backfill-sweep", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        thread.join()
+
+
+def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int:
+    from local.one_machine.backfill import carry_out, check_hindsight, decide  # noqa: PLC0415 - so that --help answers at once
+
+    opened: AbstractContextManager[CoordinatorClient] = open_client()
+    with opened as client:
+        span = {"from": wanted.first.isoformat(), "to": wanted.last.isoformat()}
+        due = decide(client.get("/season", span), again=wanted.again, only_failed=wanted.only_failed)
+        if not due:
+            raise InvalidInput(
+                "--from", f"no games from {wanted.first} to {wanted.last}; choose dates that the data cover"
+            )
+        if trained_until is not None:
+            check_hindsight(due, trained_until, allowed=wanted.allow_hindsight)
+        if wanted.dry_run:
+            return _print_due(due, as_json=wanted.as_json)
+        with _bar(due) as shown:
+            ended = carry_out(
+                due, open_client=open_client, concurrency=wanted.concurrency, patience=wanted.patience, shown=shown
+            )
+        graded = client.post("/grade", span) if wanted.grade else None
+        season = client.get("/season", span)
+    failed = [one for one in ended if not one.is_whole]
+    if wanted.as_json:
+        told = [
+            {"game_date": str(one.game_date), "batch_id": one.batch_id, "state": one.state, "why": one.why}
+            for one in ended
+        ]
+        echo(json.dumps({"ran": told, "skipped": len(due) - len(ended), "season": season, "grades": graded}))
+    else:
+        print_matrix(season)
+        echo(f"{len(ended)} dates run, {len(due) - len(ended)} skipped, {len(failed)} not complete")
+        if graded is not None:
+            echo(f"{graded['graded']:,} predictions graded, {graded['ungraded']:,} ungraded")
+    for one in failed:
+        echo(f"tipoff: {one.game_date}: {one.state or 'not ended'}: {one.why}", err=True)
+    return NO_SUCCESS if failed else 0
+
+
+def _print_due(due: Sequence[Due], *, as_json: bool) -> int:
+    if as_json:
+        told = [
+            {"game_date": str(one.game_date), "games": one.games, "state": one.state, "deed": one.deed.value}
+            for one in due
+        ]
+        echo(json.dumps({"due": told}))
+        return 0
+    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
+
+    table = Table("game date", "games", "state", "would", box=None, pad_edge=False)
+    for one in due:
+        table.add_row(str(one.game_date), str(one.games), one.state or "–", one.deed.value)
+    Terminal(highlight=False).print(table)
+    return 0
+
+
+@contextmanager
+def _bar(due: Sequence[Due]) -> Iterator[Any]:
+    """A progress bar with rate and estimated end, over dates."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
+
+    console = Terminal(stderr=True, highlight=False)
+    total = sum(one.deed.value != "skip" for one in due)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed} of {task.total} dates, {task.fields[rate]}"),
+    )
+    with Progress(
+        *columns,
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("backfilling", total=total, rate="")
+
+        def shown(one: Ended) -> None:
+            progress.advance(task)
+            speed = progress.tasks[0].speed
+            progress.update(task, description=str(one.game_date), rate=f"{60 * speed:.0f} a minute" if speed else "")
+
+        yield shown
+
+
+def print_matrix(season: Mapping[str, Any]) -> None:
+    """Print dates by the state of their batch."""
+    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    table = Table("game date", "games", "state", "players", "rows", "graded", "ungraded", box=None, pad_edge=False)
+    for one in season["dates"]:
+        state = Text(one["state"] or "–", style=_TONES.get(one["state"], ""))
+        counts = (f"{one[name]:,}" for name in ("players", "rows", "graded", "ungraded"))
+        table.add_row(one["game_date"], str(one["games"]), state, *counts)
+    console = Terminal(highlight=False)
+    console.print(table)
+    console.print(", ".join(f"{count} {state}" for state, count in sorted(season["states"].items())))

@@ -1,0 +1,71 @@
+"""`tipoff serve`: the coordinator with its dashboard over a state folder, kept running until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from local.cli.terminal import Terminal
+
+DEFAULT_PORT = 8321
+SWEEP_SECONDS = 30.0
+"""How often the local Cloud Scheduler posts `/sweep`."""
+
+
+@click.command(short_help="Serve the dashboard over a state folder.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".tipoff"),
+    show_default=True,
+    help="State folder of `tipoff run` or `tipoff backfill`; the sample season's is found in its subfolder simulated.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port on this machine; 0 takes a free one.",
+)
+@click.option("--model", metavar="MODEL.json", help="What the worker predicts from, if a button has it predict.")
+@click.option("--open", "browse", is_flag=True, help="Open the page in a browser.")
+def serve(*, state: Path, port: int, model: str | None, browse: bool) -> int:
+    """Serve the coordinator and its dashboard over a state folder, on this machine only, until Ctrl-C. The worker runs
+    too, so that the buttons of a page do what they say; a sweep is made every half minute.
+
+    \b
+    Examples:
+      tipoff serve
+      tipoff serve --state DIR --port 9000 --open
+
+    Exits 0 on Ctrl-C, 2 when the folder or the port cannot be used.
+    """  # noqa: D301 - the character itself is what tells click to keep the lines below it
+    from local.cli.state_client import home_of  # noqa: PLC0415 - so that --help answers at once
+
+    return serve_folder(home_of(state), port=port, model=model, browse=browse)
+
+
+def serve_folder(home: Path, *, port: int, model: str | None, browse: bool) -> int:
+    """Serve a folder until Ctrl-C or SIGTERM; return the exit status.
+
+    Raises:
+        InvalidInput: the folder or the port cannot be used.
+    """
+    from local.one_machine.day import open_stack  # noqa: PLC0415 - so that --help answers at once
+
+    console, ends = Terminal(highlight=False, soft_wrap=True), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: ends.set())
+    with open_stack(home, model=model, port=port) as stack:
+        console.print(f"Dashboard of {home}: {stack.coordinator_url}/  (Ctrl-C stops it)")
+        if browse and sys.stdout.isatty():
+            import webbrowser  # noqa: PLC0415 - it looks for programs when imported
+
+            webbrowser.open(stack.coordinator_url)
+        while not ends.wait(SWEEP_SECONDS):
+            stack.post("/sweep", {})
+    return 0

@@ -1,0 +1,173 @@
+"""Run every date of a span as a batch of its own through a coordinator: what is to be done, and doing it, bounded.
+
+Nothing is remembered here: what was done is what the coordinator's ledger says, so a killed backfill is simply run again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any
+
+from local.one_machine.coordinator_client import CoordinatorClient
+from shared.errors import Conflict, InvalidInput, TipoffError, Unavailable
+
+_LIVE = frozenset({"PLANNED", "RUNNING", "CONSOLIDATING"})
+_WHOLE = frozenset({"COMPLETE", "EMPTY"})
+_LOOK_SECONDS = 0.2
+_STARTS = 5
+"""So often a start that meets trouble which may pass is tried."""
+
+
+class Deed(StrEnum):
+    """What is due for a date."""
+
+    START = "start"
+    FINISH = "finish"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A date, and what is due for it."""
+
+    game_date: date
+    games: int
+    state: str | None
+    batch_id: str | None
+    deed: Deed
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a date's batch ended; `state` is None where it did not start, or not end in time."""
+
+    game_date: date
+    batch_id: str | None
+    state: str | None
+    why: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everybody is predicted or skipped."""
+        return self.state in _WHOLE
+
+
+def decide(season: dict[str, Any], *, again: bool, only_failed: bool) -> tuple[Due, ...]:
+    """Say what is due for every date with games that `/season` shows: a live batch is finished, a whole one skipped.
+
+    Args:
+        again: run whole dates too.
+        only_failed: run those only whose newest batch is FAILED, PARTIAL or CANCELLED, or that have none.
+    """
+    return tuple(_due(one, again=again, only_failed=only_failed) for one in season["dates"] if one["games"])
+
+
+def _due(one: dict[str, Any], *, again: bool, only_failed: bool) -> Due:
+    state, deed = one["state"], Deed.START
+    if state in _LIVE:
+        deed = Deed.SKIP if only_failed else Deed.FINISH
+    elif only_failed:
+        deed = Deed.SKIP if state in _WHOLE else Deed.START
+    elif state in _WHOLE and not again:
+        deed = Deed.SKIP
+    return Due(date.fromisoformat(one["game_date"]), one["games"], state, one["batch_id"], deed)
+
+
+def carry_out(
+    todo: Sequence[Due],
+    *,
+    open_client: Callable[[], AbstractContextManager[CoordinatorClient]],
+    concurrency: int,
+    patience: timedelta,
+    shown: Callable[[Ended], None],
+) -> list[Ended]:
+    """Do what is due, so many dates at once; a date that fails does not stop the others.
+
+    Args:
+        open_client: a client for one thread.
+        patience: how long to wait for one date.
+        shown: hears of every date as it ends.
+    """
+    stop = threading.Event()
+
+    def run(due: Due) -> Ended:
+        if stop.is_set():
+            return Ended(due.game_date, due.batch_id, due.state, "interrupted")
+        with open_client() as client:
+            return _run_date(client, due, patience=patience, stop=stop)
+
+    ended = []
+    with ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="backfill") as pool:
+        try:
+            for future in as_completed([pool.submit(run, due) for due in todo if due.deed is not Deed.SKIP]):
+                ended.append(future.result())
+                shown(ended[-1])
+        except BaseException:
+            stop.set()
+            raise
+    return sorted(ended, key=lambda one: one.game_date)
+
+
+def _run_date(client: CoordinatorClient, due: Due, *, patience: timedelta, stop: threading.Event) -> Ended:
+    batch_id = due.batch_id
+    try:
+        if due.deed is Deed.START:
+            batch_id = _start(client, due.game_date, stop)
+        return _follow(client, due.game_date, str(batch_id), patience=patience, stop=stop)
+    except TipoffError as trouble:
+        return Ended(due.game_date, batch_id, None, str(trouble))
+
+
+def _start(client: CoordinatorClient, game_date: date, stop: threading.Event) -> str:
+    """Start a date's batch, or take up the one that another has started meanwhile."""
+    key = str(uuid.uuid4())
+    for attempt in range(_STARTS):
+        try:
+            answer = client.post("/start", {"game_date": game_date.isoformat()}, {"Idempotency-Key": key})
+            return str(answer["batch_id"])
+        except Conflict:
+            return client.find(game_date.isoformat())
+        except Unavailable:
+            if attempt + 1 == _STARTS or stop.wait(2.0**attempt):
+                raise
+    raise AssertionError("unreachable")
+
+
+def _follow(
+    client: CoordinatorClient, game_date: date, batch_id: str, *, patience: timedelta, stop: threading.Event
+) -> Ended:
+    until = time.monotonic() + patience.total_seconds()
+    while True:
+        view = client.get(f"/batches/{batch_id}")
+        if view["state"] not in _LIVE:
+            return Ended(game_date, batch_id, view["state"], str(view["reason"]))
+        if time.monotonic() > until:
+            silent = ", ".join(view["silent"][:3])
+            return Ended(
+                game_date, batch_id, None, f"still {view['state']} after {patience}; silent: {silent or 'none'}"
+            )
+        if stop.wait(_LOOK_SECONDS):
+            return Ended(game_date, batch_id, None, "interrupted")
+
+
+def check_hindsight(todo: Sequence[Due], trained_until: date, *, allowed: bool) -> None:
+    """Refuse to predict dates whose games the model was trained on.
+
+    Raises:
+        InvalidInput: there are some, and nobody said that this is wanted.
+    """
+    seen = [due.game_date for due in todo if due.deed is not Deed.SKIP and due.game_date < trained_until]
+    if seen and not allowed:
+        raise InvalidInput(
+            "--model",
+            f"it was trained on games before {trained_until}, so it has seen the answers of {len(seen)} dates from "
+            f"{seen[0]}; train one with `tipoff train --until {seen[0]}`, or add --allow-hindsight, which marks every row",
+        )
