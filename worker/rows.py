@@ -110,7 +110,7 @@ def _quality_cells(request: PredictionRequest) -> dict[str, Cell]:
         "completeness_percentage": 100.0 * found / wanted,
         "missing_games_count": wanted - found,
         "is_production_ready": not failed,
-        "data_quality_issues": [rule.value for rule in failed],
+        "data_quality_issues": [issue.value for issue in (*failed, *inputs.absence_notes(request))],
         "season_boundary_detected": inputs.crosses_season_start(request),
         "backfill_bootstrap_mode": inputs.is_for_past_date(request),
         "scoring_tier": inputs.scoring_tier(request),
@@ -119,8 +119,7 @@ def _quality_cells(request: PredictionRequest) -> dict[str, Cell]:
 
 
 def _absence_cells(absences: Absences | None) -> dict[str, Cell]:
-    """Tell which teammates are OUT; without any report of the date nothing is known. What their absence is worth in
-    points is not: nothing to learn that from is among the inputs."""
+    """Tell which teammates are OUT; without any report of the date nothing is known."""
     if absences is None:
         return {}
     starters = [

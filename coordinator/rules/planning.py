@@ -18,7 +18,7 @@ from importlib.resources import files
 
 from pydantic import ValidationError
 
-from schemas.messages import TEAM_FORM_GAMES, PredictionRequest
+from schemas.messages import ROTATION_GAMES, ROTATION_MINUTES, TEAM_FORM_GAMES, PredictionRequest
 from schemas.names import check_batch_id, plan_table
 from schemas.tables import Row
 from shared.errors import InvalidInput
@@ -110,6 +110,8 @@ def plan_parameters(
         "recent_games": recent_games,
         "preferred_sportsbook": preferred_sportsbook,
         "team_form_games": TEAM_FORM_GAMES,
+        "rotation_games": ROTATION_GAMES,
+        "rotation_minutes": ROTATION_MINUTES,
     }
 
 

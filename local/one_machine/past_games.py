@@ -13,6 +13,7 @@ from local.one_machine.input_bound import MAX_INPUT_MB, MIB
 from local.one_machine.inputs import load_folder
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import InvalidInput
+from worker.absences import Reports
 from worker.history import GameLogs
 from worker.scores import PastLines
 
@@ -26,6 +27,7 @@ class PastGames:
 
     logs: GameLogs
     lines: PastLines
+    reports: Reports
     is_simulated: bool
 
 
@@ -69,12 +71,33 @@ INNER JOIN (
 GROUP BY game, line
 ORDER BY game, line"""
 
+_REPORTS = """\
+SELECT
+  reports.game_date - DATE '2000-01-01' AS day,
+  COALESCE(reports.player_id, named.player_id) AS player_id,
+  UPPER(TRIM(reports.status)) IN ('OUT', 'DOUBTFUL') AS is_out
+FROM injury_reports AS reports
+LEFT JOIN (
+  SELECT COALESCE(player_lookup, REPLACE(LOWER(player_name), ' ', '-')) AS player_lookup, MAX(player_id) AS player_id
+  FROM player_game_logs
+  GROUP BY 1
+) AS named ON
+  reports.player_id IS NULL
+  AND named.player_lookup = COALESCE(reports.player_lookup, REPLACE(LOWER(reports.player_name), ' ', '-'))
+WHERE reports.game_date < ? AND COALESCE(reports.player_id, named.player_id) IS NOT NULL
+QUALIFY ROW_NUMBER() OVER (
+  PARTITION BY day, COALESCE(reports.player_id, named.player_id)
+  ORDER BY reports.reported_at DESC NULLS LAST, UPPER(TRIM(reports.status)), reports.reason
+) = 1
+ORDER BY day, 2"""
+
 
 def _read(cursor: duckdb.DuckDBPyConnection, until: date) -> PastGames:
     found = cursor.execute(_LOGS, [until]).fetchnumpy()
     if not len(found["day"]):
         raise InvalidInput("player_game_logs", f"no game before {until}; give earlier box scores or a later date")
     lines = cursor.execute(_LINES, [until]).fetchnumpy()
+    listed = cursor.execute(_REPORTS, [until]).fetchnumpy()
     numbers = ("is_home", "points", "minutes", "fga", "fg3a", "fta")
     texts = ("player_id", "game_id", "season", "team", "opponent")
     logs = GameLogs(
@@ -84,7 +107,12 @@ def _read(cursor: duckdb.DuckDBPyConnection, until: date) -> PastGames:
         **{name: _floats(found[name]) for name in numbers},
     )
     past = PastLines(np.asarray(lines["game"], dtype=np.intp), _floats(lines["line"]), _floats(lines["fair_over"]))
-    return PastGames(logs, past, is_simulated=set(found["season_type"]) == {"Simulated Season"})
+    reports = Reports(
+        np.asarray(listed["day"], dtype=np.intp),
+        np.asarray(listed["player_id"], dtype=object),
+        np.asarray(listed["is_out"], dtype=np.bool_),
+    )
+    return PastGames(logs, past, reports, is_simulated=set(found["season_type"]) == {"Simulated Season"})
 
 
 def _floats(column: np.ndarray) -> np.ndarray:

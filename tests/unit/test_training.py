@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -42,7 +43,7 @@ def first_games(past: PastGames, count: int) -> PastGames:
     logs = GameLogs(**{name: getattr(past.logs, name)[rows] for name in GameLogs.__slots__})
     place = np.full(len(past.logs), -1, dtype=np.intp)
     place[rows] = np.arange(len(rows))
-    return PastGames(logs, past.lines.moved(place), is_simulated=True)
+    return replace(past, logs=logs, lines=past.lines.moved(place))
 
 
 def test_the_shipped_model_is_that_of_the_simulated_season_to_the_byte(past: PastGames) -> None:
@@ -161,5 +162,5 @@ def test_a_span_without_games_is_refused(past: PastGames) -> None:
 
 
 def test_every_feature_counts_to_a_known_component() -> None:
-    assert set(FEATURES.values()) == {"form", "role", "rest", "home", "opponent", "pace"}
+    assert set(FEATURES.values()) == {"form", "role", "rest", "home", "opponent", "pace", "absences"}
     assert isinstance(shipped_model(), Model)

@@ -241,7 +241,7 @@ def test_failed_quality_rules_are_named_and_bar_the_row_from_use() -> None:
     row = a_row(recent_games=some_games([9, 8]))
 
     assert row["is_production_ready"] is False
-    assert row["data_quality_issues"] == ["few_games"]
+    assert row["data_quality_issues"] == ["few_games", "absences_unknown"]
     assert row["is_actionable"] is False
     assert row["filter_reason"] == "few_games"
 

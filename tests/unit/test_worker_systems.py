@@ -135,7 +135,9 @@ def test_ridge_is_its_intercept_and_its_terms() -> None:
     said = by_system(request)["ridge"]
 
     by_hand = MODEL.document.ridge.intercept + sum(
-        term.coefficient * (known[name] - term.mean) / term.scale for name, term in terms.items()
+        term.coefficient * (known[name] - term.mean) / term.scale
+        for name, term in terms.items()
+        if np.isfinite(known[name])
     )
     assert said.points[0] == pytest.approx(by_hand)
 
@@ -162,19 +164,24 @@ def test_nobody_is_predicted_to_score_less_than_nothing() -> None:
     assert said["ridge"].points[0] >= 0
 
 
-def test_ensemble_is_the_mean_of_the_systems_before_it() -> None:
+def test_ensemble_is_the_weighted_mean_of_the_systems_before_it() -> None:
     said = by_system()
 
-    others = [forecast.points[0] for system_id, forecast in said.items() if system_id != "ensemble"]
-    assert said["ensemble"].points[0] == pytest.approx(sum(others) / 4)
-    assert said["ensemble"].reason(0) == "mean of season_average, moving_average, similarity, ridge"
+    weights = MODEL.document.ensemble
+    assert sum(weights.values()) == pytest.approx(1)
+    assert said["ensemble"].points[0] == pytest.approx(
+        sum(weight * said[system_id].points[0] for system_id, weight in weights.items())
+    )
+    assert f"{weights['ridge']:.2f} ridge" in said["ensemble"].reason(0)
 
 
 def test_a_stand_in_is_no_input_of_the_ensemble() -> None:
     said = by_system(season_to_date=NO_SEASON)
 
-    inputs = [said[name].points[0] for name in ("moving_average", "similarity", "ridge")]
-    assert said["ensemble"].points[0] == pytest.approx(sum(inputs) / 3)
+    weights = {name: MODEL.document.ensemble[name] for name in ("moving_average", "similarity", "ridge")}
+    total = sum(weight * said[name].points[0] for name, weight in weights.items())
+    assert said["ensemble"].points[0] == pytest.approx(total / sum(weights.values()))
+    assert "season_average" not in said["ensemble"].reason(0)
 
 
 def test_an_ensemble_of_one_says_so() -> None:
