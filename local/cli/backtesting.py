@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from local.one_machine.past_games import DAY_ZERO, PastGames
 from shared.errors import InvalidInput
 from worker import scores
+from worker.absences import APPEARED, LAST_GAME, NOTHING, Knowledge, Reports
+from worker.features import FEATURES, NAMES, features
 from worker.history import GameLogs, past_players
 from worker.model import Model
 from worker.players import Floats, Players
@@ -31,10 +35,12 @@ _DAYS_AT_ONCE = 7
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """Points by system, and the ensemble's deviation, of some games."""
+    """Points by system, and the ensemble's deviation and 80% interval, of some games."""
 
     points: dict[str, Floats]
     deviation: Floats
+    low: Floats
+    high: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +51,33 @@ class Backtest:
     tiers: list[dict[str, object]]
     curve: list[tuple[float, float, int]]
     """Calibrated probability, share that went over, number of lines."""
+    parts: list[tuple[str, float]]
+    """The points of one prediction by component of its features, the first one the average player's."""
 
 
 def backtest(
     model: Model,
-    logs: GameLogs,
-    lines: PastLines,
+    past: PastGames,
     *,
     first_day: int,
     progress: Callable[[int, int], None],
+    known: Mapping[str, Knowledge] = MappingProxyType({"none": NOTHING}),
+    shown: str = "none",
 ) -> Backtest:
     """Predict every game from `first_day` on, and score it.
 
     Args:
-        logs: all games to the last day of the span; earlier ones are the players' pasts.
+        past: all games to the last day of the span; earlier ones are the players' pasts.
         first_day: the span's first day, counted as `logs.day` is.
-        progress: hears how many games of how many are predicted.
+        progress: hears how many games of how many are predicted, for the figures of `shown`.
+        known: by name, what to take as known of who is absent; each is measured.
+        shown: the one of them that all figures but that comparison are of.
 
     Raises:
         InvalidInput: no player with a past plays in the span.
     """
-    players = past_players(logs)
+    logs = past.logs
+    players = past_players(logs, known[shown])
     rows = np.flatnonzero((logs.day >= first_day) & (players.games > 0))
     if not len(rows):
         raise InvalidInput("--from", "no game of a player with a past in the span; choose dates that the data cover")
@@ -74,22 +86,38 @@ def backtest(
     players, points = players.take(rows), logs.points[rows]
     said = _predict(model, players, logs.day[rows], progress)
     headline = _is_headline(players)
-    known = lines.moved(place)
-    by_line, curve = _line_figures(model, said, points, known)
+    by_line, curve = _line_figures(model, said, points, past.lines.moved(place))
+    compared = {name: _known_errors(model, logs, rows[headline], each) for name, each in known.items() if name != shown}
+    ours = _systems(said.points, points, headline)
     figures: dict[str, object] = {
         "model": model.version,
         "trained_until": model.document.trained_on.until,
         "rows": f"players with {HEADLINE_GAMES} or more games and a mean of {HEADLINE_MINUTES} or more minutes this season",
-        "systems": _systems(said.points, points, headline),
+        "known_absences": shown,
+        "absences": {name: ours if name == shown else compared[name] for name in known},
+        "systems": ours,
         "intervals": _coverages(model, said, points, headline),
         "lines": by_line,
         "played_15_minutes": _systems(
             said.points, points, (players.season_games >= HEADLINE_GAMES) & (logs.minutes[rows] >= HEADLINE_MINUTES)
         ),
         "all_players": _systems(said.points, points, np.ones(len(rows), dtype=np.bool_)),
-        "tiers": (tiers := _tiers(said.points, points, headline, players)),
+        "tiers": (tiers := _groups(said, points, headline, _tiers(players), "tier")),
+        "months": _groups(said, points, headline, _months(logs.day[rows]), "month"),
+        "positions": _groups(said, points, headline, _positions(logs.position[rows]), "position"),
+        "largest_misses": _largest_misses(
+            model, past, rows[headline], players.take(headline), said.points[ensemble.SYSTEM_ID][headline]
+        ),
     }
-    return Backtest(figures, tiers, curve)
+    return Backtest(figures, tiers, curve, _parts_of_one(model, players.take(headline)))
+
+
+def degrees_of_knowledge(reports: Reports, *, first_day: int, recall: float) -> dict[str, Knowledge]:
+    """Give what may be known of absences by name; reports only where the data have some of the span."""
+    known = {"none": NOTHING, "last_game": LAST_GAME}
+    if np.any(reports.day >= first_day):
+        known["reports"] = Knowledge(reports=reports)
+    return known | {"recall": Knowledge(recall=recall), "appeared": APPEARED}
 
 
 def check_span(model: Model, *, first: date, last: date) -> None:
@@ -115,7 +143,19 @@ def _predict(model: Model, players: Players, days: NDArray[np.intp], progress: C
             points[forecast.system_id][rows] = forecast.points
         done += len(rows)
         progress(done, len(players))
-    return _Said(points, model.spread.deviation(points[ensemble.SYSTEM_ID], players.points))
+    predicted = points[ensemble.SYSTEM_ID]
+    deviation = model.spread.deviation(predicted, players.points)
+    low, high = (model.spread.quantile(level, predicted=predicted, deviation=deviation) for level in (0.1, 0.9))
+    return _Said(points, deviation, low, high)
+
+
+def _known_errors(
+    model: Model, logs: GameLogs, rows: NDArray[np.intp], knowledge: Knowledge
+) -> dict[str, dict[str, float | None]]:
+    players = past_players(logs, knowledge).take(rows)
+    said = _predict(model, players, logs.day[rows], lambda _done, _all: None) if len(rows) else None
+    every = np.ones(len(rows), dtype=np.bool_)
+    return _systems(said.points if said else {name: np.empty(0) for name in SYSTEMS}, logs.points[rows], every)
 
 
 def _parts(days: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
@@ -169,23 +209,93 @@ def _line_figures(
     return figures, curve
 
 
-def _tiers(
-    said: Mapping[str, Floats], points: Floats, headline: NDArray[np.bool_], players: Players
-) -> list[dict[str, object]]:
-    """Errors by the season's mean points so far."""
-    tiers: list[dict[str, object]] = []
+def _tiers(players: Players) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """By the season's mean points so far."""
     with np.errstate(invalid="ignore"):
         mean = players.season_points / players.season_games
     for low, high in _TIERS:
-        rows = headline & (mean >= low) & (mean < high)
-        found: dict[str, PointScores] = {
-            name: scores.point_scores(each[rows], points[rows]) for name, each in said.items()
+        yield f"{low:.0f} to {high:.0f}" if high < 100 else f"{low:.0f} and more", (mean >= low) & (mean < high)
+
+
+def _months(day: NDArray[np.intp]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    month = np.array([str(DAY_ZERO + timedelta(days=each))[:7] for each in day.tolist()])
+    for each in np.unique(month):
+        yield str(each), month == each
+
+
+def _positions(position: NDArray[np.object_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    letter = np.array([str(each)[-1:].upper() if each else "" for each in position])
+    for name, of in (("guard", "G"), ("forward", "F"), ("center", "C")):
+        yield name, letter == of
+    yield "unknown", ~np.isin(letter, ("G", "F", "C"))
+
+
+def _groups(
+    said: _Said,
+    points: Floats,
+    headline: NDArray[np.bool_],
+    groups: Iterator[tuple[str, NDArray[np.bool_]]],
+    kind: str,
+) -> list[dict[str, object]]:
+    """Errors and coverage by group, of the headline's players."""
+    found: list[dict[str, object]] = []
+    for label, is_in in groups:
+        rows = headline & is_in
+        errors: dict[str, PointScores] = {
+            name: scores.point_scores(each[rows], points[rows]) for name, each in said.points.items()
         }
-        tiers.append(
+        found.append(
             {
-                "tier": f"{low:.0f} to {high:.0f}" if high < 100 else f"{low:.0f} and more",
+                kind: label,
                 "n": int(rows.sum()),
-                **{name: {"mae": score.mae, "bias": score.bias} for name, score in found.items()},
+                "coverage_80": scores.coverage(points[rows], said.low[rows], said.high[rows]),
+                **{name: {"mae": score.mae, "bias": score.bias} for name, score in errors.items()},
             }
         )
-    return tiers
+    return found
+
+
+_MOST_MISSES = 10
+
+
+def _largest_misses(
+    model: Model, past: PastGames, rows: NDArray[np.intp], players: Players, predicted: Floats
+) -> list[dict[str, object]]:
+    """The games that were predicted worst, by name, with what moved the ridge most from an average player's points."""
+    logs = past.logs
+    worst = np.argsort(-np.abs(predicted - logs.points[rows]), kind="stable")[:_MOST_MISSES]
+    found: list[dict[str, object]] = []
+    for each, terms in zip(worst, _terms(model, players.take(worst)), strict=True):
+        row = rows[each]
+        largest = np.argsort(-np.abs(terms), kind="stable")[:_MOST_TERMS]
+        found.append(
+            {
+                "player": past.names.get(logs.player_id[row], logs.player_id[row]),
+                "date": str(DAY_ZERO + timedelta(days=int(logs.day[row]))),
+                "game": f"{logs.team[row]} against {logs.opponent[row]}",
+                "predicted": round(float(predicted[each]), 1),
+                "points": int(logs.points[row]),
+                "minutes": int(logs.minutes[row]),
+                "saw": {NAMES[term]: round(float(terms[term]), 1) for term in largest},
+            }
+        )
+    return found
+
+
+_MOST_TERMS = 4
+
+
+def _terms(model: Model, players: Players) -> Floats:
+    terms: Floats = model.standardized(features(players)) * model.coefficients
+    return terms
+
+
+def _parts_of_one(model: Model, players: Players) -> list[tuple[str, float]]:
+    """Of the prediction that absences move most: an average player's points, and what each component adds to them."""
+    if not len(players):
+        return []
+    components = np.array(list(FEATURES.values()))
+    terms = _terms(model, players)
+    one = terms[int(np.argmax(np.abs(terms[:, components == "absences"].sum(axis=1))))]
+    added = [(each, round(float(one[components == each].sum()), 2)) for each in dict.fromkeys(FEATURES.values())]
+    return [("an average player", round(model.document.ridge.intercept, 2)), *added]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -28,6 +29,8 @@ class PastGames:
     logs: GameLogs
     lines: PastLines
     reports: Reports
+    names: Mapping[str, str]
+    """What the players are called, by id."""
     is_simulated: bool
 
 
@@ -92,6 +95,13 @@ QUALIFY ROW_NUMBER() OVER (
 ORDER BY day, 2"""
 
 
+_NAMES = """\
+SELECT player_id, ARG_MAX(player_name, game_date)
+FROM player_game_logs
+WHERE game_date < ?
+GROUP BY player_id"""
+
+
 def _read(cursor: duckdb.DuckDBPyConnection, until: date) -> PastGames:
     found = cursor.execute(_LOGS, [until]).fetchnumpy()
     if not len(found["day"]):
@@ -107,12 +117,13 @@ def _read(cursor: duckdb.DuckDBPyConnection, until: date) -> PastGames:
         **{name: _floats(found[name]) for name in numbers},
     )
     past = PastLines(np.asarray(lines["game"], dtype=np.intp), _floats(lines["line"]), _floats(lines["fair_over"]))
+    named = cursor.execute(_NAMES, [until]).fetchall()
     reports = Reports(
         np.asarray(listed["day"], dtype=np.intp),
         np.asarray(listed["player_id"], dtype=object),
         np.asarray(listed["is_out"], dtype=np.bool_),
     )
-    return PastGames(logs, past, reports, is_simulated=set(found["season_type"]) == {"Simulated Season"})
+    return PastGames(logs, past, reports, dict(named), is_simulated=set(found["season_type"]) == {"Simulated Season"})
 
 
 def _floats(column: np.ndarray) -> np.ndarray:

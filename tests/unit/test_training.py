@@ -122,9 +122,7 @@ def test_a_backtest_measures_every_game_of_its_span_and_no_other(folder: Path) -
     first_day = (SAMPLE_GAME_DATE - DAY_ZERO).days
     heard: list[tuple[int, int]] = []
 
-    found = backtest(
-        shipped_model(), later.logs, later.lines, first_day=first_day, progress=lambda *done: heard.append(done)
-    )
+    found = backtest(shipped_model(), later, first_day=first_day, progress=lambda *done: heard.append(done))
 
     with_past = (later.logs.day >= first_day) & (past_players(later.logs).games > 0)
     everybody = found.figures["all_players"]
@@ -158,7 +156,7 @@ def test_a_span_that_the_model_was_trained_on_is_refused(first: date, last: date
 
 def test_a_span_without_games_is_refused(past: PastGames) -> None:
     with pytest.raises(InvalidInput, match="no game"):
-        backtest(shipped_model(), past.logs, past.lines, first_day=99_999, progress=lambda _done, _all: None)
+        backtest(shipped_model(), past, first_day=99_999, progress=lambda _done, _all: None)
 
 
 def test_every_feature_counts_to_a_known_component() -> None:
