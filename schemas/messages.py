@@ -38,6 +38,16 @@ class Line(Message):
     """The market's probability of OVER with the margin removed, where the input has it."""
 
 
+class Offer(Message):
+    """One sportsbook's word on the player's points: a value, the market's probability of OVER, and American odds."""
+
+    points_line: Decimal
+    sportsbook: str
+    fair_over: float | None = Field(default=None, ge=0, le=1)
+    over_price: int | None = None
+    under_price: int | None = None
+
+
 class Game(Message):
     """The game to predict, from the player's side."""
 
@@ -183,6 +193,8 @@ class PredictionRequest(Message):
     injury: Injury | None = None
     lines: tuple[Line, ...]
     """Distinct lines, the preferred sportsbook's first; one estimated line; or none."""
+    offers: tuple[Offer, ...] = ()
+    """Every sportsbook's offers, by book and value; none without a real line."""
     season_to_date: SeasonToDate
     recent_games: tuple[RecentGame, ...]
     """Newest first, across seasons, all before `game_date`."""

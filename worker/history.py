@@ -45,6 +45,24 @@ class GameLogs:
         return len(self.day)
 
 
+@dataclass(frozen=True, slots=True)
+class PastOffers:
+    """Every sportsbook's offers on past games, by game: its line, and the market's probability of OVER."""
+
+    game: Whole
+    """The row of the game in the logs, in order."""
+    line: Floats
+    fair_over: Floats
+
+    def laid_out(self, rows: Whole) -> tuple[Floats, Floats]:
+        """The offers of some games as `Players` holds them."""
+        first, end = (np.searchsorted(self.game, rows, side=side) for side in ("left", "right"))
+        places = first[:, None] + np.arange(int((end - first).max(initial=0)))
+        is_there = places < end[:, None]
+        found = np.where(is_there, places, 0)
+        return np.where(is_there, self.line[found], np.nan), np.where(is_there, self.fair_over[found], np.nan)
+
+
 def past_players(logs: GameLogs, knowledge: Knowledge = NOTHING) -> Players:
     """Lay out every row's player as he stood before that game.
 
@@ -76,6 +94,8 @@ def past_players(logs: GameLogs, knowledge: Knowledge = NOTHING) -> Players:
         is_home=logs.is_home,
         **_season_so_far(logs, player * (season.max(initial=0) + 1) + season),
         **_matchups(logs, places, position),
+        offered_lines=np.empty((len(logs), 0)),
+        fair_over=np.empty((len(logs), 0)),
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.messages import Left, Matchup, PredictionRequest
+from schemas.messages import Left, Line, Matchup, Offer, PredictionRequest
 
 Floats = NDArray[np.float64]
 
@@ -60,6 +60,9 @@ class Players:
     position_minutes: Floats
     league_position_points: Floats
     league_position_minutes: Floats
+    offered_lines: Floats
+    """`(N, offers)`: every sportsbook's line, NaN after the last one; and the market's own probability of OVER."""
+    fair_over: Floats
 
     def __len__(self) -> int:
         return len(self.is_home)
@@ -108,14 +111,27 @@ def players_of(requests: Sequence[PredictionRequest]) -> Players:
         )
     games[_LEFT] /= 100
     rows[:, :_LEFT_TONIGHT] /= 100
-    return Players(**dict(zip(Players.__slots__, (*games, *rows.T), strict=True)))
+    return Players(**dict(zip(Players.__slots__, (*games, *rows.T, *_offers(requests)), strict=True)))
 
 
 _PAST = 10
 """So many fields of `Players` are of past games; they come first."""
 _LEFT = slice(6, 10)
 _LEFT_TONIGHT = 3
-_PER_PLAYER = Players.__slots__[_PAST:]
+_PER_PLAYER = Players.__slots__[_PAST:-2]
+
+
+def _offers(requests: Sequence[PredictionRequest]) -> Floats:
+    """Lines and probabilities, `(2, N, offers)`; what a book does not say of the odds is taken to be even."""
+    # A coordinator that sends no offers yet sends distinct lines, each credited to one book.
+    offers: list[Sequence[Offer | Line]] = [
+        request.offers or [line for line in request.lines if not line.is_estimated] for request in requests
+    ]
+    found = np.full((2, len(requests), max(map(len, offers), default=0)), np.nan)
+    for place, of_player in enumerate(offers):
+        for number, offer in enumerate(of_player):
+            found[:, place, number] = float(offer.points_line), 0.5 if offer.fair_over is None else offer.fair_over
+    return found
 
 
 def _left(left: Left | None) -> tuple[float, float, float]:

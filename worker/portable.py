@@ -6,7 +6,9 @@ keep one order. A matrix product's order, and the last bits of exp, log and powe
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
+from statistics import NormalDist
 
 import numpy as np
 
@@ -19,6 +21,24 @@ DIGITS = 12
 def settled(probabilities: Floats) -> Floats:
     """Round away the last bits, in which exp and log differ, so that every later comparison ends alike."""
     return np.round(probabilities, DIGITS)
+
+
+def normal_below(deviations: Floats) -> Floats:
+    """Give the share of a normal distribution that lies below each number of standard deviations."""
+    shares = [0.5 * (1.0 + math.erf(each / math.sqrt(2.0))) for each in deviations.ravel().tolist()]
+    return settled(np.array(shares).reshape(deviations.shape))
+
+
+def normal_quantiles(shares: Floats) -> Floats:
+    """Give the standard deviations below which so large shares lie; NaN stays."""
+    found = [
+        NormalDist().inv_cdf(min(max(each, _LEAST), 1.0 - _LEAST)) if each == each else each
+        for each in shares.ravel().tolist()
+    ]
+    return settled(np.array(found).reshape(shares.shape))
+
+
+_LEAST = 1e-6
 
 
 def halvings(half_life: float, count: int) -> Floats:

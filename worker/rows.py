@@ -7,6 +7,7 @@ bytes name their delivery, so that those which share it are copies (B15, F1). A 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
@@ -17,11 +18,11 @@ from schemas import names
 from schemas.messages import Absences, Line, PredictionRequest
 from schemas.tables import DELIVERY_COLUMN, PREDICTIONS, Cell, TableSchema, load
 from worker import inputs
-from worker.calibration import PlattScaling, Recommendation, Verdict, judge
+from worker.calibration import MARKET_V1, Odds, Recommendation, Verdict, beside_market, judge
 from worker.features import FEATURE_VERSION, FEATURES
 from worker.model import Model
-from worker.players import players_of
-from worker.systems import forecasts
+from worker.players import Floats, players_of
+from worker.systems import forecasts, market
 from worker.systems.forecast import Forecast, Situation
 
 _TENTH, _HUNDREDTH, _THOUSANDTH = Decimal("0.1"), Decimal("0.01"), Decimal("0.001")
@@ -39,7 +40,7 @@ def staged_rows(request: PredictionRequest, model: Model, *, schema_version: int
         ArithmeticError: a prediction is not a finite number.
     """
     situation = Situation.of(players_of([request]), model)
-    said = forecasts(situation)
+    said = [forecast for forecast in forecasts(situation) if forecast.speaks_of(0)]
     return rows_saying(request, said, situation, schema_version=schema_version)
 
 
@@ -162,15 +163,16 @@ def _judged_cells(
     request: PredictionRequest, said: Sequence[Forecast], situation: Situation
 ) -> Iterator[list[dict[str, Cell]]]:
     """For each forecast, in order, the cells of each of its rows."""
-    over = _probabilities(request, said, situation)
-    for forecast, probabilities in zip(said, over, strict=True):
+    raw, calibrated = _probabilities(request, said, situation)
+    odds = [_odds(request, line) for line in request.lines]
+    for place, forecast in enumerate(said):
         if not request.lines:
             yield [{**_NO_LINE_CELLS, "prediction_id": _id(request, forecast, None)}]
             continue
         points, warning = _rounded(_points(forecast), _TENTH), _warning(request, forecast)
         judged = []
-        for line, raw_over in zip(request.lines, probabilities, strict=True):
-            verdict = judge(float(raw_over), situation.model.calibration)
+        for number, line in enumerate(request.lines):
+            verdict = judge(float(raw[place, number]), float(calibrated[place, number]), odds[number])
             filter_reason = "estimated_line" if line.is_estimated else warning or _unsure(verdict)
             judged.append(
                 {
@@ -178,25 +180,47 @@ def _judged_cells(
                     "line_margin": points - line.points_line,
                     "is_actionable": filter_reason is None,
                     "filter_reason": filter_reason,
-                    **_line_cells(line),
-                    **_verdict_cells(verdict, situation.model.calibration),
+                    **_line_cells(line, verdict.book),
+                    **_verdict_cells(verdict, situation.model.calibration.method if line.is_estimated else MARKET_V1),
                 }
             )
         yield judged
 
 
-def _probabilities(request: PredictionRequest, said: Sequence[Forecast], situation: Situation) -> np.ndarray:
-    """The uncalibrated probability of OVER, `(systems, lines)`."""
+def _odds(request: PredictionRequest, line: Line) -> Odds:
+    """The best odds that any book offers at a line; of equal ones those of the first book."""
+    offers = [offer for offer in request.offers if offer.points_line == line.points_line]
+    over = max(offers, key=lambda offer: offer.over_price or -math.inf, default=None)
+    under = max(offers, key=lambda offer: offer.under_price or -math.inf, default=None)
+    return Odds(
+        over_price=over.over_price if over else None,
+        under_price=under.under_price if under else None,
+        over_book=over.sportsbook if over else None,
+        under_book=under.sportsbook if under else None,
+    )
+
+
+def _probabilities(request: PredictionRequest, said: Sequence[Forecast], situation: Situation) -> tuple[Floats, Floats]:
+    """The probability of OVER, `(systems, lines)`: as the system itself has it, and calibrated."""
     spread, lines = situation.model.spread, np.array([float(line.points_line) for line in request.lines])
     predicted = np.array([forecast.points[0] for forecast in said])
     history = np.repeat(situation.players.points, len(said), axis=0)
     deviation = spread.deviation(predicted, history)
-    over = spread.probability_over(
+    raw = spread.probability_over(
         np.tile(lines, len(said)),
         predicted=np.repeat(predicted, len(lines)),
         deviation=np.repeat(deviation, len(lines)),
-    )
-    return over.reshape(len(said), len(lines))
+    ).reshape(len(said), len(lines))
+    mean, around = market.implied(situation)
+    if np.isnan(mean[0]):
+        return raw, situation.model.calibration.calibrate_all(raw)
+    of_market = market.probability_over(lines, points=mean[0], deviation=around[0])
+    calibrated = beside_market(raw, np.broadcast_to(of_market, raw.shape))
+    for place, forecast in enumerate(said):
+        if forecast.needs_line:
+            raw[place] = market.probability_over(lines, points=predicted[place], deviation=around[0])
+            calibrated[place] = raw[place]
+    return raw, calibrated
 
 
 _NO_LINE_CELLS: dict[str, Cell] = {
@@ -210,7 +234,7 @@ _NO_LINE_CELLS: dict[str, Cell] = {
 }
 
 
-def _line_cells(line: Line) -> dict[str, Cell]:
+def _line_cells(line: Line, best_book: str | None) -> dict[str, Cell]:
     if line.is_estimated:
         return {
             "has_prop_line": False,
@@ -224,20 +248,20 @@ def _line_cells(line: Line) -> dict[str, Cell]:
         "current_points_line": line.points_line,
         "line_source": "ACTUAL_PROP",
         "line_source_api": line.source_api,
-        "sportsbook": line.sportsbook,
+        "sportsbook": best_book or line.sportsbook,
         "was_line_fallback": line.is_fallback,
         "line_minutes_before_game": line.minutes_before_game,
     }
 
 
-def _verdict_cells(verdict: Verdict, calibration: PlattScaling) -> dict[str, Cell]:
+def _verdict_cells(verdict: Verdict, method: str) -> dict[str, Cell]:
     """Tell the recommendation; every confidence is that of the recommended side, for PASS of the likelier one (E5)."""
     calibrated = Decimal(verdict.calibrated)
     return {
         "recommendation": verdict.recommendation,
         "confidence_score": _rounded(100 * calibrated, _HUNDREDTH),
         "raw_confidence_score": _rounded(Decimal(verdict.raw), _THOUSANDTH),
-        "calibration_method": calibration.method,
+        "calibration_method": method,
         "calibrated_confidence_score": _rounded(calibrated, _THOUSANDTH),
     }
 
@@ -254,7 +278,7 @@ def _warning(request: PredictionRequest, forecast: Forecast) -> str | None:
 
 
 def _unsure(verdict: Verdict) -> str | None:
-    return "below_threshold" if verdict.recommendation is Recommendation.PASS else None
+    return "below_margin" if verdict.recommendation is Recommendation.PASS else None
 
 
 def _id(request: PredictionRequest, forecast: Forecast, points_line: Decimal | None) -> str:

@@ -35,7 +35,7 @@ from worker.model import (
 from worker.players import Floats, Players
 from worker.portable import least_absolute, least_squares
 from worker.scores import PastLines
-from worker.systems import SYSTEMS, ensemble, forecasts
+from worker.systems import OWN_SYSTEMS, ensemble, forecasts
 from worker.systems.forecast import Situation
 from worker.systems.similarity import located, nearest_situations
 
@@ -150,15 +150,17 @@ def _walk_forward(
 ) -> tuple[dict[str, Floats], dict[str, float]]:
     """Every system's points for every game, by a fit on the blocks before, NaN for the first block; and the
     ensemble's weights, fitted to those of the other systems."""
-    said = {system_id: np.full(len(games), np.nan) for system_id in SYSTEMS}
-    is_own = {system_id: np.zeros(len(games), dtype=np.bool_) for system_id in SYSTEMS}
+    said = {system_id: np.full(len(games), np.nan) for system_id in OWN_SYSTEMS}
+    is_own = {system_id: np.zeros(len(games), dtype=np.bool_) for system_id in OWN_SYSTEMS}
     for block in range(1, BLOCKS):
         rows = np.flatnonzero(blocks == block)
         model = Model(_document(games.take(np.flatnonzero(blocks < block)), choices))
         for forecast in forecasts(Situation.of(games.players.take(rows), model)):
+            if forecast.needs_line:
+                continue
             said[forecast.system_id][rows] = forecast.points
             is_own[forecast.system_id][rows] = ~forecast.is_stand_in
-    inputs = [system_id for system_id in SYSTEMS if system_id != ensemble.SYSTEM_ID]
+    inputs = [system_id for system_id in OWN_SYSTEMS if system_id != ensemble.SYSTEM_ID]
     points, own = (np.stack([each[system_id] for system_id in inputs]) for each in (said, is_own))
     weights = _fit_weights(points[:, own.all(axis=0)], games.points[own.all(axis=0)])
     blended, _ = ensemble.weighed(points, own, weights)
@@ -230,7 +232,7 @@ def _document(
         trained_on=trained_on or _NOTHING,
         ridge=ridge,
         similarity=_library(games, ridge, choices.neighbours),
-        ensemble=weights or dict.fromkeys(SYSTEMS, 1.0),
+        ensemble=weights or dict.fromkeys(OWN_SYSTEMS, 1.0),
         spread=spread,
         calibration=_SLOPE_ONE,
         metrics={},

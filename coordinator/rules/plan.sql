@@ -66,6 +66,8 @@ WITH
       lines.sportsbook,
       lines.points_line,
       lines.fair_over,
+      lines.over_price,
+      lines.under_price,
       TIMESTAMP_DIFF(lines.commence_time_utc, lines.captured_at, MINUTE) AS minutes_before_game,
       lines.captured_at,
       IF(LOWER(lines.sportsbook) = LOWER(@preferred_sportsbook), 0, 1) AS book_rank
@@ -317,6 +319,30 @@ WITH
     GROUP BY player_key, game_id
   ),
 
+  -- Every sportsbook's newest word on each value: the market is read from all of them.
+  book_offers AS (
+    SELECT
+      player_key,
+      game_id,
+      ARRAY_AGG(
+        STRUCT(
+          CAST(points_line AS STRING) AS points_line, sportsbook AS sportsbook, fair_over AS fair_over,
+          over_price AS over_price, under_price AS under_price
+        )
+        ORDER BY sportsbook, points_line
+      ) AS offers
+    FROM (
+      SELECT player_key, game_id, points_line, sportsbook, fair_over, over_price, under_price
+      FROM offers
+      WHERE TRUE
+      QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY player_key, game_id, sportsbook, points_line
+        ORDER BY captured_at DESC NULLS LAST, fair_over, over_price, under_price
+      ) = 1
+    )
+    GROUP BY player_key, game_id
+  ),
+
   -- Every row counts twice: for the team that scored, and for the one that allowed it.
   sides AS (
     SELECT team, game_date, game_id, TRUE AS is_scoring, points, minutes, UPPER(RIGHT(position, 1)) AS position_letter
@@ -416,7 +442,7 @@ WITH
     SELECT
       candidates.player_lookup, candidates.player_id, candidates.game_id, candidates.season, candidates.team,
       candidates.opponent, candidates.is_home, injuries.status, injuries.reason, injuries.reported_at,
-      offered_lines.lines, recent.last_game_date, recent.games_newest_first,
+      offered_lines.lines, book_offers.offers, recent.last_game_date, recent.games_newest_first,
       COALESCE(season_totals.games, 0) AS season_games,
       COALESCE(season_totals.points, 0) AS season_points,
       COALESCE(season_totals.minutes, 0) AS season_minutes,
@@ -469,6 +495,8 @@ WITH
     LEFT JOIN recent ON recent.player_id = candidates.player_id
     LEFT JOIN offered_lines ON
       offered_lines.player_key = candidates.player_key AND offered_lines.game_id = candidates.game_id
+    LEFT JOIN book_offers ON
+      book_offers.player_key = candidates.player_key AND book_offers.game_id = candidates.game_id
     WHERE candidates.has_line OR COALESCE(injuries.status, '') != 'OUT'
   )
 
@@ -510,6 +538,7 @@ SELECT
           )
         ]
       END AS lines,
+      COALESCE(offers, []) AS offers,
       STRUCT(season_games AS games, season_points AS points, season_minutes AS minutes) AS season_to_date,
       COALESCE(games_newest_first, []) AS recent_games,
       @recent_games AS recent_games_wanted,

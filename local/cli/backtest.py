@@ -152,19 +152,37 @@ def _print(console: Terminal, figures: Mapping[str, Any]) -> None:
     if not lines["n"]:
         console.print("No lines on these games")
         return
-    console.print(
-        f"{lines['n']} lines: the line's own mean absolute error {lines['line_mae']}, the ensemble's {lines['system_mae']}"
-    )
-    odds = Table("P(over)", "Brier", "log loss", "ECE", "ECE, equal bins", box=None, pad_edge=False)
-    for name, found in (("calibrated", lines), ("raw", lines["raw"]), ("market", lines["market"])):
+    _print_lines(console, lines)
+
+
+def _print_lines(console: Terminal, lines: Mapping[str, Any]) -> None:
+    games = lines["player_games"]
+    errors = ", ".join(f"{name} {games[name]}" for name in ("line", "market", "anchored", "ensemble"))
+    console.print(f"{games['n']} games with lines, mean absolute error: {errors}")
+    console.print(f"market less line: {_interval(games['market_less_line'])}")
+    odds = Table("P(over)", "lines", "Brier", "log loss", "ECE", "ECE, equal bins", box=None, pad_edge=False)
+    named = {"calibrated": lines, "raw": lines["raw"], "market": lines["implied"], "anchored": lines["anchored"]}
+    for name, found in (named | {"books' own": lines["market"]}).items():
         if found["n"]:
-            odds.add_row(name, *(f"{found[each]}" for each in ("brier", "log_loss", "ece", "ece_equal_count")))
+            odds.add_row(name, *(f"{found[each]}" for each in ("n", "brier", "log_loss", "ece", "ece_equal_count")))
     console.print(odds)
+    console.print(f"market's Brier less the books' own: {_interval(lines['implied_brier_less_market'])}")
+    console.print(f"ECE, equal bins, that chance alone makes: {lines['chance_ece_equal_count']}")
+    bets = Table("bets", "number", "won", "return of a stake of 1", box=None, pad_edge=False)
+    for name, found in lines["bets"].items():
+        bets.add_row(name.replace("_", " "), f"{found['n']}", f"{found['won']}", _interval(found["return"]))
+    console.print(bets)
+
+
+def _interval(found: tuple[float, float, float] | None) -> str:
+    return "none" if found is None else f"{found[0]:+} [{found[1]:+}, {found[2]:+}]"
 
 
 def _print_absences(console: Terminal, figures: Mapping[str, Any]) -> None:
     table = Table("absences known", "ensemble", "rmse", "bias", "ridge", box=None, pad_edge=False)
     for name, found in figures["absences"].items():
+        if not found["ensemble"]["n"]:
+            return
         of_ensemble = found["ensemble"]
         table.add_row(name, *(f"{of_ensemble[each]}" for each in ("mae", "rmse", "bias")), f"{found['ridge']['mae']}")
     console.print(table)

@@ -6,13 +6,14 @@ Pure: arrays in, figures out. It measures and never fits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from local.cli.backtest_lines import Judged, line_figures
 from local.one_machine.past_games import DAY_ZERO, PastGames
 from shared.errors import InvalidInput
 from worker import scores
@@ -21,8 +22,8 @@ from worker.features import FEATURES, NAMES, features
 from worker.history import GameLogs, past_players
 from worker.model import Model
 from worker.players import Floats, Players
-from worker.scores import PastLines, PointScores
-from worker.systems import SYSTEMS, ensemble, predict_all, season_average
+from worker.scores import PointScores
+from worker.systems import OWN_SYSTEMS, SYSTEMS, ensemble, predict_all
 
 HEADLINE_GAMES = 10
 HEADLINE_MINUTES = 15
@@ -83,10 +84,13 @@ def backtest(
         raise InvalidInput("--from", "no game of a player with a past in the span; choose dates that the data cover")
     place = np.full(len(logs), -1, dtype=np.intp)
     place[rows] = np.arange(len(rows))
-    players, points = players.take(rows), logs.points[rows]
+    offered, fair = past.offers.laid_out(rows)
+    players, points = replace(players.take(rows), offered_lines=offered, fair_over=fair), logs.points[rows]
     said = _predict(model, players, logs.day[rows], progress)
     headline = _is_headline(players)
-    by_line, curve = _line_figures(model, said, points, past.lines.moved(place))
+    by_line, curve = line_figures(
+        model, Judged(players, said.points, said.deviation, points, logs.day[rows], past.lines.moved(place))
+    )
     compared = {name: _known_errors(model, logs, rows[headline], each) for name, each in known.items() if name != shown}
     ours = _systems(said.points, points, headline)
     figures: dict[str, object] = {
@@ -172,7 +176,7 @@ def _is_headline(players: Players) -> NDArray[np.bool_]:
 
 
 def _systems(said: Mapping[str, Floats], points: Floats, rows: NDArray[np.bool_]) -> dict[str, dict[str, float | None]]:
-    return {name: asdict(scores.point_scores(each[rows], points[rows])) for name, each in said.items()}
+    return {name: asdict(scores.point_scores(said[name][rows], points[rows])) for name in OWN_SYSTEMS}
 
 
 def _coverages(model: Model, said: _Said, points: Floats, rows: NDArray[np.bool_]) -> dict[str, float | None]:
@@ -185,28 +189,6 @@ def _coverages(model: Model, said: _Said, points: Floats, rows: NDArray[np.bool_
         )
         found[f"{share}"] = scores.coverage(points[rows], low[rows], high[rows])
     return found
-
-
-def _line_figures(
-    model: Model, said: _Said, points: Floats, lines: PastLines
-) -> tuple[dict[str, object], list[tuple[float, float, int]]]:
-    """Judge the ensemble against the lines; pushes count for the errors in points and not for the probabilities."""
-    predicted, came = said.points[ensemble.SYSTEM_ID][lines.game], points[lines.game]
-    raw = model.spread.probability_over(lines.line, predicted=predicted, deviation=said.deviation[lines.game])
-    over, decided = model.calibration.calibrate_all(raw), came != lines.line
-    is_over = (came > lines.line).astype(np.float64)
-    priced = decided & np.isfinite(lines.fair_over)
-    calibrated = scores.probability_scores(over[decided], is_over[decided])
-    figures: dict[str, object] = asdict(calibrated) | {
-        "line_mae": scores.point_scores(lines.line, came).mae,
-        "system_mae": scores.point_scores(predicted, came).mae,
-        "season_average_mae": scores.point_scores(said.points[season_average.SYSTEM_ID][lines.game], came).mae,
-        "pushes": int((~decided).sum()),
-        "raw": asdict(scores.probability_scores(raw[decided], is_over[decided])),
-        "market": asdict(scores.probability_scores(lines.fair_over[priced], is_over[priced])),
-    }
-    curve = scores.calibration_curve(over[decided], is_over[decided]) if decided.any() else []
-    return figures, curve
 
 
 def _tiers(players: Players) -> Iterator[tuple[str, NDArray[np.bool_]]]:
@@ -242,7 +224,7 @@ def _groups(
     for label, is_in in groups:
         rows = headline & is_in
         errors: dict[str, PointScores] = {
-            name: scores.point_scores(each[rows], points[rows]) for name, each in said.points.items()
+            name: scores.point_scores(said.points[name][rows], points[rows]) for name in OWN_SYSTEMS
         }
         found.append(
             {

@@ -17,6 +17,7 @@ from tests.worker_stand import MESSAGE_ID, TRACEPARENT, LoggedLines, Stand, a_st
 from worker.app import create_app
 from worker.model import shipped_model
 from worker.service import Worker
+from worker.systems import SYSTEMS
 
 TOLD = {"batch_id": BATCH_ID, "player_lookup": "nikola-jokić"}
 
@@ -47,7 +48,7 @@ def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Sta
 
     assert answer.status_code == 204
     rows = stand.staged()
-    assert len(rows) == 10
+    assert len(rows) == 2 * len(SYSTEMS)
     (outcome,) = stand.published()
     assert outcome == Predicted(
         batch_id=BATCH_ID,
@@ -57,7 +58,7 @@ def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Sta
         table=names.staging_table(BATCH_ID, 2),
         schema_version=2,
         schema_fingerprint=tables.load(tables.PREDICTIONS, 2).fingerprint,
-        rows=10,
+        rows=2 * len(SYSTEMS),
         digest=names.digest(str(row["prediction_id"]) for row in rows),
     )
     assert {row["_delivery"] for row in rows} == {outcome.delivery}
@@ -71,7 +72,7 @@ def test_the_staging_table_that_the_worker_makes_has_the_declared_columns(tmp_pa
         assert columns is not None
         assert len(columns) == 64
         assert columns[-1].name == "_delivery"
-        assert len(stand.staged()) == 5
+        assert len(stand.staged()) == len(SYSTEMS)
 
 
 def test_the_outcome_travels_under_the_requests_trace(stand: Stand) -> None:

@@ -43,7 +43,7 @@ def test_e3_a_season_of_zero_points_predicts_zero() -> None:
         a_past_game(game_date=game.game_date, points=0, minutes=7, fga=1, fg3a=0, fta=0) for game in some_games([0] * 6)
     )
 
-    rows = rows_of(a_request(season_to_date=season, recent_games=scoreless))
+    rows = rows_of(a_request(season_to_date=season, recent_games=scoreless, lines=()))
 
     for system_id in ("season_average", "moving_average"):
         assert rows[system_id]["predicted_points"] == Decimal("0.0")
