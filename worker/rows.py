@@ -163,7 +163,7 @@ def _judged_cells(
     request: PredictionRequest, said: Sequence[Forecast], situation: Situation
 ) -> Iterator[list[dict[str, Cell]]]:
     """For each forecast, in order, the cells of each of its rows."""
-    raw, calibrated = _probabilities(request, said, situation)
+    raw, calibrated, method = _probabilities(request, said, situation)
     odds = [_odds(request, line) for line in request.lines]
     for place, forecast in enumerate(said):
         if not request.lines:
@@ -181,7 +181,7 @@ def _judged_cells(
                     "is_actionable": filter_reason is None,
                     "filter_reason": filter_reason,
                     **_line_cells(line, verdict.book),
-                    **_verdict_cells(verdict, situation.model.calibration.method if line.is_estimated else MARKET_V1),
+                    **_verdict_cells(verdict, method),
                 }
             )
         yield judged
@@ -200,8 +200,10 @@ def _odds(request: PredictionRequest, line: Line) -> Odds:
     )
 
 
-def _probabilities(request: PredictionRequest, said: Sequence[Forecast], situation: Situation) -> tuple[Floats, Floats]:
-    """The probability of OVER, `(systems, lines)`: as the system itself has it, and calibrated."""
+def _probabilities(
+    request: PredictionRequest, said: Sequence[Forecast], situation: Situation
+) -> tuple[Floats, Floats, str]:
+    """The probability of OVER, `(systems, lines)`: as the system itself has it, and calibrated, by the method named."""
     spread, lines = situation.model.spread, np.array([float(line.points_line) for line in request.lines])
     predicted = np.array([forecast.points[0] for forecast in said])
     history = np.repeat(situation.players.points, len(said), axis=0)
@@ -213,14 +215,14 @@ def _probabilities(request: PredictionRequest, said: Sequence[Forecast], situati
     ).reshape(len(said), len(lines))
     mean, around = market.implied(situation)
     if np.isnan(mean[0]):
-        return raw, situation.model.calibration.calibrate_all(raw)
+        return raw, situation.model.calibration.calibrate_all(raw), situation.model.calibration.method
     of_market = market.probability_over(lines, points=mean[0], deviation=around[0])
     calibrated = beside_market(raw, np.broadcast_to(of_market, raw.shape))
     for place, forecast in enumerate(said):
         if forecast.needs_line:
             raw[place] = market.probability_over(lines, points=predicted[place], deviation=around[0])
             calibrated[place] = raw[place]
-    return raw, calibrated
+    return raw, calibrated, MARKET_V1
 
 
 _NO_LINE_CELLS: dict[str, Cell] = {
