@@ -18,6 +18,7 @@ from local.one_machine.past_games import DAY_ZERO, PastGames
 from shared.errors import InvalidInput
 from worker import scores
 from worker.absences import APPEARED, LAST_GAME, NOTHING, Knowledge, Reports
+from worker.conformal import adapted_shares
 from worker.features import FEATURES, NAMES, features
 from worker.history import GameLogs, past_players
 from worker.model import Model
@@ -30,18 +31,18 @@ HEADLINE_MINUTES = 15
 """The headline figures are of players with so many games this season before the game, and minutes in their mean."""
 
 NOMINAL = (0.5, 0.8, 0.9)
+ADAPTED = 0.8
+"""The interval that is also widened and narrowed day by day, in each scoring tier by itself."""
 _TIERS = ((0.0, 5.0), (5.0, 10.0), (10.0, 15.0), (15.0, 20.0), (20.0, 25.0), (25.0, 100.0))
 _DAYS_AT_ONCE = 7
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """Points by system, and the ensemble's deviation and 80% interval, of some games."""
+    """Points by system, and the ensemble's deviation, of some games."""
 
     points: dict[str, Floats]
     deviation: Floats
-    low: Floats
-    high: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,27 @@ def backtest(
     players, points = replace(players.take(rows), offered_lines=offered, fair_over=fair), logs.points[rows]
     said = _predict(model, players, logs.day[rows], progress)
     headline = _is_headline(players)
+    held = _intervals(model, said, points)
+    asked = np.full(len(rows), ADAPTED)
+    asked[headline] = adapted_shares(
+        held[headline], share=ADAPTED, day=logs.day[rows][headline], group=_tier_of(players)[headline]
+    )
     by_line, curve = line_figures(
         model, Judged(players, said.points, said.deviation, points, logs.day[rows], past.lines.moved(place))
     )
     compared = {name: _known_errors(model, logs, rows[headline], each) for name, each in known.items() if name != shown}
     ours = _systems(said.points, points, headline)
+
+    def grouped(groups: Iterator[tuple[str, NDArray[np.bool_]]], kind: str) -> list[dict[str, object]]:
+        found = []
+        for label, is_in in groups:
+            chosen = headline & is_in
+            if chosen.any():
+                coverage = {"coverage_80": _share(held[chosen] <= ADAPTED)}
+                coverage["coverage_80_adapted"] = _share((held <= asked)[chosen])
+                found.append({kind: label, "n": int(chosen.sum()), **coverage, **_errors(said, points, chosen)})
+        return found
+
     figures: dict[str, object] = {
         "model": model.version,
         "trained_until": model.document.trained_on.until,
@@ -100,15 +117,16 @@ def backtest(
         "known_absences": shown,
         "absences": {name: ours if name == shown else compared[name] for name in known},
         "systems": ours,
-        "intervals": _coverages(model, said, points, headline),
+        "intervals": {f"{share}": _share(held[headline] <= share) for share in NOMINAL},
+        "intervals_adapted": {f"{ADAPTED}": _share((held <= asked)[headline])},
         "lines": by_line,
         "played_15_minutes": _systems(
             said.points, points, (players.season_games >= HEADLINE_GAMES) & (logs.minutes[rows] >= HEADLINE_MINUTES)
         ),
         "all_players": _systems(said.points, points, np.ones(len(rows), dtype=np.bool_)),
-        "tiers": (tiers := _groups(said, points, headline, _tiers(players), "tier")),
-        "months": _groups(said, points, headline, _months(logs.day[rows]), "month"),
-        "positions": _groups(said, points, headline, _positions(logs.position[rows]), "position"),
+        "tiers": (tiers := grouped(_tiers(players), "tier")),
+        "months": grouped(_months(logs.day[rows]), "month"),
+        "positions": grouped(_positions(logs.position[rows]), "position"),
         "largest_misses": _largest_misses(
             model, past, rows[headline], players.take(headline), said.points[ensemble.SYSTEM_ID][headline]
         ),
@@ -148,9 +166,7 @@ def _predict(model: Model, players: Players, days: NDArray[np.intp], progress: C
         done += len(rows)
         progress(done, len(players))
     predicted = points[ensemble.SYSTEM_ID]
-    deviation = model.spread.deviation(predicted, players.points)
-    low, high = (model.spread.quantile(level, predicted=predicted, deviation=deviation) for level in (0.1, 0.9))
-    return _Said(points, deviation, low, high)
+    return _Said(points, model.spread.deviation(predicted, players.points))
 
 
 def _known_errors(
@@ -179,24 +195,26 @@ def _systems(said: Mapping[str, Floats], points: Floats, rows: NDArray[np.bool_]
     return {name: asdict(scores.point_scores(said[name][rows], points[rows])) for name in OWN_SYSTEMS}
 
 
-def _coverages(model: Model, said: _Said, points: Floats, rows: NDArray[np.bool_]) -> dict[str, float | None]:
-    predicted, deviation = said.points[ensemble.SYSTEM_ID], said.deviation
-    found = {}
-    for share in NOMINAL:
-        low, high = (
-            model.spread.quantile(level, predicted=predicted, deviation=deviation)
-            for level in ((1 - share) / 2, (1 + share) / 2)
-        )
-        found[f"{share}"] = scores.coverage(points[rows], low[rows], high[rows])
-    return found
+def _intervals(model: Model, said: _Said, points: Floats) -> Floats:
+    """For each game the narrowest interval of the ensemble's that holds what came, as a share."""
+    return model.spread.central_share(points, predicted=said.points[ensemble.SYSTEM_ID], deviation=said.deviation)
+
+
+def _share(is_held: NDArray[np.bool_]) -> float | None:
+    return round(float(is_held.mean()), 4) if len(is_held) else None
+
+
+def _tier_of(players: Players) -> NDArray[np.intp]:
+    """The scoring tier by the season's mean so far; before a season's first game there is one of its own."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = players.season_points / players.season_games
+    return np.digitize(mean, [high for _, high in _TIERS]).astype(np.intp)
 
 
 def _tiers(players: Players) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """By the season's mean points so far."""
-    with np.errstate(invalid="ignore"):
-        mean = players.season_points / players.season_games
-    for low, high in _TIERS:
-        yield f"{low:.0f} to {high:.0f}" if high < 100 else f"{low:.0f} and more", (mean >= low) & (mean < high)
+    tier = _tier_of(players)
+    for number, (low, high) in enumerate(_TIERS):
+        yield f"{low:.0f} to {high:.0f}" if high < 100 else f"{low:.0f} and more", tier == number
 
 
 def _months(day: NDArray[np.intp]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
@@ -212,29 +230,11 @@ def _positions(position: NDArray[np.object_]) -> Iterator[tuple[str, NDArray[np.
     yield "unknown", ~np.isin(letter, ("G", "F", "C"))
 
 
-def _groups(
-    said: _Said,
-    points: Floats,
-    headline: NDArray[np.bool_],
-    groups: Iterator[tuple[str, NDArray[np.bool_]]],
-    kind: str,
-) -> list[dict[str, object]]:
-    """Errors and coverage by group, of the headline's players."""
-    found: list[dict[str, object]] = []
-    for label, is_in in groups:
-        rows = headline & is_in
-        errors: dict[str, PointScores] = {
-            name: scores.point_scores(said.points[name][rows], points[rows]) for name in OWN_SYSTEMS
-        }
-        found.append(
-            {
-                kind: label,
-                "n": int(rows.sum()),
-                "coverage_80": scores.coverage(points[rows], said.low[rows], said.high[rows]),
-                **{name: {"mae": score.mae, "bias": score.bias} for name, score in errors.items()},
-            }
-        )
-    return found
+def _errors(said: _Said, points: Floats, rows: NDArray[np.bool_]) -> dict[str, object]:
+    found: dict[str, PointScores] = {
+        name: scores.point_scores(said.points[name][rows], points[rows]) for name in OWN_SYSTEMS
+    }
+    return {name: {"mae": score.mae, "bias": score.bias} for name, score in found.items()}
 
 
 _MOST_MISSES = 10
