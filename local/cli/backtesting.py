@@ -23,7 +23,6 @@ from worker.features import FEATURES, NAMES, features
 from worker.history import GameLogs, past_players
 from worker.model import Model
 from worker.players import Floats, Players
-from worker.scores import PointScores
 from worker.systems import OWN_SYSTEMS, SYSTEMS, ensemble, predict_all
 
 HEADLINE_GAMES = 10
@@ -35,14 +34,6 @@ ADAPTED = 0.8
 """The interval that is also widened and narrowed day by day, in each scoring tier by itself."""
 _TIERS = ((0.0, 5.0), (5.0, 10.0), (10.0, 15.0), (15.0, 20.0), (20.0, 25.0), (25.0, 100.0))
 _DAYS_AT_ONCE = 7
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """Points by system, and the ensemble's deviation, of some games."""
-
-    points: dict[str, Floats]
-    deviation: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +69,62 @@ def backtest(
     Raises:
         InvalidInput: no player with a past plays in the span.
     """
+    games = _predicted(model, past, known[shown], first_day=first_day, progress=progress)
+    headline = _headline(games)
+    by_line, curve = line_figures(model, games.judged)
+    ours = _systems(games, headline)
+    figures: dict[str, object] = {
+        "model": model.version,
+        "trained_until": model.document.trained_on.until,
+        "rows": f"players with {HEADLINE_GAMES} or more games and a mean of {HEADLINE_MINUTES} or more minutes this season",
+        "known_absences": shown,
+        "absences": {
+            name: ours if name == shown else _known_errors(model, past.logs, games.rows[headline], each)
+            for name, each in known.items()
+        },
+        "systems": ours,
+        **_coverages(games, headline),
+        "lines": by_line,
+        "played_15_minutes": _systems(
+            games,
+            (games.players.season_games >= HEADLINE_GAMES) & (past.logs.minutes[games.rows] >= HEADLINE_MINUTES),
+        ),
+        "all_players": _systems(games, np.ones(len(games.rows), dtype=np.bool_)),
+        "tiers": (tiers := _grouped(games, headline, _tiers(games.players), "tier")),
+        "months": _grouped(games, headline, _months(games.day), "month"),
+        "positions": _grouped(games, headline, _positions(past.logs.position[games.rows]), "position"),
+        "largest_misses": _largest_misses(model, past, games, headline),
+    }
+    return Backtest(figures, tiers, curve, _parts_of_one(model, games.players.take(headline)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Games:
+    """The games of the span: their rows in the logs, what was said of them and what came."""
+
+    rows: NDArray[np.intp]
+    judged: Judged
+    held: Floats
+    """Of each the narrowest interval of the ensemble's that holds what came, as a share."""
+
+    @property
+    def players(self) -> Players:
+        return self.judged.players
+
+    @property
+    def points(self) -> Floats:
+        return self.judged.points
+
+    @property
+    def day(self) -> NDArray[np.intp]:
+        return self.judged.day
+
+
+def _predicted(
+    model: Model, past: PastGames, known: Knowledge, *, first_day: int, progress: Callable[[int, int], None]
+) -> _Games:
     logs = past.logs
-    players = past_players(logs, known[shown])
+    players = past_players(logs, known)
     rows = np.flatnonzero((logs.day >= first_day) & (players.games > 0))
     if not len(rows):
         raise InvalidInput("--from", "no game of a player with a past in the span; choose dates that the data cover")
@@ -88,50 +133,13 @@ def backtest(
     offered, fair = past.offers.laid_out(rows)
     players, points = replace(players.take(rows), offered_lines=offered, fair_over=fair), logs.points[rows]
     said = _predict(model, players, logs.day[rows], progress)
-    headline = _is_headline(players)
-    held = _intervals(model, said, points)
-    asked = np.full(len(rows), ADAPTED)
-    asked[headline] = adapted_shares(
-        held[headline], share=ADAPTED, day=logs.day[rows][headline], group=_tier_of(players)[headline]
+    predicted = said[ensemble.SYSTEM_ID]
+    deviation = model.spread.deviation(predicted, players.points)
+    return _Games(
+        rows,
+        Judged(players, said, deviation, points, logs.day[rows], past.lines.moved(place)),
+        model.spread.central_share(points, predicted=predicted, deviation=deviation),
     )
-    by_line, curve = line_figures(
-        model, Judged(players, said.points, said.deviation, points, logs.day[rows], past.lines.moved(place))
-    )
-    compared = {name: _known_errors(model, logs, rows[headline], each) for name, each in known.items() if name != shown}
-    ours = _systems(said.points, points, headline)
-
-    def grouped(groups: Iterator[tuple[str, NDArray[np.bool_]]], kind: str) -> list[dict[str, object]]:
-        found = []
-        for label, is_in in groups:
-            chosen = headline & is_in
-            if chosen.any():
-                coverage = {"coverage_80": _share(held[chosen] <= ADAPTED)}
-                coverage["coverage_80_adapted"] = _share((held <= asked)[chosen])
-                found.append({kind: label, "n": int(chosen.sum()), **coverage, **_errors(said, points, chosen)})
-        return found
-
-    figures: dict[str, object] = {
-        "model": model.version,
-        "trained_until": model.document.trained_on.until,
-        "rows": f"players with {HEADLINE_GAMES} or more games and a mean of {HEADLINE_MINUTES} or more minutes this season",
-        "known_absences": shown,
-        "absences": {name: ours if name == shown else compared[name] for name in known},
-        "systems": ours,
-        "intervals": {f"{share}": _share(held[headline] <= share) for share in NOMINAL},
-        "intervals_adapted": {f"{ADAPTED}": _share((held <= asked)[headline])},
-        "lines": by_line,
-        "played_15_minutes": _systems(
-            said.points, points, (players.season_games >= HEADLINE_GAMES) & (logs.minutes[rows] >= HEADLINE_MINUTES)
-        ),
-        "all_players": _systems(said.points, points, np.ones(len(rows), dtype=np.bool_)),
-        "tiers": (tiers := grouped(_tiers(players), "tier")),
-        "months": grouped(_months(logs.day[rows]), "month"),
-        "positions": grouped(_positions(logs.position[rows]), "position"),
-        "largest_misses": _largest_misses(
-            model, past, rows[headline], players.take(headline), said.points[ensemble.SYSTEM_ID][headline]
-        ),
-    }
-    return Backtest(figures, tiers, curve, _parts_of_one(model, players.take(headline)))
 
 
 def degrees_of_knowledge(reports: Reports, *, first_day: int, recall: float) -> dict[str, Knowledge]:
@@ -157,7 +165,9 @@ def check_span(model: Model, *, first: date, last: date) -> None:
         )
 
 
-def _predict(model: Model, players: Players, days: NDArray[np.intp], progress: Callable[[int, int], None]) -> _Said:
+def _predict(
+    model: Model, players: Players, days: NDArray[np.intp], progress: Callable[[int, int], None]
+) -> dict[str, Floats]:
     points = {system_id: np.empty(len(players)) for system_id in SYSTEMS}
     done = 0
     for rows in _parts(days):
@@ -165,17 +175,16 @@ def _predict(model: Model, players: Players, days: NDArray[np.intp], progress: C
             points[forecast.system_id][rows] = forecast.points
         done += len(rows)
         progress(done, len(players))
-    predicted = points[ensemble.SYSTEM_ID]
-    return _Said(points, model.spread.deviation(predicted, players.points))
+    return points
 
 
 def _known_errors(
     model: Model, logs: GameLogs, rows: NDArray[np.intp], knowledge: Knowledge
 ) -> dict[str, dict[str, float | None]]:
-    players = past_players(logs, knowledge).take(rows)
-    said = _predict(model, players, logs.day[rows], lambda _done, _all: None) if len(rows) else None
-    every = np.ones(len(rows), dtype=np.bool_)
-    return _systems(said.points if said else {name: np.empty(0) for name in SYSTEMS}, logs.points[rows], every)
+    if not len(rows):
+        return {name: asdict(scores.point_scores(np.empty(0), np.empty(0))) for name in OWN_SYSTEMS}
+    said = _predict(model, past_players(logs, knowledge).take(rows), logs.day[rows], lambda _done, _all: None)
+    return {name: asdict(scores.point_scores(said[name], logs.points[rows])) for name in OWN_SYSTEMS}
 
 
 def _parts(days: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
@@ -185,19 +194,31 @@ def _parts(days: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
             yield rows
 
 
-def _is_headline(players: Players) -> NDArray[np.bool_]:
-    return (players.season_games >= HEADLINE_GAMES) & (
-        players.season_minutes >= HEADLINE_MINUTES * players.season_games
-    )
+def _headline(games: _Games) -> NDArray[np.bool_]:
+    so_far = games.players
+    return (so_far.season_games >= HEADLINE_GAMES) & (so_far.season_minutes >= HEADLINE_MINUTES * so_far.season_games)
 
 
-def _systems(said: Mapping[str, Floats], points: Floats, rows: NDArray[np.bool_]) -> dict[str, dict[str, float | None]]:
-    return {name: asdict(scores.point_scores(said[name][rows], points[rows])) for name in OWN_SYSTEMS}
+def _systems(games: _Games, rows: NDArray[np.bool_]) -> dict[str, dict[str, float | None]]:
+    said = games.judged.said
+    return {name: asdict(scores.point_scores(said[name][rows], games.points[rows])) for name in OWN_SYSTEMS}
 
 
-def _intervals(model: Model, said: _Said, points: Floats) -> Floats:
-    """For each game the narrowest interval of the ensemble's that holds what came, as a share."""
-    return model.spread.central_share(points, predicted=said.points[ensemble.SYSTEM_ID], deviation=said.deviation)
+def _adapted(games: _Games, headline: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which games the interval holds that each scoring tier widens or narrows day by day; of the headline's players."""
+    held = games.held[headline]
+    asked = adapted_shares(held, share=ADAPTED, day=games.day[headline], group=_tier_of(games.players)[headline])
+    found = np.zeros(len(headline), dtype=np.bool_)
+    found[headline] = held <= asked
+    return found
+
+
+def _coverages(games: _Games, headline: NDArray[np.bool_]) -> dict[str, object]:
+    held = games.held[headline]
+    return {
+        "intervals": {f"{share}": _share(held <= share) for share in NOMINAL},
+        "intervals_adapted": {f"{ADAPTED}": _share(_adapted(games, headline)[headline])},
+    }
 
 
 def _share(is_held: NDArray[np.bool_]) -> float | None:
@@ -230,21 +251,32 @@ def _positions(position: NDArray[np.object_]) -> Iterator[tuple[str, NDArray[np.
     yield "unknown", ~np.isin(letter, ("G", "F", "C"))
 
 
-def _errors(said: _Said, points: Floats, rows: NDArray[np.bool_]) -> dict[str, object]:
-    found: dict[str, PointScores] = {
-        name: scores.point_scores(said.points[name][rows], points[rows]) for name in OWN_SYSTEMS
-    }
-    return {name: {"mae": score.mae, "bias": score.bias} for name, score in found.items()}
+def _grouped(
+    games: _Games, headline: NDArray[np.bool_], groups: Iterator[tuple[str, NDArray[np.bool_]]], kind: str
+) -> list[dict[str, object]]:
+    """Errors and coverage of the headline's players by group; a group of nobody is left out."""
+    adapted, found = _adapted(games, headline), list[dict[str, object]]()
+    for label, is_in in groups:
+        rows = headline & is_in
+        if rows.any():
+            errors = {name: {key: each[key] for key in ("mae", "bias")} for name, each in _systems(games, rows).items()}
+            coverage = {
+                "coverage_80": _share(games.held[rows] <= ADAPTED),
+                "coverage_80_adapted": _share(adapted[rows]),
+            }
+            found.append({kind: label, "n": int(rows.sum()), **coverage, **errors})
+    return found
 
 
 _MOST_MISSES = 10
 
 
 def _largest_misses(
-    model: Model, past: PastGames, rows: NDArray[np.intp], players: Players, predicted: Floats
+    model: Model, past: PastGames, games: _Games, headline: NDArray[np.bool_]
 ) -> list[dict[str, object]]:
     """The games that were predicted worst, by name, with what moved the ridge most from an average player's points."""
-    logs = past.logs
+    logs, rows, players = past.logs, games.rows[headline], games.players.take(headline)
+    predicted = games.judged.said[ensemble.SYSTEM_ID][headline]
     worst = np.argsort(-np.abs(predicted - logs.points[rows]), kind="stable")[:_MOST_MISSES]
     found: list[dict[str, object]] = []
     for each, terms in zip(worst, _terms(model, players.take(worst)), strict=True):
