@@ -54,7 +54,7 @@ def test_a_backtest_writes_a_report_that_needs_nothing_else(folder: Path, model:
 
     assert ran.status == 0
     text = report.read_text(encoding="utf-8")
-    assert text.count("<svg") == 3
+    assert text.count("<svg") == 4
     assert "<circle" in text
     assert not re.search(r"https?:|src=|<script|<link|@import|url\(", text)
     assert "NaN" not in text
