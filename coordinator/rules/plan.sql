@@ -151,7 +151,8 @@ WITH
   ),
 
   -- Who was absent when, from the logs alone: a player of the rotation misses his team's games from the one after his
-  -- last appearance to the one before his next. What he leaves is his season's mean, in whole hundredths.
+  -- last appearance to the one before his next. What he leaves is his season's mean, in whole hundredths, a tie upwards
+  -- (the brackets within DIV are for the embedded engine, whose translator writes a bare division).
   appearances AS (
     SELECT
       player_id, team, game_id, game_date, UPPER(RIGHT(position, 1)) AS position_letter,
