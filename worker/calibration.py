@@ -6,14 +6,13 @@ calibration says how little. Most rows are therefore PASS. Knows nothing of syst
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from worker.players import Floats
-from worker.portable import DIGITS, settled
+from worker.portable import settled
 
 
 class Recommendation(StrEnum):
@@ -35,13 +34,8 @@ class PlattScaling:
     method: str
     slope: float
 
-    def calibrate(self, raw: float) -> float:
-        """Turn a raw probability, 0 to 1 and both included, into a calibrated one."""
-        bounded = min(max(raw, _NEAR_ZERO), 1.0 - _NEAR_ZERO)
-        return round(1.0 / (1.0 + math.exp(-self.slope * math.log(bounded / (1.0 - bounded)))), DIGITS)
-
     def calibrate_all(self, raw: Floats) -> Floats:
-        """Turn many raw probabilities into calibrated ones."""
+        """Turn raw probabilities, 0 to 1 and both included, into calibrated ones."""
         return settled(1.0 / (1.0 + np.exp(-self.slope * log_odds(raw))))
 
 

@@ -44,13 +44,6 @@ class Spread:
         deviation: Floats = np.sqrt((self.prior_games * usual + weight * own) / (self.prior_games + weight))
         return deviation
 
-    def quantile(self, level: float, *, predicted: Floats, deviation: Floats) -> Floats:
-        """Give the points below which a player stays with a probability of `level`."""
-        place = np.interp(level, self.levels, np.arange(len(self.levels)))
-        low, high = int(np.floor(place)), int(np.ceil(place))
-        shape = self._shape(predicted)
-        return predicted + deviation * (shape[:, low] + (place - low) * (shape[:, high] - shape[:, low]))
-
     def central_share(self, points: Floats, *, predicted: Floats, deviation: Floats) -> Floats:
         """Give the share, 0 to 1, of the narrowest central interval that holds the points that came."""
         share: Floats = np.abs(2.0 * self._below((points - predicted) / deviation, self._shape(predicted)) - 1.0)

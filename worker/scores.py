@@ -120,11 +120,6 @@ def calibration_curve(over: Floats, is_over: Floats) -> list[tuple[float, float,
     ]
 
 
-def coverage(points: Floats, low: Floats, high: Floats) -> float | None:
-    """The share of points within their interval, bounds included; None without any."""
-    return _figure(((points >= low) & (points <= high)).mean()) if len(points) else None
-
-
 def _by_count(over: Floats) -> NDArray[np.intp]:
     ranks = np.argsort(np.argsort(over, kind="stable"), kind="stable")
     return ranks * CALIBRATION_BINS // max(len(over), 1)

@@ -40,14 +40,15 @@ def deviation(predicted: float, recent: list[int]) -> float:
     return float(MODEL.spread.deviation(np.array([predicted]), np.array([[*map(float, recent)]]))[0])
 
 
-@given(predicted=st.floats(0, 40), level=st.floats(0.01, 0.99))
-def test_a_quantile_and_its_probability_agree(predicted: float, level: float) -> None:
+@given(predicted=st.floats(0, 40), place=st.integers(0, 24))
+def test_the_interval_that_ends_at_a_quantile_is_that_of_its_level(predicted: float, place: int) -> None:
     center, spread = np.array([predicted]), MODEL.spread
     size = spread.deviation(center, np.empty((1, 0)))
 
-    points = spread.quantile(level, predicted=center, deviation=size)
+    points = center + size * spread._shape(center)[:, place]
 
-    assert spread._below((points - center) / size, spread._shape(center))[0] == pytest.approx(level, abs=1e-6)
+    share = spread.central_share(points, predicted=center, deviation=size)[0]
+    assert share == pytest.approx(abs(2 * spread.levels[place] - 1), abs=1e-6)
 
 
 def test_a_push_is_left_out_of_a_whole_lines_probability() -> None:
@@ -89,7 +90,7 @@ def test_a_fitted_slope_is_the_one_the_outcomes_were_drawn_with() -> None:
 
 @given(raw=st.floats(0.0, 1.0))
 def test_calibration_keeps_the_side_and_takes_confidence_away(raw: float) -> None:
-    calibrated = PLATT_V1.calibrate(raw)
+    calibrated = PLATT_V1.calibrate_all(np.array([raw]))[0]
 
     assert 0.0 < calibrated < 1.0
     assert abs(calibrated - 0.5) <= abs(raw - 0.5)
