@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,17 @@ from local.one_machine.past_games import read_past_games
 from local.sample.season import SAMPLE_GAME_DATE, write
 from tests.requests_factory import a_line, a_matchup, a_request, some_games
 from worker import messages
+from worker.absences import APPEARED
+from worker.calibration import beside_market
 from worker.history import past_players
 from worker.model import Model, shipped_model
 from worker.players import Floats, Players
 from worker.rows import staged_rows
-from worker.systems import SYSTEMS, predict_all
+from worker.systems import SYSTEMS, forecasts, market
+from worker.systems.forecast import Situation
 
 PLAYERS = 450
+SLICE = 25
 LINES = 5
 """Distinct lines a player: more than the two of a usual day."""
 
@@ -33,11 +38,13 @@ def main() -> None:
     model, console = shipped_model(), Console(highlight=False)
     players = _players()
     at_once, alone = _seconds(lambda: _compute(players, model)), _seconds(lambda: _one_by_one(players, model), rounds=2)
+    sliced = _seconds(lambda: _in_slices(players, model), rounds=3)
     rows = PLAYERS * LINES * len(SYSTEMS)
     requests = _requests()
     answering = _seconds(lambda: _answer(requests, model), rounds=3)
     table = Table("what", "processor s", "rows a second", box=None, pad_edge=False)
     table.add_row(f"{PLAYERS} players at once, compute", f"{at_once:.3f}", f"{rows / at_once:,.0f}")
+    table.add_row(f"{PLAYERS} players in slices of {SLICE}, compute", f"{sliced:.3f}", f"{rows / sliced:,.0f}")
     table.add_row(f"{PLAYERS} players one by one, compute", f"{alone:.3f}", f"{rows / alone:,.0f}")
     table.add_row(
         f"{PLAYERS} requests: parse, predict, make and check rows", f"{answering:.3f}", f"{rows / answering:,.0f}"
@@ -51,8 +58,10 @@ def main() -> None:
 def _players() -> Players:
     with tempfile.TemporaryDirectory() as scratch:
         write(Path(scratch))
-        past = past_players(read_past_games(Path(scratch), until=SAMPLE_GAME_DATE).logs)
-    return past.take(np.flatnonzero(past.games >= 10)[:PLAYERS])
+        past = past_players(read_past_games(Path(scratch), until=SAMPLE_GAME_DATE).logs, APPEARED)
+    players = past.take(np.flatnonzero(past.games >= 10)[:PLAYERS])
+    lines = np.round(players.points.mean(axis=1, where=np.isfinite(players.points)))[:, None] + np.arange(LINES) - 1.5
+    return replace(players, offered_lines=lines, fair_over=np.full(lines.shape, 0.5))
 
 
 def _requests() -> list[bytes]:
@@ -73,15 +82,20 @@ def _requests() -> list[bytes]:
 
 def _compute(players: Players, model: Model) -> Floats:
     """Every calibrated probability of every system on every line."""
+    situation = Situation.of(players, model)
+    mean, around = market.implied(situation)
     found = []
-    for forecast in predict_all(players, model):
+    for forecast in forecasts(situation):
         deviation = model.spread.deviation(forecast.points, players.points)
-        for line in range(LINES):
-            raw = model.spread.probability_over(
-                np.round(forecast.points) + line - 1.5, predicted=forecast.points, deviation=deviation
-            )
-            found.append(model.calibration.calibrate_all(raw))
+        for line in players.offered_lines.T:
+            raw = model.spread.probability_over(line, predicted=forecast.points, deviation=deviation)
+            found.append(beside_market(raw, market.probability_over(line, points=mean, deviation=around)))
     return np.array(found)
+
+
+def _in_slices(players: Players, model: Model) -> None:
+    for start in range(0, len(players), SLICE):
+        _compute(players.take(slice(start, start + SLICE)), model)
 
 
 def _one_by_one(players: Players, model: Model) -> None:

@@ -41,6 +41,16 @@ class Line(Message):
     """The market's probability of OVER with the margin removed, where the input has it."""
 
 
+class Offer(Message):
+    """One sportsbook's word on the player's points: a value, the market's probability of OVER, and American odds."""
+
+    points_line: Decimal
+    sportsbook: str
+    fair_over: float | None = Field(default=None, ge=0, le=1)
+    over_price: int | None = None
+    under_price: int | None = None
+
+
 class Game(Message):
     """The game to predict, from the player's side."""
 
@@ -67,6 +77,24 @@ class SeasonToDate(Message):
     minutes: int = Field(ge=0)
 
 
+ROTATION_GAMES = 30
+ROTATION_MINUTES = 15
+"""A team's rotation are those last seen in so many of its last games, with so many minutes a game this season."""
+
+
+class Left(Message):
+    """What absent teammates leave to the others in a game: their means of the season before it, in whole hundredths.
+
+    Those who count are of the rotation (`ROTATION_GAMES`, `ROTATION_MINUTES`); the player himself never is.
+    """
+
+    shots: int = Field(ge=0)
+    """Field goal attempts."""
+    points: int = Field(ge=0)
+    position_shots: int | None = None
+    """Of those who play the player's position; None where his is unknown."""
+
+
 class RecentGame(Message):
     """One past game of the player; a statistic that the input lacks is None, never 0 (E3, E8)."""
 
@@ -85,6 +113,10 @@ class RecentGame(Message):
     turnovers: int | None = None
     started: bool | None = None
     position: str | None = None
+    left: Left | None = None
+    """By those who missed this game; None only from a coordinator that did not send it yet."""
+    left_by_the_same: int = 0
+    """Shots tonight of those who missed this game too, in hundredths."""
 
 
 TEAM_FORM_GAMES = 30
@@ -134,11 +166,19 @@ class AbsentTeammate(Message):
 
 
 class Absences(Message):
-    """Which teammates are listed OUT; a date without any injury report has no such word."""
+    """Which teammates are listed OUT, and what the absent leave; a date without any injury report has no such word.
+
+    Absent is who is listed OUT or DOUBTFUL. Who is not listed is as in the team's last game; but who missed that one, was
+    listed for it and no longer is, is back.
+    """
 
     team_shots: int = Field(ge=0)
     """Field goal attempts of all the team's present players in its latest games; 0 where nobody is listed OUT."""
     out: tuple[AbsentTeammate, ...] = ()
+    is_reported: bool = False
+    """Whether a report of the date lists anybody of the team's rotation; else all of it is as in the last game."""
+    left: Left | None = None
+    """None only from a coordinator that did not send it yet."""
 
 
 class PredictionRequest(Message):
@@ -156,6 +196,8 @@ class PredictionRequest(Message):
     injury: Injury | None = None
     lines: tuple[Line, ...]
     """Distinct lines, the preferred sportsbook's first; one estimated line; or none."""
+    offers: tuple[Offer, ...] = ()
+    """Every sportsbook's offers, by book and value; none without a real line."""
     season_to_date: SeasonToDate
     recent_games: tuple[RecentGame, ...]
     """Newest first, across seasons, all before `game_date`."""

@@ -9,8 +9,10 @@ from typing import Any
 
 from schemas import names
 from schemas.messages import (
+    Absences,
     Game,
     Injury,
+    Left,
     Line,
     Matchup,
     PositionDefence,
@@ -125,3 +127,9 @@ def an_injury(status: str = "QUESTIONABLE", **overrides: Any) -> Injury:
         "checked_at": PLANNED_AT - timedelta(hours=1),
     }
     return Injury(**(fields | overrides))
+
+
+def full_team(**overrides: Any) -> Absences:
+    """A report of the date that lists nobody of the rotation as out."""
+    fields: dict[str, Any] = {"team_shots": 0, "is_reported": True, "left": Left(shots=0, points=0, position_shots=0)}
+    return Absences(**(fields | overrides))

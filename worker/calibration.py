@@ -6,14 +6,13 @@ calibration says how little. Most rows are therefore PASS. Knows nothing of syst
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from worker.players import Floats
-from worker.portable import DIGITS, settled
+from worker.portable import settled
 
 
 class Recommendation(StrEnum):
@@ -35,13 +34,8 @@ class PlattScaling:
     method: str
     slope: float
 
-    def calibrate(self, raw: float) -> float:
-        """Turn a raw probability, 0 to 1 and both included, into a calibrated one."""
-        bounded = min(max(raw, _NEAR_ZERO), 1.0 - _NEAR_ZERO)
-        return round(1.0 / (1.0 + math.exp(-self.slope * math.log(bounded / (1.0 - bounded)))), DIGITS)
-
     def calibrate_all(self, raw: Floats) -> Floats:
-        """Turn many raw probabilities into calibrated ones."""
+        """Turn raw probabilities, 0 to 1 and both included, into calibrated ones."""
         return settled(1.0 / (1.0 + np.exp(-self.slope * log_odds(raw))))
 
 
@@ -72,36 +66,74 @@ of the slope 0.027 as if they were independent). There the Brier score fell from
 calibration error from 0.080 to 0.015. Held out, on eight sportsbooks from 2025-10-21 to 2025-11-23 (n = 15,735):
 Brier 0.2605 to 0.2497, calibration error 0.077 to 0.018. The market's own fair probability scores 0.2487 there."""
 
-BREAK_EVEN = 0.5238
-"""The probability at which a bet at the usual price of -110 neither gains nor loses: 110 / 210."""
+MARKET_V1 = "market_v1"
+"""Names the calibration of rows with a real line: the market's probability, moved a little by the row's own."""
 
-THRESHOLD = 0.55
-"""A side is recommended from here on: break-even and a margin above the held-out calibration error."""
+OWN_SLOPE = 0.1
+"""How far a system's own log-odds move the market's: a tenth of the way. A raw opinion is overconfident by about ten to one."""
+
+
+def beside_market(raw: Floats, market: Floats) -> Floats:
+    """Turn raw probabilities of OVER into calibrated ones, given the market's."""
+    odds = log_odds(market)
+    return settled(1.0 / (1.0 + np.exp(-(odds + OWN_SLOPE * (log_odds(raw) - odds)))))
+
+
+USUAL_PRICE = -110
+"""American odds where a line comes without: break-even is 0.524 there."""
+
+MARGIN = 0.02
+"""A side is recommended whose expected value exceeds this share of the stake: about twice what the books differ by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """The best American odds at a line, and who offers them; None where no book tells any."""
+
+    over_price: int | None = None
+    under_price: int | None = None
+    over_book: str | None = None
+    under_book: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A recommendation on a line and its reasons; probabilities are those of `side`, 0 to 1.
 
-    `side` is the recommended side, and for PASS the likelier one.
+    `side` is the recommended side, and for PASS the likelier one; `book` offers the recommended side at the best odds.
     """
 
     recommendation: Recommendation
     side: Recommendation
     raw: float
     calibrated: float
-
-    @property
-    def over(self) -> float:
-        """The calibrated probability of OVER, whichever side is the likelier."""
-        return self.calibrated if self.side is Recommendation.OVER else round(1.0 - self.calibrated, DIGITS)
+    book: str | None = None
 
 
-def judge(raw_over: float, calibration: PlattScaling) -> Verdict:
-    """Recommend the likelier side of a line if its calibrated probability reaches the threshold, else PASS."""
-    over = calibration.calibrate(raw_over)
-    if over >= 0.5:
-        side, raw, calibrated = Recommendation.OVER, raw_over, over
-    else:
-        side, raw, calibrated = Recommendation.UNDER, 1.0 - raw_over, 1.0 - over
-    return Verdict(side if calibrated >= THRESHOLD else Recommendation.PASS, side, raw, calibrated)
+def expected_value(probability: Floats, price: Floats) -> Floats:
+    """Give the expected gain of a stake of 1 at American odds; a push gives it back and counts for neither."""
+    return probability * gain(price) - (1.0 - probability)
+
+
+def gain(price: Floats) -> Floats:
+    """Give what a stake of 1 wins at American odds: 150 wins 1.5, -150 wins two thirds."""
+    won: Floats = np.where(price > 0, price, 100.0) / np.where(price > 0, 100.0, -price)
+    return won
+
+
+def judge(raw_over: float, over: float, odds: Odds = Odds()) -> Verdict:
+    """Recommend the side of a line that is worth more than its price by the margin, else PASS.
+
+    Args:
+        raw_over: the uncalibrated probability of OVER.
+        over: the calibrated one.
+    """
+    prices = np.array([odds.over_price or USUAL_PRICE, odds.under_price or USUAL_PRICE])
+    of_over, of_under = expected_value(np.array([over, 1.0 - over]), prices).tolist()
+    is_worth_it = max(of_over, of_under) > MARGIN
+    is_over = of_over >= of_under if is_worth_it else over >= 0.5
+    side = Recommendation.OVER if is_over else Recommendation.UNDER
+    raw, calibrated = (raw_over, over) if is_over else (1.0 - raw_over, 1.0 - over)
+    if not is_worth_it:
+        return Verdict(Recommendation.PASS, side, raw, calibrated)
+    return Verdict(side, side, raw, calibrated, odds.over_book if is_over else odds.under_book)

@@ -51,6 +51,11 @@ class Spread:
         shape = self._shape(predicted)
         return predicted + deviation * (shape[:, low] + (place - low) * (shape[:, high] - shape[:, low]))
 
+    def central_share(self, points: Floats, *, predicted: Floats, deviation: Floats) -> Floats:
+        """Give the share, 0 to 1, of the narrowest central interval that holds the points that came."""
+        share: Floats = np.abs(2.0 * self._below((points - predicted) / deviation, self._shape(predicted)) - 1.0)
+        return share
+
     def probability_over(self, line: Floats, *, predicted: Floats, deviation: Floats) -> Floats:
         """Give the probability, 0 to 1, that a player scores more than his line, given that he does not hit it exactly.
 

@@ -13,7 +13,7 @@ import numpy as np
 from worker.players import WINDOW_GAMES, Floats, Players
 from worker.portable import halvings
 
-FEATURE_VERSION = "features_v1"
+FEATURE_VERSION = "features_v2"
 """Changes with any change to the list or to what a name means: a model trained on another is refused (E6)."""
 
 FEATURES: dict[str, str] = {
@@ -45,11 +45,25 @@ FEATURES: dict[str, str] = {
     "defence_by_form": "opponent",
     "position_defence_by_form": "opponent",
     "pace_by_form": "pace",
+    "absent_shots_2": "absences",
+    "absent_shots_4": "absences",
+    "absent_shots_10": "absences",
+    "absent_points_2": "absences",
+    "absent_points_4": "absences",
+    "absent_points_10": "absences",
+    "absent_position_shots_2": "absences",
+    "absent_position_shots_4": "absences",
+    "absent_position_shots_10": "absences",
+    "like_lineup_points": "absences",
+    "like_lineup_minutes": "absences",
+    "like_lineup_shots": "absences",
 }
 """Every feature, in its order, and the component of a prediction that its term counts to.
 
 A number at the end of a name is a half-life in games. `_by_form` is a share times the player's form in points.
-`form_points` is what moving_average says; changes are of newer games against older ones.
+`form_points` is what moving_average says; changes are of newer games against older ones. `absent_` is what absent
+teammates leave tonight, less what the absent left in the player's own recent games; `like_lineup_` how the games that
+missed the same teammates differ from his recent ones.
 """
 
 NAMES = tuple(FEATURES)
@@ -80,7 +94,7 @@ def _columns(players: Players) -> dict[str, Floats]:
     rest = np.minimum(players.days_ago[:, 0], MOST_REST_DAYS)
     is_back_to_back = _flag(players.days_ago[:, 0] == 1, players.days_ago[:, 0])
     lately = _Teams(players)
-    return {
+    return _absences(players) | {
         "season_points": players.season_points / players.season_games,
         "season_minutes": players.season_minutes / players.season_games,
         "form_points": form,
@@ -112,6 +126,29 @@ def _columns(players: Players) -> dict[str, Floats]:
     }
 
 
+LIKE_LINEUP_SHOTS = 16.0
+LIKE_LINEUP_GAMES = 12.0
+"""A past game in which others were absent, who take so many shots, weighs a quarter; and half, so many games ago."""
+
+
+def _absences(players: Players) -> dict[str, Floats]:
+    found = {}
+    for half_life in (2, 4, 10):
+        for name, tonight, past in (
+            ("shots", players.tonight_shots, players.left_shots),
+            ("points", players.tonight_points, players.left_points),
+            ("position_shots", players.tonight_by_position, players.left_by_position),
+        ):
+            found[f"absent_{name}_{half_life}"] = tonight - _weighted(past, half_life)
+    # Shots of those who were absent then or are tonight, and not both times.
+    unlike = players.left_shots + players.tonight_shots[:, None] - 2 * players.left_by_the_same
+    likeness = 1.0 / (1.0 + unlike / LIKE_LINEUP_SHOTS)
+    for name, values in (("points", players.points), ("minutes", players.minutes), ("shots", players.fga)):
+        like = _weighted(values, LIKE_LINEUP_GAMES, likeness * likeness)
+        found[f"like_lineup_{name}"] = like - _weighted(values, LIKE_LINEUP_GAMES)
+    return found
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class _Teams:
     """How the two teams differ from the league, as shares: 0.05 is five per cent above it."""
@@ -132,9 +169,10 @@ class _Teams:
         object.__setattr__(self, "pace", (own + allowed + scored) / (4 * league) - 1)
 
 
-def _weighted(values: Floats, half_life: float) -> Floats:
+def _weighted(values: Floats, half_life: float, share: Floats | float = 1.0) -> Floats:
+    """The mean of the known values, whose weights halve with the games and are shares of that."""
     unknown = np.isnan(values)
-    weights = np.where(unknown, 0.0, _weights(half_life))
+    weights = np.where(unknown, 0.0, _weights(half_life) * share)
     mean: Floats = (np.where(unknown, 0.0, values) * weights).sum(axis=1) / weights.sum(axis=1)
     return mean
 
@@ -154,7 +192,7 @@ def _weights(half_life: float) -> Floats:
 
 _WEIGHTS: dict[float, Floats] = {
     half_life: halvings(half_life, WINDOW_GAMES)
-    for half_life in (2, MINUTES_HALF_LIFE_GAMES, 4, 8, RATE_HALF_LIFE_GAMES, 16)
+    for half_life in (2, MINUTES_HALF_LIFE_GAMES, 4, 8, 10, RATE_HALF_LIFE_GAMES, 16)
 }
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from schemas.messages import TEAM_FORM_GAMES
 from shared.errors import InvalidInput
+from worker import absences
+from worker.absences import NOTHING, Flags, Knowledge
 from worker.players import WINDOW_GAMES, Floats, Players
 
 Texts = NDArray[np.object_]
@@ -43,8 +45,29 @@ class GameLogs:
         return len(self.day)
 
 
-def past_players(logs: GameLogs) -> Players:
+@dataclass(frozen=True, slots=True)
+class PastOffers:
+    """Every sportsbook's offers on past games, by game: its line, and the market's probability of OVER."""
+
+    game: Whole
+    """The row of the game in the logs, in order."""
+    line: Floats
+    fair_over: Floats
+
+    def laid_out(self, rows: Whole) -> tuple[Floats, Floats]:
+        """The offers of some games as `Players` holds them."""
+        first, end = (np.searchsorted(self.game, rows, side=side) for side in ("left", "right"))
+        places = first[:, None] + np.arange(int((end - first).max(initial=0)))
+        is_there = places < end[:, None]
+        found = np.where(is_there, places, 0)
+        return np.where(is_there, self.line[found], np.nan), np.where(is_there, self.fair_over[found], np.nan)
+
+
+def past_players(logs: GameLogs, knowledge: Knowledge = NOTHING) -> Players:
     """Lay out every row's player as he stood before that game.
+
+    Args:
+        knowledge: what was known before each game of who would miss it.
 
     Raises:
         InvalidInput: a player has two games on one date, of which neither came before the other.
@@ -54,6 +77,8 @@ def past_players(logs: GameLogs) -> Players:
         raise InvalidInput("player_game_logs", "a player has two games on one date; keep one")
     window, is_there = _window(player)
     season = np.unique(logs.season, return_inverse=True)[1]
+    places = _positions(logs)
+    position = np.where(is_there[:, 0], places[window[:, 0]], len(_POSITIONS))
 
     def past(values: Floats | Whole) -> Floats:
         return np.where(is_there, values[window].astype(np.float64), np.nan)
@@ -65,9 +90,12 @@ def past_players(logs: GameLogs) -> Players:
         fg3a=past(logs.fg3a),
         fta=past(logs.fta),
         days_ago=logs.day[:, None] - past(logs.day),
+        **_left(logs, places, knowledge, window=window, is_there=is_there, position=position),
         is_home=logs.is_home,
         **_season_so_far(logs, player * (season.max(initial=0) + 1) + season),
-        **_matchups(logs, position=_positions(logs)[window[:, 0]], is_known=is_there[:, 0]),
+        **_matchups(logs, places, position),
+        offered_lines=np.empty((len(logs), 0)),
+        fair_over=np.empty((len(logs), 0)),
     )
 
 
@@ -75,21 +103,42 @@ def _window(player: Whole) -> tuple[Whole, NDArray[np.bool_]]:
     """The rows of each row's past games, newest first, and which of them are there."""
     rows = np.arange(len(player))
     earlier = rows[:, None] - 1 - np.arange(WINDOW_GAMES)
-    is_there = earlier >= _group_starts(player)[:, None]
+    is_there = earlier >= absences.group_starts(player)[:, None]
     return np.where(is_there, earlier, 0), is_there
 
 
-def _group_starts(group: Whole) -> Whole:
-    """For each row the first row of its run of equal values."""
-    rows = np.arange(len(group))
-    is_first = np.r_[True, group[1:] != group[:-1]][: len(group)]
-    return np.maximum.accumulate(np.where(is_first, rows, 0))
+def _left(
+    logs: GameLogs, places: Whole, knowledge: Knowledge, *, window: Whole, is_there: Flags, position: Whole
+) -> dict[str, Floats]:
+    """What absent teammates left in the past games, and tonight as far as that is known."""
+    seen = absences.appearances(
+        day=logs.day,
+        player_id=logs.player_id,
+        game_id=logs.game_id,
+        season=logs.season,
+        team=logs.team,
+        place=places,
+        shots=logs.fga,
+        points=logs.points,
+        minutes=logs.minutes,
+    )
+    rotation = absences.pool(seen)
+    is_taken = absences.taken_absent(seen, rotation, knowledge)
+    is_known = ~absences.unknown_games(seen, logs.team, knowledge)
+    found = absences.left(seen, rotation, is_taken, window=window, is_there=is_there, position=position)
+    return {
+        name: np.where(is_known.reshape(-1, *[1] * (values.ndim - 1)), values, np.nan) if name in _TONIGHT else values
+        for name, values in found.items()
+    }
+
+
+_TONIGHT = ("tonight_shots", "tonight_points", "tonight_by_position", "left_by_the_same")
 
 
 def _season_so_far(logs: GameLogs, season_of_player: Whole) -> dict[str, Floats]:
     rows = np.arange(len(logs))
     # A season's games of a player follow one another, since the rows are in the order of dates.
-    start = _group_starts(season_of_player)
+    start = absences.group_starts(season_of_player)
 
     def before(values: Floats) -> Floats:
         sums = np.r_[0.0, np.cumsum(values)]
@@ -113,14 +162,13 @@ def _positions(logs: GameLogs) -> Whole:
     return np.where(places < 0, len(_POSITIONS), places)
 
 
-def _matchups(logs: GameLogs, *, position: Whole, is_known: NDArray[np.bool_]) -> dict[str, Floats]:
-    """The two teams' and the league's sums before each row's date; `position` is that of the newest past game."""
+def _matchups(logs: GameLogs, places: Whole, place: Whole) -> dict[str, Floats]:
+    """The two teams' and the league's sums before each row's date; `place` is that of the newest past game."""
     teams, codes = np.unique(np.r_[logs.team, logs.opponent], return_inverse=True)
     team, opponent = codes[: len(logs)], codes[len(logs) :]
     days, day = np.unique(logs.day, return_inverse=True)
-    sums = _forms(logs, team=team, opponent=opponent, days=days, teams=len(teams))
+    sums = _forms(logs, places, team=team, opponent=opponent, days=days, teams=len(teams))
     league, own, theirs = sums.sum(axis=1)[day], sums[day, team], sums[day, opponent]
-    place = np.where(is_known, position, len(_POSITIONS))
     rows, has_place = np.arange(len(logs)), place < len(_POSITIONS)
 
     def of_position(source: Floats, first: int) -> Floats:
@@ -148,10 +196,9 @@ def _unless(is_unknown: NDArray[np.bool_], values: Floats) -> Floats:
     return np.where(is_unknown, np.nan, values)
 
 
-def _forms(logs: GameLogs, *, team: Whole, opponent: Whole, days: Whole, teams: int) -> Floats:
+def _forms(logs: GameLogs, place: Whole, *, team: Whole, opponent: Whole, days: Whole, teams: int) -> Floats:
     """`(days, teams, 9)` sums over each team's last games before each day: games, points, points allowed, and points
     and minutes allowed by position."""
-    place = _positions(logs)
     by_position = [np.where(place == each, values, 0.0) for values in (logs.points, logs.minutes) for each in range(3)]
     number = np.unique(logs.game_id, return_inverse=True)[1]
     game = logs.day * len(number) + number

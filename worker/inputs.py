@@ -68,6 +68,20 @@ def failed_rules(request: PredictionRequest) -> tuple[QualityRule, ...]:
     return tuple(rule for rule in QualityRule if failed[rule])
 
 
+class AbsenceNote(StrEnum):
+    """What was not known of who is absent. A row says so among its issues; it is no failing, and holds nothing back."""
+
+    UNKNOWN = "absences_unknown"
+    AS_IN_LAST_GAME = "absences_as_in_last_game"
+
+
+def absence_notes(request: PredictionRequest) -> tuple[AbsenceNote, ...]:
+    """Tell what was assumed of absent teammates; nothing where a report of the date speaks of the team."""
+    if request.absences is None or request.absences.left is None:
+        return (AbsenceNote.UNKNOWN,)
+    return () if request.absences.is_reported else (AbsenceNote.AS_IN_LAST_GAME,)
+
+
 def crosses_season_start(request: PredictionRequest) -> bool:
     """Whether the recent games reach back into an earlier season."""
     return any(game.season != request.game.season for game in request.recent_games)

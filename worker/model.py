@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -34,7 +34,7 @@ class Term(_Part):
 
 
 class RidgePart(_Part):
-    """The ridge's terms by feature, and the points of a player who is average in all of them."""
+    """The ridge's terms by feature, and the median points of a player who is average in all of them."""
 
     intercept: float
     penalty: float
@@ -90,6 +90,8 @@ class ModelDocument(_Part):
     trained_on: TrainedOn
     ridge: RidgePart
     similarity: SimilarityPart
+    ensemble: dict[str, Annotated[float, Field(ge=0)]]
+    """The weight of each system in the ensemble; together 1."""
     spread: SpreadPart
     calibration: CalibrationPart
     metrics: dict[str, object]

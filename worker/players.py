@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.messages import Matchup, PredictionRequest
+from schemas.messages import Left, Line, Matchup, Offer, PredictionRequest
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +34,16 @@ class Players:
     fta: Floats
     days_ago: Floats
     """Days from the past game to the one to predict; 1 is a back-to-back."""
+    left_shots: Floats
+    """What those who missed the past game left in it (`schemas.messages.Left`), in shots and points."""
+    left_points: Floats
+    left_by_position: Floats
+    left_by_the_same: Floats
+    """Shots tonight of those who missed the past game and are absent again."""
+    tonight_shots: Floats
+    """What absent teammates leave tonight; NaN where nothing is known of that."""
+    tonight_points: Floats
+    tonight_by_position: Floats
     is_home: Floats
     season_games: Floats
     season_points: Floats
@@ -50,6 +60,9 @@ class Players:
     position_minutes: Floats
     league_position_points: Floats
     league_position_minutes: Floats
+    offered_lines: Floats
+    """`(N, offers)`: every sportsbook's line, NaN after the last one; and the market's own probability of OVER."""
+    fair_over: Floats
 
     def __len__(self) -> int:
         return len(self.is_home)
@@ -67,7 +80,7 @@ class Players:
 
 def players_of(requests: Sequence[PredictionRequest]) -> Players:
     """Lay requests out as arrays, one player each."""
-    games = np.full((6, len(requests), WINDOW_GAMES), np.nan)
+    games = np.full((_PAST, len(requests), WINDOW_GAMES), np.nan)
     rows = np.empty((len(requests), len(_PER_PLAYER)))
     for place, request in enumerate(requests):
         window = request.recent_games[:WINDOW_GAMES]
@@ -81,31 +94,49 @@ def players_of(requests: Sequence[PredictionRequest]) -> Players:
                         _known(game.fg3a),
                         _known(game.fta),
                         (request.game_date - game.game_date).days,
+                        *_left(game.left),
+                        game.left_by_the_same if request.absences else np.nan,
                     )
                     for game in window
                 ]
             ).T
         so_far = request.season_to_date
         rows[place] = (
+            *_left(request.absences.left if request.absences else None),
             request.game.is_home,
             so_far.games,
             so_far.points,
             so_far.minutes,
             *_matchup(request.matchup),
         )
-    points, minutes, fga, fg3a, fta, days_ago = games
-    return Players(
-        points=points,
-        minutes=minutes,
-        fga=fga,
-        fg3a=fg3a,
-        fta=fta,
-        days_ago=days_ago,
-        **dict(zip(_PER_PLAYER, rows.T, strict=True)),
-    )
+    games[_LEFT] /= 100
+    rows[:, :_LEFT_TONIGHT] /= 100
+    return Players(**dict(zip(Players.__slots__, (*games, *rows.T, *_offers(requests)), strict=True)))
 
 
-_PER_PLAYER = Players.__slots__[6:]
+_PAST = 10
+"""So many fields of `Players` are of past games; they come first."""
+_LEFT = slice(6, 10)
+_LEFT_TONIGHT = 3
+_PER_PLAYER = Players.__slots__[_PAST:-2]
+
+
+def _offers(requests: Sequence[PredictionRequest]) -> Floats:
+    """Lines and probabilities, `(2, N, offers)`; what a book does not say of the odds is taken to be even."""
+    # A coordinator that sends no offers yet sends distinct lines, each credited to one book.
+    offers: list[Sequence[Offer | Line]] = [
+        request.offers or [line for line in request.lines if not line.is_estimated] for request in requests
+    ]
+    found = np.full((2, len(requests), max(map(len, offers), default=0)), np.nan)
+    for place, of_player in enumerate(offers):
+        for number, offer in enumerate(of_player):
+            found[:, place, number] = float(offer.points_line), 0.5 if offer.fair_over is None else offer.fair_over
+    return found
+
+
+def _left(left: Left | None) -> tuple[float, float, float]:
+    """In hundredths, as the request says it."""
+    return (np.nan,) * 3 if left is None else (left.shots, left.points, _known(left.position_shots))
 
 
 def _known(value: int | None) -> float:

@@ -7,6 +7,7 @@ bytes name their delivery, so that those which share it are copies (B15, F1). A 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
@@ -18,12 +19,12 @@ from schemas import names
 from schemas.messages import Absences, Line, PredictionRequest
 from schemas.tables import PREDICTIONS, Cell, TableSchema, lineage, load
 from worker import inputs
-from worker.calibration import PlattScaling, Recommendation, Verdict, judge
+from worker.calibration import MARKET_V1, Odds, Recommendation, Verdict, beside_market, judge
 from worker.features import FEATURE_VERSION, FEATURES
 from worker.model import Model
-from worker.players import players_of
+from worker.players import Floats, players_of
 from worker.portable import settled
-from worker.systems import forecasts
+from worker.systems import forecasts, market
 from worker.systems.forecast import Forecast, Situation
 
 _TENTH, _HUNDREDTH, _THOUSANDTH = Decimal("0.1"), Decimal("0.01"), Decimal("0.001")
@@ -46,15 +47,32 @@ def staged_rows(
         ArithmeticError: a prediction is not a finite number.
     """
     situation = Situation.of(players_of(requests), model)
-    said = forecasts(situation)
+    said, implied = forecasts(situation), market.implied(situation)
     return [
-        rows_saying(request, said, situation, place, schema_version=schema_version)
+        rows_saying(
+            request,
+            [forecast for forecast in said if forecast.speaks_of(place)],
+            situation,
+            place,
+            implied=implied,
+            schema_version=schema_version,
+        )
         for place, request in enumerate(requests)
     ]
 
 
+Implied = tuple[Floats, Floats]
+"""What the market implies of each player of a situation, and the deviation around it."""
+
+
 def rows_saying(
-    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, place: int, *, schema_version: int
+    request: PredictionRequest,
+    said: Sequence[Forecast],
+    situation: Situation,
+    place: int,
+    *,
+    implied: Implied,
+    schema_version: int,
 ) -> list[dict[str, Cell]]:
     """Write down what systems said of a request's player, who has a place in the situation.
 
@@ -65,7 +83,7 @@ def rows_saying(
     common = _request_cells(request) | _hindsight_cells(request, situation.model) | _feature_cells(situation, place)
     rows = []
     of_systems = [_system_cells(forecast, place) for forecast in said]
-    judged_of_each = _judged_cells(request, said, situation, place)
+    judged_of_each = _judged_cells(request, said, situation, place, implied)
     for forecast, of_system, bounds, all_judged in zip(
         said, of_systems, _intervals(said, situation, place), judged_of_each, strict=True
     ):
@@ -128,7 +146,7 @@ def _quality_cells(request: PredictionRequest) -> dict[str, Cell]:
         "completeness_percentage": 100.0 * found / wanted,
         "missing_games_count": wanted - found,
         "is_production_ready": not failed,
-        "data_quality_issues": [rule.value for rule in failed],
+        "data_quality_issues": [issue.value for issue in (*failed, *inputs.absence_notes(request))],
         "season_boundary_detected": inputs.crosses_season_start(request),
         "backfill_bootstrap_mode": inputs.is_for_past_date(request),
         "scoring_tier": inputs.scoring_tier(request),
@@ -152,8 +170,7 @@ def _hindsight_cells(request: PredictionRequest, model: Model) -> dict[str, Cell
 
 
 def _absence_cells(absences: Absences | None) -> dict[str, Cell]:
-    """Tell which teammates are OUT; without any report of the date nothing is known. What their absence is worth in
-    points is not: nothing to learn that from is among the inputs."""
+    """Tell which teammates are OUT; without any report of the date nothing is known."""
     if absences is None:
         return {}
     starters = [
@@ -214,48 +231,70 @@ def _intervals(said: Sequence[Forecast], situation: Situation, place: int) -> It
 
 
 def _judged_cells(
-    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, place: int
+    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, place: int, implied: Implied
 ) -> Iterator[list[tuple[dict[str, Cell], float | None]]]:
     """For each forecast, in order, the cells of each of its rows and the calibrated probability of OVER, if any."""
-    over = _probabilities(request, said, situation, place)
-    for forecast, probabilities in zip(said, over, strict=True):
+    raw, calibrated, method = _probabilities(request, said, situation, place, implied)
+    odds = [_odds(request, line) for line in request.lines]
+    for system, forecast in enumerate(said):
         if not request.lines:
             yield [({**_NO_LINE_CELLS, "prediction_id": _id(request, forecast, None)}, None)]
             continue
-        points, warning = (
-            _rounded(_points(forecast, place), _TENTH),
-            _warning(request, forecast, situation.model, place),
-        )
+        points = _rounded(_points(forecast, place), _TENTH)
+        warning = _warning(request, forecast, situation.model, place)
         judged: list[tuple[dict[str, Cell], float | None]] = []
-        for line, raw_over in zip(request.lines, probabilities, strict=True):
-            verdict = judge(float(raw_over), situation.model.calibration)
+        for number, line in enumerate(request.lines):
+            over = float(calibrated[system, number])
+            verdict = judge(float(raw[system, number]), over, odds[number])
             filter_reason = "estimated_line" if line.is_estimated else warning or _unsure(verdict)
             cells: dict[str, Cell] = {
                 "prediction_id": _id(request, forecast, line.points_line),
                 "line_margin": points - line.points_line,
                 "is_actionable": filter_reason is None,
                 "filter_reason": filter_reason,
-                **_line_cells(line),
-                **_verdict_cells(verdict, situation.model.calibration),
+                **_line_cells(line, verdict.book),
+                **_verdict_cells(verdict, method),
             }
-            judged.append((cells, verdict.over))
+            judged.append((cells, over))
         yield judged
 
 
+def _odds(request: PredictionRequest, line: Line) -> Odds:
+    """The best odds that any book offers at a line; of equal ones those of the first book."""
+    offers = [offer for offer in request.offers if offer.points_line == line.points_line]
+    over = max(offers, key=lambda offer: offer.over_price or -math.inf, default=None)
+    under = max(offers, key=lambda offer: offer.under_price or -math.inf, default=None)
+    return Odds(
+        over_price=over.over_price if over else None,
+        under_price=under.under_price if under else None,
+        over_book=over.sportsbook if over else None,
+        under_book=under.sportsbook if under else None,
+    )
+
+
 def _probabilities(
-    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, place: int
-) -> np.ndarray:
-    """The uncalibrated probability of OVER, `(systems, lines)`."""
+    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, place: int, implied: Implied
+) -> tuple[Floats, Floats, str]:
+    """The probability of OVER, `(systems, lines)`: as the system itself has it, and calibrated, by the method named."""
     spread, lines = situation.model.spread, np.array([float(line.points_line) for line in request.lines])
     predicted = np.array([forecast.points[place] for forecast in said])
     history = np.repeat(situation.players.points[place : place + 1], len(said), axis=0)
     deviation = spread.deviation(predicted, history)
-    over = spread.probability_over(
+    raw = spread.probability_over(
         np.tile(lines, len(said)),
         predicted=np.repeat(predicted, len(lines)),
         deviation=np.repeat(deviation, len(lines)),
-    )
-    return over.reshape(len(said), len(lines))
+    ).reshape(len(said), len(lines))
+    mean, around = implied[0][place], implied[1][place]
+    if np.isnan(mean):
+        return raw, situation.model.calibration.calibrate_all(raw), situation.model.calibration.method
+    of_market = market.probability_over(lines, points=mean, deviation=around)
+    calibrated = beside_market(raw, np.broadcast_to(of_market, raw.shape))
+    for system, forecast in enumerate(said):
+        if forecast.needs_line:
+            raw[system] = market.probability_over(lines, points=predicted[system], deviation=around)
+            calibrated[system] = raw[system]
+    return raw, calibrated, MARKET_V1
 
 
 _NO_LINE_CELLS: dict[str, Cell] = {
@@ -269,7 +308,7 @@ _NO_LINE_CELLS: dict[str, Cell] = {
 }
 
 
-def _line_cells(line: Line) -> dict[str, Cell]:
+def _line_cells(line: Line, best_book: str | None) -> dict[str, Cell]:
     if line.is_estimated:
         return {
             "has_prop_line": False,
@@ -283,20 +322,20 @@ def _line_cells(line: Line) -> dict[str, Cell]:
         "current_points_line": line.points_line,
         "line_source": "ACTUAL_PROP",
         "line_source_api": line.source_api,
-        "sportsbook": line.sportsbook,
+        "sportsbook": best_book or line.sportsbook,
         "was_line_fallback": line.is_fallback,
         "line_minutes_before_game": line.minutes_before_game,
     }
 
 
-def _verdict_cells(verdict: Verdict, calibration: PlattScaling) -> dict[str, Cell]:
+def _verdict_cells(verdict: Verdict, method: str) -> dict[str, Cell]:
     """Tell the recommendation; every confidence is that of the recommended side, for PASS of the likelier one (E5)."""
     calibrated = Decimal(verdict.calibrated)
     return {
         "recommendation": verdict.recommendation,
         "confidence_score": _rounded(100 * calibrated, _HUNDREDTH),
         "raw_confidence_score": _rounded(Decimal(verdict.raw), _THOUSANDTH),
-        "calibration_method": calibration.method,
+        "calibration_method": method,
         "calibrated_confidence_score": _rounded(calibrated, _THOUSANDTH),
     }
 
@@ -315,7 +354,7 @@ def _warning(request: PredictionRequest, forecast: Forecast, model: Model, place
 
 
 def _unsure(verdict: Verdict) -> str | None:
-    return "below_threshold" if verdict.recommendation is Recommendation.PASS else None
+    return "below_margin" if verdict.recommendation is Recommendation.PASS else None
 
 
 def _id(request: PredictionRequest, forecast: Forecast, points_line: Decimal | None) -> str:

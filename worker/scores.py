@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +16,26 @@ CALIBRATION_BINS = 10
 class PastLines:
     """Distinct lines on past games, one entry a player, game and value; voids are not among them.
 
-    `game` is the row of the game in the logs. `fair_over` is the market's own probability, NaN where it is unknown.
+    `game` is the row of the game in the logs. `fair_over` is the market's own probability, and the prices are the best
+    American odds of all books there; NaN where it is unknown.
     """
 
     game: NDArray[np.intp]
     line: Floats
     fair_over: Floats
+    over_price: Floats
+    under_price: Floats
 
     def __len__(self) -> int:
         return len(self.line)
 
     def take(self, rows: NDArray[np.bool_]) -> PastLines:
         """Some of the lines."""
-        return PastLines(self.game[rows], self.line[rows], self.fair_over[rows])
+        return PastLines(*(getattr(self, name)[rows] for name in self.__slots__))
 
     def moved(self, new_place: NDArray[np.intp]) -> PastLines:
         """The lines on the games that have a place (not below 0) in another order, with their places in it."""
-        moved = PastLines(new_place[self.game], self.line, self.fair_over)
+        moved = replace(self, game=new_place[self.game])
         return moved.take(moved.game >= 0)
 
 
@@ -89,6 +92,25 @@ def probability_scores(over: Floats, is_over: Floats) -> ProbabilityScores:
     )
 
 
+def mean_by_days(values: Floats, day: NDArray[np.intp]) -> tuple[float, float, float] | None:
+    """The mean, and its 95% interval where all of a day's values may err together; None without any."""
+    if not len(values):
+        return None
+    mean = float(values.mean())
+    by_day = np.bincount(np.unique(day, return_inverse=True)[1], values - mean)
+    half = 1.96 * float(np.sqrt((by_day**2).sum())) / len(values)
+    return _figure(mean, 5), _figure(mean - half, 5), _figure(mean + half, 5)
+
+
+def chance_error(over: Floats) -> float | None:
+    """The calibration error in equal bins that a perfectly calibrated forecaster of these probabilities would show."""
+    if not len(over):
+        return None
+    chance, bins = np.random.default_rng(0), _by_count(over)
+    drawn = [_calibration_error(over, (chance.random(len(over)) < over).astype(np.float64), bins) for _ in range(200)]
+    return _figure(float(np.mean(drawn)), 5)
+
+
 def calibration_curve(over: Floats, is_over: Floats) -> list[tuple[float, float, int]]:
     """Mean probability, share that went over, and number, of ten bins of equally many probabilities."""
     bins = _by_count(over)
@@ -96,11 +118,6 @@ def calibration_curve(over: Floats, is_over: Floats) -> list[tuple[float, float,
         (_figure(over[bins == each].mean()), _figure(is_over[bins == each].mean()), int((bins == each).sum()))
         for each in np.unique(bins)
     ]
-
-
-def coverage(points: Floats, low: Floats, high: Floats) -> float | None:
-    """The share of points within their interval, bounds included; None without any."""
-    return _figure(((points >= low) & (points <= high)).mean()) if len(points) else None
 
 
 def _by_count(over: Floats) -> NDArray[np.intp]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from shared.errors import InvalidInput
 from worker import scores
+from worker.absences import Knowledge
 from worker.calibration import PLATT_V1, fit_slope
 from worker.distribution import Spread
 from worker.features import FEATURE_VERSION, FEATURES, features
@@ -32,13 +33,15 @@ from worker.model import (
     TrainedOn,
 )
 from worker.players import Floats, Players
-from worker.portable import least_squares
+from worker.portable import least_absolute, least_squares
 from worker.scores import PastLines
-from worker.systems import SYSTEMS, ensemble, forecasts
+from worker.systems import OWN_SYSTEMS, ensemble, forecasts
 from worker.systems.forecast import Situation
 from worker.systems.similarity import located, nearest_situations
 
 BLOCKS = 6
+KNOWLEDGE = Knowledge(recall=0.9, unknown=0.15)
+"""Training knows of absences about as much as a day's reports tell, and of some games nothing, so that the model needs neither."""
 MIN_GAMES = 2_000
 """With fewer player-games there is nothing to learn that a player's own average does not say."""
 MIN_LINES = 5_000
@@ -55,8 +58,10 @@ METRIC = {
     "rest_days": 0.5,
     "is_home": 0.3,
     "defence_by_form": 0.3,
+    "absent_points_4": 1.5,
+    "like_lineup_points": 1.5,
 }
-"""What likeness is made of: mostly how much a player scores and plays."""
+"""What likeness is made of: mostly how much a player scores and plays, and what is new about who is absent."""
 LEVELS = (0.005, 0.01, 0.025, 0.05, *(round(0.1 + 0.05 * step, 2) for step in range(17)), 0.95, 0.975, 0.99, 0.995)
 LEVEL_EDGES = (0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 99.0)
 MIN_ERRORS = 300
@@ -107,7 +112,7 @@ def train(logs: GameLogs, lines: PastLines, *, until: date, day_zero: date, is_s
     Raises:
         InvalidInput: there are too few games.
     """
-    players = past_players(logs)
+    players = past_players(logs, KNOWLEDGE)
     learnable = np.flatnonzero(players.games > 0)
     if len(learnable) < MIN_GAMES:
         problem = f"{len(learnable)} player-games with a past before {until} are too few; give at least {MIN_GAMES}"
@@ -117,7 +122,7 @@ def train(logs: GameLogs, lines: PastLines, *, until: date, day_zero: date, is_s
     blocks = _blocks(logs.day[order])
     choices = _choose(games, blocks)
     seen = blocks > 0
-    said = _walk_forward(games, blocks, choices)
+    said, weights = _walk_forward(games, blocks, choices)
     spread = _fit_spread(said[ensemble.SYSTEM_ID][seen], games.take(np.flatnonzero(seen)))
     trained_on = TrainedOn(
         first_date=str(day_zero + timedelta(days=int(logs.day.min()))),
@@ -128,7 +133,7 @@ def train(logs: GameLogs, lines: PastLines, *, until: date, day_zero: date, is_s
         seasons=tuple(sorted(set(logs.season))),
         is_simulated=is_simulated,
     )
-    final = _document(games, choices, spread=spread, trained_on=trained_on)
+    final = _document(games, choices, weights, spread=spread, trained_on=trained_on)
     known = lines.moved(_new_places(order[seen], len(logs)))
     outcome = _Outcomes({name: points[seen] for name, points in said.items()}, games.take(np.flatnonzero(seen)), known)
     return _versioned(_judged(final, outcome))
@@ -140,15 +145,45 @@ def _blocks(days: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.searchsorted(first_days, days, side="right")
 
 
-def _walk_forward(games: _Games, blocks: NDArray[np.intp], choices: _Choices) -> dict[str, Floats]:
-    """Every system's points for every game, by a fit on the blocks before; NaN for the first block."""
-    said = {system_id: np.full(len(games), np.nan) for system_id in SYSTEMS}
+def _walk_forward(
+    games: _Games, blocks: NDArray[np.intp], choices: _Choices
+) -> tuple[dict[str, Floats], dict[str, float]]:
+    """Every system's points for every game, by a fit on the blocks before, NaN for the first block; and the
+    ensemble's weights, fitted to those of the other systems."""
+    said = {system_id: np.full(len(games), np.nan) for system_id in OWN_SYSTEMS}
+    is_own = {system_id: np.zeros(len(games), dtype=np.bool_) for system_id in OWN_SYSTEMS}
     for block in range(1, BLOCKS):
         rows = np.flatnonzero(blocks == block)
         model = Model(_document(games.take(np.flatnonzero(blocks < block)), choices))
         for forecast in forecasts(Situation.of(games.players.take(rows), model)):
+            if forecast.needs_line:
+                continue
             said[forecast.system_id][rows] = forecast.points
-    return said
+            is_own[forecast.system_id][rows] = ~forecast.is_stand_in
+    inputs = [system_id for system_id in OWN_SYSTEMS if system_id != ensemble.SYSTEM_ID]
+    points, own = (np.stack([each[system_id] for system_id in inputs]) for each in (said, is_own))
+    weights = _fit_weights(points[:, own.all(axis=0)], games.points[own.all(axis=0)])
+    blended, _ = ensemble.weighed(points, own, weights)
+    said[ensemble.SYSTEM_ID] = np.where(is_own[ensemble.SYSTEM_ID], blended, said[ensemble.SYSTEM_ID])
+    return said, dict(zip(inputs, weights, strict=True))
+
+
+def _fit_weights(said: Floats, points: Floats) -> list[float]:
+    """Move hundredths of weight between two systems as long as that lessens the absolute error."""
+    count = len(said)
+
+    def error(weights: NDArray[np.intp]) -> float:
+        return round(float(np.abs((said * weights[:, None]).sum(axis=0) / 100 - points).mean()), 7)
+
+    best = min((100 * np.eye(count, dtype=np.intp)[system] for system in range(count)), key=error)
+    for step in (16, 4, 1):
+        while True:
+            moves = step * (np.eye(count, dtype=np.intp)[:, None] - np.eye(count, dtype=np.intp)).reshape(-1, count)
+            better = min((best + move for move in moves if (best + move).min() >= 0), key=error)
+            if error(better) >= error(best):
+                break
+            best = better
+    return [int(weight) / 100 for weight in best]
 
 
 def _choose(games: _Games, blocks: NDArray[np.intp]) -> _Choices:
@@ -181,7 +216,12 @@ def _neighbour_error(places: Floats, points: Floats, model: Model, neighbours: i
 
 
 def _document(
-    games: _Games, choices: _Choices, *, spread: SpreadPart = _NO_SPREAD, trained_on: TrainedOn | None = None
+    games: _Games,
+    choices: _Choices,
+    weights: dict[str, float] | None = None,
+    *,
+    spread: SpreadPart = _NO_SPREAD,
+    trained_on: TrainedOn | None = None,
 ) -> ModelDocument:
     """Fit ridge and library to games; what is not given is a placeholder that no forecast looks at."""
     ridge = _fit_ridge(games, choices.penalty)
@@ -192,6 +232,7 @@ def _document(
         trained_on=trained_on or _NOTHING,
         ridge=ridge,
         similarity=_library(games, ridge, choices.neighbours),
+        ensemble=weights or dict.fromkeys(OWN_SYSTEMS, 1.0),
         spread=spread,
         calibration=_SLOPE_ONE,
         metrics={},
@@ -202,7 +243,7 @@ _NOTHING = TrainedOn(first_date="", last_date="", until="", player_games=0, play
 
 
 def _fit_ridge(games: _Games, penalty: float) -> RidgePart:
-    """Solve (Z'Z + penalty) b = Z'(y - mean y), Z the standardized features with 0 for the unknown."""
+    """Fit the median to the standardized features, with 0 for the unknown, and a column of ones."""
     known = np.isfinite(games.features)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, games.features, 0.0).sum(axis=0) / count
@@ -210,13 +251,14 @@ def _fit_ridge(games: _Games, penalty: float) -> RidgePart:
     scale = np.sqrt((centered**2).sum(axis=0) / count)
     scale = np.where(scale > 0, scale, 1.0)
     standardized = centered / scale
-    intercept = float(games.points.mean())
-    coefficients = least_squares(standardized, games.points - intercept, penalty=penalty)
+    middle = float(np.median(games.points))
+    design = np.column_stack([standardized, np.ones(len(games))])
+    *coefficients, above = least_absolute(design, games.points - middle, penalty=penalty)
     terms = {
         name: Term(coefficient=_short(coefficients[place]), mean=_short(mean[place]), scale=_short(scale[place]))
         for place, name in enumerate(FEATURES)
     }
-    return RidgePart(intercept=_short(intercept), penalty=penalty, terms=terms)
+    return RidgePart(intercept=_short(middle + above), penalty=penalty, terms=terms)
 
 
 def _library(games: _Games, ridge: RidgePart, neighbours: int) -> SimilarityPart:

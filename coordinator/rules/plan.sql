@@ -1,6 +1,7 @@
 -- The day's plan: one row for each expected player of @game_date, with his whole request as JSON text.
 -- Parameters: @game_date DATE, @planned_at TIMESTAMP, @roster_games INT64, @recent_games INT64, @preferred_sportsbook STRING,
--- @team_form_games INT64, @reported_before TIMESTAMP (which counts where no tip-off is scheduled).
+-- @team_form_games INT64, @rotation_games INT64, @rotation_minutes INT64, @reported_before TIMESTAMP (which counts where no
+-- tip-off is scheduled).
 -- `player_key` is the player id or, where the inputs give none, the lookup name.
 WITH
   -- One row per team that plays: who the opponent is depends on the side.
@@ -66,6 +67,8 @@ WITH
       lines.sportsbook,
       lines.points_line,
       lines.fair_over,
+      lines.over_price,
+      lines.under_price,
       TIMESTAMP_DIFF(lines.commence_time_utc, lines.captured_at, MINUTE) AS minutes_before_game,
       lines.captured_at,
       IF(LOWER(lines.sportsbook) = LOWER(@preferred_sportsbook), 0, 1) AS book_rank
@@ -123,8 +126,9 @@ WITH
 
   -- Only the newest report counts, and none from after planning, lest a repeated plan see more than the first; nor any
   -- from after the first tip-off, since a plan of a past date must not know what that day's games brought about.
-  injuries AS (
+  listings AS (
     SELECT
+      reports.game_date,
       COALESCE(reports.player_id, named.player_id, reports.player_lookup) AS player_key,
       UPPER(TRIM(reports.status)) AS status,
       reports.reason,
@@ -135,7 +139,7 @@ WITH
       COALESCE(reports.player_lookup, REPLACE(LOWER(reports.player_name), ' ', '-')),
       NULL
     )
-    WHERE reports.game_date = @game_date AND (
+    WHERE reports.game_date <= @game_date AND (
       reports.reported_at IS NULL
       OR reports.reported_at < LEAST(
         @planned_at,
@@ -143,9 +147,112 @@ WITH
       )
     )
     QUALIFY ROW_NUMBER() OVER (
-      PARTITION BY COALESCE(reports.player_id, named.player_id, reports.player_lookup)
+      PARTITION BY reports.game_date, COALESCE(reports.player_id, named.player_id, reports.player_lookup)
       ORDER BY reports.reported_at DESC NULLS LAST, UPPER(TRIM(reports.status)), reports.reason
     ) = 1
+  ),
+
+  injuries AS (
+    SELECT player_key, status, reason, reported_at
+    FROM listings
+    WHERE game_date = @game_date
+  ),
+
+  -- Who was absent when, from the logs alone: a player of the rotation misses his team's games from the one after his
+  -- last appearance to the one before his next. What he leaves is his season's mean, in whole hundredths, a tie upwards
+  -- (the brackets within DIV are for the embedded engine, whose translator writes a bare division).
+  appearances AS (
+    SELECT
+      player_id, team, game_id, game_date, UPPER(RIGHT(position, 1)) AS position_letter,
+      DENSE_RANK() OVER (PARTITION BY team ORDER BY game_date, game_id) AS team_game,
+      SUM(fga) OVER so_far AS shots, COUNT(fga) OVER so_far AS shot_games,
+      SUM(points) OVER so_far AS points, SUM(minutes) OVER so_far AS minutes, COUNT(*) OVER so_far AS games
+    FROM history
+    WINDOW so_far AS (
+      PARTITION BY player_id, season ORDER BY game_date, game_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    )
+  ),
+
+  team_schedule AS (
+    SELECT DISTINCT team, team_game, game_id, game_date, MAX(team_game) OVER (PARTITION BY team) AS last_team_game
+    FROM appearances
+  ),
+
+  rotation AS (
+    SELECT
+      player_id, team, team_game, position_letter,
+      IF(shot_games > 0, DIV((200 * shots + shot_games), (2 * shot_games)), 0) AS shots,
+      DIV((200 * points + games), (2 * games)) AS points,
+      LEAD(game_date) OVER of_player AS next_date,
+      LEAD(team) OVER of_player AS next_team,
+      LEAD(team_game) OVER of_player AS next_team_game
+    FROM appearances
+    WHERE TRUE
+    QUALIFY minutes >= @rotation_minutes * games
+    WINDOW of_player AS (PARTITION BY player_id ORDER BY game_date, game_id)
+  ),
+
+  past_absences AS (
+    SELECT
+      team_schedule.team, team_schedule.game_id, rotation.player_id, rotation.position_letter, rotation.shots,
+      rotation.points
+    FROM rotation
+    INNER JOIN team_schedule ON
+      team_schedule.team = rotation.team
+      AND team_schedule.team_game BETWEEN rotation.team_game + 1 AND rotation.team_game + @rotation_games
+    WHERE
+      rotation.next_date IS NULL
+      OR (rotation.next_team = rotation.team AND team_schedule.team_game < rotation.next_team_game)
+      OR (rotation.next_team != rotation.team AND team_schedule.game_date <= rotation.next_date)
+  ),
+
+  -- Who is not listed is as in the team's last game, unless a report explained that he missed it and today's, which
+  -- speaks of his team, no longer lists him.
+  tonight AS (
+    SELECT
+      rotation.player_id, rotation.team, rotation.position_letter, rotation.shots, rotation.points,
+      COUNT(injuries.status) OVER (PARTITION BY rotation.team) > 0 AS is_reported,
+      CASE
+        WHEN injuries.status IS NOT NULL THEN injuries.status IN ('OUT', 'DOUBTFUL')
+        WHEN rotation.team_game = team_schedule.team_game THEN FALSE
+        ELSE
+          NOT (
+            COUNT(injuries.status) OVER (PARTITION BY rotation.team) > 0
+            AND COALESCE(listings.status, '') IN ('OUT', 'DOUBTFUL')
+          )
+      END AS is_absent
+    FROM rotation
+    INNER JOIN team_schedule ON
+      team_schedule.team = rotation.team AND team_schedule.team_game = team_schedule.last_team_game
+      AND rotation.team_game > team_schedule.last_team_game - @rotation_games
+    LEFT JOIN injuries ON injuries.player_key = rotation.player_id
+    LEFT JOIN listings ON
+      listings.player_key = rotation.player_id AND listings.game_date = team_schedule.game_date
+    WHERE rotation.next_date IS NULL
+  ),
+
+  left_tonight AS (
+    SELECT
+      team, LOGICAL_OR(is_reported) AS is_reported,
+      SUM(IF(is_absent, shots, 0)) AS shots, SUM(IF(is_absent, points, 0)) AS points,
+      SUM(IF(is_absent AND position_letter = 'G', shots, 0)) AS guard_shots,
+      SUM(IF(is_absent AND position_letter = 'F', shots, 0)) AS forward_shots,
+      SUM(IF(is_absent AND position_letter = 'C', shots, 0)) AS center_shots
+    FROM tonight
+    GROUP BY team
+  ),
+
+  left_then AS (
+    SELECT
+      past_absences.team, past_absences.game_id,
+      SUM(past_absences.shots) AS shots, SUM(past_absences.points) AS points,
+      SUM(IF(past_absences.position_letter = 'G', past_absences.shots, 0)) AS guard_shots,
+      SUM(IF(past_absences.position_letter = 'F', past_absences.shots, 0)) AS forward_shots,
+      SUM(IF(past_absences.position_letter = 'C', past_absences.shots, 0)) AS center_shots,
+      SUM(IF(tonight.is_absent, tonight.shots, 0)) AS shots_of_the_same
+    FROM past_absences
+    LEFT JOIN tonight ON tonight.player_id = past_absences.player_id AND tonight.team = past_absences.team
+    GROUP BY past_absences.team, past_absences.game_id
   ),
 
   -- From here on each part is worked out for everybody and joined once: BigQuery runs a CTE anew for each mention of it.
@@ -157,17 +264,28 @@ WITH
 
   recent AS (
     SELECT
-      player_id,
+      played.player_id,
       COUNT(*) AS games,
-      SUM(points) AS points,
-      MAX(game_date) AS last_game_date,
+      SUM(played.points) AS points,
+      MAX(played.game_date) AS last_game_date,
       ARRAY_AGG(
         STRUCT(
-          game_date AS game_date, season AS season, team AS team, opponent AS opponent, is_home AS is_home,
-          points AS points, minutes AS minutes, fga AS fga, fg3a AS fg3a, fta AS fta, rebounds AS rebounds,
-          assists AS assists, turnovers AS turnovers, started AS started, position AS position
+          played.game_date AS game_date, played.season AS season, played.team AS team, played.opponent AS opponent,
+          played.is_home AS is_home, played.points AS points, played.minutes AS minutes, played.fga AS fga,
+          played.fg3a AS fg3a, played.fta AS fta, played.rebounds AS rebounds, played.assists AS assists,
+          played.turnovers AS turnovers, played.started AS started, played.position AS position,
+          STRUCT(
+            COALESCE(left_then.shots, 0) AS shots,
+            COALESCE(left_then.points, 0) AS points,
+            CASE known_players.position_letter
+              WHEN 'G' THEN COALESCE(left_then.guard_shots, 0)
+              WHEN 'F' THEN COALESCE(left_then.forward_shots, 0)
+              WHEN 'C' THEN COALESCE(left_then.center_shots, 0)
+            END AS position_shots
+          ) AS `left`,
+          IF(played.team = candidates.team, COALESCE(left_then.shots_of_the_same, 0), 0) AS left_by_the_same
         )
-        ORDER BY game_date DESC, game_id DESC
+        ORDER BY played.game_date DESC, played.game_id DESC
       ) AS games_newest_first
     FROM (
       SELECT
@@ -176,8 +294,11 @@ WITH
       FROM history
       WHERE TRUE
       QUALIFY ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) <= @recent_games
-    )
-    GROUP BY player_id
+    ) AS played
+    INNER JOIN candidates ON candidates.player_id = played.player_id
+    INNER JOIN known_players ON known_players.player_id = played.player_id
+    LEFT JOIN left_then ON left_then.team = played.team AND left_then.game_id = played.game_id
+    GROUP BY played.player_id
   ),
 
   -- Several sportsbooks may offer one value: it is one line, credited to one of them.
@@ -202,6 +323,30 @@ WITH
       QUALIFY ROW_NUMBER() OVER (
         PARTITION BY player_key, game_id, points_line
         ORDER BY book_rank, sportsbook, captured_at DESC NULLS LAST, fair_over
+      ) = 1
+    )
+    GROUP BY player_key, game_id
+  ),
+
+  -- Every sportsbook's newest word on each value: the market is read from all of them.
+  book_offers AS (
+    SELECT
+      player_key,
+      game_id,
+      ARRAY_AGG(
+        STRUCT(
+          CAST(points_line AS STRING) AS points_line, sportsbook AS sportsbook, fair_over AS fair_over,
+          over_price AS over_price, under_price AS under_price
+        )
+        ORDER BY sportsbook, points_line
+      ) AS offers
+    FROM (
+      SELECT player_key, game_id, points_line, sportsbook, fair_over, over_price, under_price
+      FROM offers
+      WHERE TRUE
+      QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY player_key, game_id, sportsbook, points_line
+        ORDER BY captured_at DESC NULLS LAST, fair_over, over_price, under_price
       ) = 1
     )
     GROUP BY player_key, game_id
@@ -306,7 +451,7 @@ WITH
     SELECT
       candidates.player_lookup, candidates.player_id, candidates.game_id, candidates.season, candidates.team,
       candidates.opponent, candidates.is_home, injuries.status, injuries.reason, injuries.reported_at,
-      offered_lines.lines, recent.last_game_date, recent.games_newest_first,
+      offered_lines.lines, book_offers.offers, recent.last_game_date, recent.games_newest_first,
       COALESCE(season_totals.games, 0) AS season_games,
       COALESCE(season_totals.points, 0) AS season_points,
       COALESCE(season_totals.minutes, 0) AS season_minutes,
@@ -333,6 +478,14 @@ WITH
         WHEN 'C' THEN matchups.league_center_minutes
       END AS league_position_minutes,
       reports.players AS reported_players, COALESCE(absences.all_shots, 0) AS team_shots, absences.players AS absent,
+      COALESCE(left_tonight.is_reported, FALSE) AS is_reported,
+      COALESCE(left_tonight.shots, 0) - COALESCE(himself.shots, 0) AS left_shots,
+      COALESCE(left_tonight.points, 0) - COALESCE(himself.points, 0) AS left_points,
+      CASE known_players.position_letter
+        WHEN 'G' THEN COALESCE(left_tonight.guard_shots, 0)
+        WHEN 'F' THEN COALESCE(left_tonight.forward_shots, 0)
+        WHEN 'C' THEN COALESCE(left_tonight.center_shots, 0)
+      END - COALESCE(himself.shots, 0) AS left_position_shots,
       -- Without an offer the line is guessed from the player's own mean, to the half point as sportsbooks quote.
       ROUND(
         2 * COALESCE(season_totals.points, recent.points) / COALESCE(season_totals.games, recent.games)
@@ -341,6 +494,9 @@ WITH
     CROSS JOIN reports
     INNER JOIN matchups ON matchups.game_id = candidates.game_id AND matchups.team = candidates.team
     LEFT JOIN absences ON absences.team = candidates.team
+    LEFT JOIN left_tonight ON left_tonight.team = candidates.team
+    LEFT JOIN tonight AS himself ON
+      himself.player_id = candidates.player_id AND himself.team = candidates.team AND himself.is_absent
     LEFT JOIN known_players ON known_players.player_id = candidates.player_id
     LEFT JOIN injuries ON injuries.player_key = candidates.player_key
     LEFT JOIN season_totals ON
@@ -348,6 +504,8 @@ WITH
     LEFT JOIN recent ON recent.player_id = candidates.player_id
     LEFT JOIN offered_lines ON
       offered_lines.player_key = candidates.player_key AND offered_lines.game_id = candidates.game_id
+    LEFT JOIN book_offers ON
+      book_offers.player_key = candidates.player_key AND book_offers.game_id = candidates.game_id
     WHERE candidates.has_line OR COALESCE(injuries.status, '') != 'OUT'
   )
 
@@ -389,6 +547,7 @@ SELECT
           )
         ]
       END AS lines,
+      COALESCE(offers, []) AS offers,
       STRUCT(season_games AS games, season_points AS points, season_minutes AS minutes) AS season_to_date,
       COALESCE(games_newest_first, []) AS recent_games,
       @recent_games AS recent_games_wanted,
@@ -422,7 +581,9 @@ SELECT
         reported_players > 0,
         STRUCT(
           team_shots AS team_shots,
-          COALESCE(absent, []) AS `out`
+          COALESCE(absent, []) AS `out`,
+          is_reported AS is_reported,
+          STRUCT(left_shots AS shots, left_points AS points, left_position_shots AS position_shots) AS `left`
         ),
         NULL
       ) AS absences

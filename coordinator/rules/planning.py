@@ -19,7 +19,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from schemas.messages import MAX_PLAYER_BYTES, TEAM_FORM_GAMES, PredictionRequest, Slice
+from schemas.messages import (
+    MAX_PLAYER_BYTES,
+    ROTATION_GAMES,
+    ROTATION_MINUTES,
+    TEAM_FORM_GAMES,
+    PredictionRequest,
+    Slice,
+)
 from schemas.names import check_batch_id, plan_table
 from schemas.tables import Row
 from shared.errors import InvalidInput
@@ -112,6 +119,8 @@ def plan_parameters(
         "recent_games": recent_games,
         "preferred_sportsbook": preferred_sportsbook,
         "team_form_games": TEAM_FORM_GAMES,
+        "rotation_games": ROTATION_GAMES,
+        "rotation_minutes": ROTATION_MINUTES,
         "reported_before": _as_of(game_date, planned_at),
     }
 

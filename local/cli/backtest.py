@@ -15,9 +15,13 @@ from rich.table import Table
 from local.cli.input_options import max_input_option
 from local.cli.terminal import Terminal, echo
 from local.one_machine.input_bound import MIB
+from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
     from local.cli.backtesting import Backtest
+
+ABSENCES = ("none", "last_game", "reports", "recall", "appeared")
+"""How much a backtest may know of who is absent."""
 
 _DATE = click.DateTime(["%Y-%m-%d"])
 
@@ -30,6 +34,19 @@ _DATE = click.DateTime(["%Y-%m-%d"])
 @click.option("--model", required=True, metavar="MODEL.json", help="A file of `tipoff train`, or its gs:// URL.")
 @click.option("--from", "first", required=True, type=_DATE, metavar="YYYY-MM-DD", help="First date to predict.")
 @click.option("--to", "last", required=True, type=_DATE, metavar="YYYY-MM-DD", help="Last date to predict.")
+@click.option(
+    "--absences",
+    type=click.Choice(ABSENCES),
+    help="What to take as known of who is absent, in all figures but the comparison; reports where there are any, else none.",
+)
+@click.option(
+    "--recall",
+    type=click.FloatRange(0, 1),
+    default=0.8,
+    show_default=True,
+    metavar="SHARE",
+    help="Compare with so large a share of the changes since the team's last game known.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 @click.option(
     "--html",
@@ -38,12 +55,23 @@ _DATE = click.DateTime(["%Y-%m-%d"])
     help="Write a report with plots, which needs nothing but a browser.",
 )
 def backtest(
-    *, data: Path, max_input_mb: int, model: str, first: datetime, last: datetime, as_json: bool, html: Path | None
+    *,
+    data: Path,
+    max_input_mb: int,
+    model: str,
+    first: datetime,
+    last: datetime,
+    absences: str | None,
+    recall: float,
+    as_json: bool,
+    html: Path | None,
 ) -> int:
     """Predict every game of a span as its request would have been planned, and compare with what came.
 
     The headline figures are of players with 10 or more games and a mean of 15 or more minutes this season, before the
-    game. Against lines only calibrated probabilities of the ensemble count.
+    game. One table compares what was known of who is absent: nothing (none); everybody as in the team's last game
+    (last_game); the injury reports in the data (reports); a share of the changes, by chance (recall); and who did not
+    appear, of which nobody knows all beforehand: an upper bound (appeared).
 
     \b
     Examples:
@@ -56,7 +84,16 @@ def backtest(
 
     since, to = date(first.year, first.month, first.day), date(last.year, last.month, last.day)
     console = Terminal(stderr=as_json, highlight=False)
-    found = _measure(console, data=data, max_bytes=max_input_mb * MIB, model=model, first=since, last=to)
+    found = _measure(
+        console,
+        data=data,
+        max_bytes=max_input_mb * MIB,
+        model=model,
+        first=since,
+        last=to,
+        absences=absences,
+        recall=recall,
+    )
     if html is not None:
         write_report(found, html, first=since, last=to)
     if as_json:
@@ -68,9 +105,19 @@ def backtest(
     return 0
 
 
-def _measure(console: Terminal, *, data: Path, max_bytes: int, model: str, first: date, last: date) -> Backtest:
+def _measure(
+    console: Terminal,
+    *,
+    data: Path,
+    max_bytes: int,
+    model: str,
+    first: date,
+    last: date,
+    absences: str | None,
+    recall: float,
+) -> Backtest:
     from local.cli.backtesting import backtest as measure  # noqa: PLC0415 - as above
-    from local.cli.backtesting import check_span  # noqa: PLC0415 - as above
+    from local.cli.backtesting import check_span, degrees_of_knowledge  # noqa: PLC0415 - as above
     from local.one_machine.past_games import DAY_ZERO, read_past_games  # noqa: PLC0415 - so that --help answers at once
     from shared.adapters.model_files import read_file  # noqa: PLC0415 - as above
     from worker.model import read_model  # noqa: PLC0415 - as above
@@ -80,31 +127,66 @@ def _measure(console: Terminal, *, data: Path, max_bytes: int, model: str, first
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("reading games", total=None)
         past = read_past_games(data, until=last + timedelta(days=1), max_bytes=max_bytes)
+        first_day = (first - DAY_ZERO).days
+        known = degrees_of_knowledge(past.reports, first_day=first_day, recall=recall)
+        if absences is not None and absences not in known:
+            raise InvalidInput(
+                "--absences", "the data have no injury_reports in this span; add them, or choose another"
+            )
         return measure(
             fitted,
-            past.logs,
-            past.lines,
-            first_day=(first - DAY_ZERO).days,
+            past,
+            first_day=first_day,
             progress=lambda done, total: bar.update(task, description="predicting", completed=done, total=total),
+            known=known,
+            shown=absences or ("reports" if "reports" in known else "none"),
         )
 
 
 def _print(console: Terminal, figures: Mapping[str, Any]) -> None:
     console.print(f"Model {figures['model']}, trained on games before {figures['trained_until']}")
-    console.print(f"Rows: {figures['rows']}")
+    console.print(f"Rows: {figures['rows']}; absences known: {figures['known_absences']}")
     _print_systems(console, figures)
+    _print_absences(console, figures)
     lines = figures["lines"]
     if not lines["n"]:
         console.print("No lines on these games")
         return
-    console.print(
-        f"{lines['n']} lines: the line's own mean absolute error {lines['line_mae']}, the ensemble's {lines['system_mae']}"
-    )
-    odds = Table("P(over)", "Brier", "log loss", "ECE", "ECE, equal bins", box=None, pad_edge=False)
-    for name, found in (("calibrated", lines), ("raw", lines["raw"]), ("market", lines["market"])):
+    _print_lines(console, lines)
+
+
+def _print_lines(console: Terminal, lines: Mapping[str, Any]) -> None:
+    games = lines["player_games"]
+    errors = ", ".join(f"{name} {games[name]}" for name in ("line", "market", "anchored", "ensemble"))
+    console.print(f"{games['n']} games with lines, mean absolute error: {errors}")
+    console.print(f"market less line: {_interval(games['market_less_line'])}")
+    odds = Table("P(over)", "lines", "Brier", "log loss", "ECE", "ECE, equal bins", box=None, pad_edge=False)
+    named = {"calibrated": lines, "raw": lines["raw"], "market": lines["implied"], "anchored": lines["anchored"]}
+    for name, found in (named | {"books' own": lines["market"]}).items():
         if found["n"]:
-            odds.add_row(name, *(f"{found[each]}" for each in ("brier", "log_loss", "ece", "ece_equal_count")))
+            odds.add_row(name, *(f"{found[each]}" for each in ("n", "brier", "log_loss", "ece", "ece_equal_count")))
     console.print(odds)
+    console.print(f"market's Brier less the books' own: {_interval(lines['implied_brier_less_market'])}")
+    console.print(f"ECE, equal bins, that chance alone makes: {lines['chance_ece_equal_count']}")
+    bets = Table("bets", "number", "won", "return of a stake of 1", box=None, pad_edge=False)
+    for name, found in lines["bets"].items():
+        bets.add_row(name.replace("_", " "), f"{found['n']}", f"{found['won']}", _interval(found["return"]))
+    console.print(bets)
+
+
+def _interval(found: tuple[float, float, float] | None) -> str:
+    return "none" if found is None else f"{found[0]:+} [{found[1]:+}, {found[2]:+}]"
+
+
+def _print_absences(console: Terminal, figures: Mapping[str, Any]) -> None:
+    table = Table("absences known", "ensemble", "rmse", "bias", "ridge", box=None, pad_edge=False)
+    for name, found in figures["absences"].items():
+        if not found["ensemble"]["n"]:
+            return
+        of_ensemble = found["ensemble"]
+        table.add_row(name, *(f"{of_ensemble[each]}" for each in ("mae", "rmse", "bias")), f"{found['ridge']['mae']}")
+    console.print(table)
+    console.print("appeared is an upper bound: nobody knows all of it beforehand")
 
 
 def _print_systems(console: Terminal, figures: Mapping[str, Any]) -> None:
@@ -116,4 +198,6 @@ def _print_systems(console: Terminal, figures: Mapping[str, Any]) -> None:
         table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
     console.print(table)
     for share, covered in figures["intervals"].items():
-        console.print(f"The {float(share):.0%} interval holds {covered:.1%} of the games")
+        adapted = figures["intervals_adapted"].get(share)
+        beside = "" if adapted is None else f"; adapted day by day in each scoring tier {adapted:.1%}"
+        console.print(f"The {float(share):.0%} interval holds {covered:.1%} of the games{beside}")

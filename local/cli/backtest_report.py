@@ -47,6 +47,7 @@ def write_report(found: Backtest, path: Path, *, first: date, last: date) -> Non
         curve=_curve(found.curve),
         tiers=_tiers(found.tiers),
         coverage=_coverage(found.figures["intervals"]),
+        waterfall=_waterfall(found.parts),
     )
     try:
         path.write_text(text, encoding="utf-8")
@@ -75,10 +76,10 @@ def _curve(curve: Sequence[tuple[float, float, int]]) -> dict[str, Any] | None:
         "x_ticks": [(across.at(tick), f"{tick:.2f}") for tick in ticks],
         "y_ticks": [(up.at(tick), f"{tick:.2f}") for tick in ticks],
         "points": [(across.at(said), up.at(came), said, came, count) for said, came, count in curve],
-        # Two standard errors of a share: how far off chance alone puts a well calibrated bin.
-        "errors": [
-            (across.at(said), up.at(came - _chance(came, count)), up.at(came + _chance(came, count)))
-            for said, came, count in curve
+        # Two standard errors of a share: so far off chance alone puts a bin of a well calibrated forecaster.
+        "band": [
+            (across.at(said), up.at(said - _chance(said, count)), up.at(said + _chance(said, count)))
+            for said, _came, count in curve
         ],
     }
 
@@ -127,4 +128,26 @@ def _coverage(intervals: Any) -> list[dict[str, Any]]:
         }
         for place, (share, covered) in enumerate(intervals.items())
         if covered is not None
+    ]
+
+
+def _waterfall(parts: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+    """Bars from the sum so far to the next one; the last is the whole."""
+    ends = [0.0]
+    for _, points in parts:
+        ends.append(ends[-1] + points)
+    across = _Scale(min(ends), max(*ends, 1.0), 150.0, _WIDTH - 70.0)
+    bars = [(name, start, end, points) for (name, points), start, end in zip(parts, ends[:-1], ends[1:], strict=True)]
+    if parts:
+        bars.append(("the prediction", 0.0, ends[-1], ends[-1]))
+    return [
+        {
+            "name": name,
+            "x": min(across.at(start), across.at(end)),
+            "width": round(abs(across.at(end) - across.at(start)), 1),
+            "right": max(across.at(start), across.at(end)),
+            "said": f"{points:+.2f}" if 0 < place < len(parts) else f"{points:.2f}",
+            "y": 26 * place,
+        }
+        for place, (name, start, end, points) in enumerate(bars)
     ]

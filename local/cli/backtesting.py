@@ -6,35 +6,34 @@ Pure: arrays in, figures out. It measures and never fits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import asdict, dataclass, replace
+from datetime import date, timedelta
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from local.cli.backtest_lines import Judged, line_figures
+from local.one_machine.past_games import DAY_ZERO, PastGames
 from shared.errors import InvalidInput
 from worker import scores
+from worker.absences import APPEARED, LAST_GAME, NOTHING, Knowledge, Reports
+from worker.conformal import adapted_shares
+from worker.features import FEATURES, NAMES, features
 from worker.history import GameLogs, past_players
 from worker.model import Model
 from worker.players import Floats, Players
-from worker.scores import PastLines, PointScores
-from worker.systems import SYSTEMS, ensemble, predict_all, season_average
+from worker.systems import OWN_SYSTEMS, SYSTEMS, ensemble, predict_all
 
 HEADLINE_GAMES = 10
 HEADLINE_MINUTES = 15
 """The headline figures are of players with so many games this season before the game, and minutes in their mean."""
 
 NOMINAL = (0.5, 0.8, 0.9)
+ADAPTED = 0.8
+"""The interval that is also widened and narrowed day by day, in each scoring tier by itself."""
 _TIERS = ((0.0, 5.0), (5.0, 10.0), (10.0, 15.0), (15.0, 20.0), (20.0, 25.0), (25.0, 100.0))
 _DAYS_AT_ONCE = 7
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """Points by system, and the ensemble's deviation, of some games."""
-
-    points: dict[str, Floats]
-    deviation: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,51 +44,110 @@ class Backtest:
     tiers: list[dict[str, object]]
     curve: list[tuple[float, float, int]]
     """Calibrated probability, share that went over, number of lines."""
+    parts: list[tuple[str, float]]
+    """The points of one prediction by component of its features, the first one the average player's."""
 
 
 def backtest(
     model: Model,
-    logs: GameLogs,
-    lines: PastLines,
+    past: PastGames,
     *,
     first_day: int,
     progress: Callable[[int, int], None],
+    known: Mapping[str, Knowledge] = MappingProxyType({"none": NOTHING}),
+    shown: str = "none",
 ) -> Backtest:
     """Predict every game from `first_day` on, and score it.
 
     Args:
-        logs: all games to the last day of the span; earlier ones are the players' pasts.
+        past: all games to the last day of the span; earlier ones are the players' pasts.
         first_day: the span's first day, counted as `logs.day` is.
-        progress: hears how many games of how many are predicted.
+        progress: hears how many games of how many are predicted, for the figures of `shown`.
+        known: by name, what to take as known of who is absent; each is measured.
+        shown: the one of them that all figures but that comparison are of.
 
     Raises:
         InvalidInput: no player with a past plays in the span.
     """
-    players = past_players(logs)
+    games = _predicted(model, past, known[shown], first_day=first_day, progress=progress)
+    headline = _headline(games)
+    by_line, curve = line_figures(model, games.judged)
+    ours = _systems(games, headline)
+    figures: dict[str, object] = {
+        "model": model.version,
+        "trained_until": model.document.trained_on.until,
+        "rows": f"players with {HEADLINE_GAMES} or more games and a mean of {HEADLINE_MINUTES} or more minutes this season",
+        "known_absences": shown,
+        "absences": {
+            name: ours if name == shown else _known_errors(model, past.logs, games.rows[headline], each)
+            for name, each in known.items()
+        },
+        "systems": ours,
+        **_coverages(games, headline),
+        "lines": by_line,
+        "played_15_minutes": _systems(
+            games,
+            (games.players.season_games >= HEADLINE_GAMES) & (past.logs.minutes[games.rows] >= HEADLINE_MINUTES),
+        ),
+        "all_players": _systems(games, np.ones(len(games.rows), dtype=np.bool_)),
+        "tiers": (tiers := _grouped(games, headline, _tiers(games.players), "tier")),
+        "months": _grouped(games, headline, _months(games.day), "month"),
+        "positions": _grouped(games, headline, _positions(past.logs.position[games.rows]), "position"),
+        "largest_misses": _largest_misses(model, past, games, headline),
+    }
+    return Backtest(figures, tiers, curve, _parts_of_one(model, games.players.take(headline)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Games:
+    """The games of the span: their rows in the logs, what was said of them and what came."""
+
+    rows: NDArray[np.intp]
+    judged: Judged
+    held: Floats
+    """Of each the narrowest interval of the ensemble's that holds what came, as a share."""
+
+    @property
+    def players(self) -> Players:
+        return self.judged.players
+
+    @property
+    def points(self) -> Floats:
+        return self.judged.points
+
+    @property
+    def day(self) -> NDArray[np.intp]:
+        return self.judged.day
+
+
+def _predicted(
+    model: Model, past: PastGames, known: Knowledge, *, first_day: int, progress: Callable[[int, int], None]
+) -> _Games:
+    logs = past.logs
+    players = past_players(logs, known)
     rows = np.flatnonzero((logs.day >= first_day) & (players.games > 0))
     if not len(rows):
         raise InvalidInput("--from", "no game of a player with a past in the span; choose dates that the data cover")
     place = np.full(len(logs), -1, dtype=np.intp)
     place[rows] = np.arange(len(rows))
-    players, points = players.take(rows), logs.points[rows]
+    offered, fair = past.offers.laid_out(rows)
+    players, points = replace(players.take(rows), offered_lines=offered, fair_over=fair), logs.points[rows]
     said = _predict(model, players, logs.day[rows], progress)
-    headline = _is_headline(players)
-    known = lines.moved(place)
-    by_line, curve = _line_figures(model, said, points, known)
-    figures: dict[str, object] = {
-        "model": model.version,
-        "trained_until": model.document.trained_on.until,
-        "rows": f"players with {HEADLINE_GAMES} or more games and a mean of {HEADLINE_MINUTES} or more minutes this season",
-        "systems": _systems(said.points, points, headline),
-        "intervals": _coverages(model, said, points, headline),
-        "lines": by_line,
-        "played_15_minutes": _systems(
-            said.points, points, (players.season_games >= HEADLINE_GAMES) & (logs.minutes[rows] >= HEADLINE_MINUTES)
-        ),
-        "all_players": _systems(said.points, points, np.ones(len(rows), dtype=np.bool_)),
-        "tiers": (tiers := _tiers(said.points, points, headline, players)),
-    }
-    return Backtest(figures, tiers, curve)
+    predicted = said[ensemble.SYSTEM_ID]
+    deviation = model.spread.deviation(predicted, players.points)
+    return _Games(
+        rows,
+        Judged(players, said, deviation, points, logs.day[rows], past.lines.moved(place)),
+        model.spread.central_share(points, predicted=predicted, deviation=deviation),
+    )
+
+
+def degrees_of_knowledge(reports: Reports, *, first_day: int, recall: float) -> dict[str, Knowledge]:
+    """Give what may be known of absences by name; reports only where the data have some of the span."""
+    known = {"none": NOTHING, "last_game": LAST_GAME}
+    if np.any(reports.day >= first_day):
+        known["reports"] = Knowledge(reports=reports)
+    return known | {"recall": Knowledge(recall=recall), "appeared": APPEARED}
 
 
 def check_span(model: Model, *, first: date, last: date) -> None:
@@ -107,7 +165,9 @@ def check_span(model: Model, *, first: date, last: date) -> None:
         )
 
 
-def _predict(model: Model, players: Players, days: NDArray[np.intp], progress: Callable[[int, int], None]) -> _Said:
+def _predict(
+    model: Model, players: Players, days: NDArray[np.intp], progress: Callable[[int, int], None]
+) -> dict[str, Floats]:
     points = {system_id: np.empty(len(players)) for system_id in SYSTEMS}
     done = 0
     for rows in _parts(days):
@@ -115,7 +175,16 @@ def _predict(model: Model, players: Players, days: NDArray[np.intp], progress: C
             points[forecast.system_id][rows] = forecast.points
         done += len(rows)
         progress(done, len(players))
-    return _Said(points, model.spread.deviation(points[ensemble.SYSTEM_ID], players.points))
+    return points
+
+
+def _known_errors(
+    model: Model, logs: GameLogs, rows: NDArray[np.intp], knowledge: Knowledge
+) -> dict[str, dict[str, float | None]]:
+    if not len(rows):
+        return {name: asdict(scores.point_scores(np.empty(0), np.empty(0))) for name in OWN_SYSTEMS}
+    said = _predict(model, past_players(logs, knowledge).take(rows), logs.day[rows], lambda _done, _all: None)
+    return {name: asdict(scores.point_scores(said[name], logs.points[rows])) for name in OWN_SYSTEMS}
 
 
 def _parts(days: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
@@ -125,67 +194,122 @@ def _parts(days: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
             yield rows
 
 
-def _is_headline(players: Players) -> NDArray[np.bool_]:
-    return (players.season_games >= HEADLINE_GAMES) & (
-        players.season_minutes >= HEADLINE_MINUTES * players.season_games
-    )
+def _headline(games: _Games) -> NDArray[np.bool_]:
+    so_far = games.players
+    return (so_far.season_games >= HEADLINE_GAMES) & (so_far.season_minutes >= HEADLINE_MINUTES * so_far.season_games)
 
 
-def _systems(said: Mapping[str, Floats], points: Floats, rows: NDArray[np.bool_]) -> dict[str, dict[str, float | None]]:
-    return {name: asdict(scores.point_scores(each[rows], points[rows])) for name, each in said.items()}
+def _systems(games: _Games, rows: NDArray[np.bool_]) -> dict[str, dict[str, float | None]]:
+    said = games.judged.said
+    return {name: asdict(scores.point_scores(said[name][rows], games.points[rows])) for name in OWN_SYSTEMS}
 
 
-def _coverages(model: Model, said: _Said, points: Floats, rows: NDArray[np.bool_]) -> dict[str, float | None]:
-    predicted, deviation = said.points[ensemble.SYSTEM_ID], said.deviation
-    found = {}
-    for share in NOMINAL:
-        low, high = (
-            model.spread.quantile(level, predicted=predicted, deviation=deviation)
-            for level in ((1 - share) / 2, (1 + share) / 2)
-        )
-        found[f"{share}"] = scores.coverage(points[rows], low[rows], high[rows])
+def _adapted(games: _Games, headline: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which games the interval holds that each scoring tier widens or narrows day by day; of the headline's players."""
+    held = games.held[headline]
+    asked = adapted_shares(held, share=ADAPTED, day=games.day[headline], group=_tier_of(games.players)[headline])
+    found = np.zeros(len(headline), dtype=np.bool_)
+    found[headline] = held <= asked
     return found
 
 
-def _line_figures(
-    model: Model, said: _Said, points: Floats, lines: PastLines
-) -> tuple[dict[str, object], list[tuple[float, float, int]]]:
-    """Judge the ensemble against the lines; pushes count for the errors in points and not for the probabilities."""
-    predicted, came = said.points[ensemble.SYSTEM_ID][lines.game], points[lines.game]
-    raw = model.spread.probability_over(lines.line, predicted=predicted, deviation=said.deviation[lines.game])
-    over, decided = model.calibration.calibrate_all(raw), came != lines.line
-    is_over = (came > lines.line).astype(np.float64)
-    priced = decided & np.isfinite(lines.fair_over)
-    calibrated = scores.probability_scores(over[decided], is_over[decided])
-    figures: dict[str, object] = asdict(calibrated) | {
-        "line_mae": scores.point_scores(lines.line, came).mae,
-        "system_mae": scores.point_scores(predicted, came).mae,
-        "season_average_mae": scores.point_scores(said.points[season_average.SYSTEM_ID][lines.game], came).mae,
-        "pushes": int((~decided).sum()),
-        "raw": asdict(scores.probability_scores(raw[decided], is_over[decided])),
-        "market": asdict(scores.probability_scores(lines.fair_over[priced], is_over[priced])),
+def _coverages(games: _Games, headline: NDArray[np.bool_]) -> dict[str, object]:
+    held = games.held[headline]
+    return {
+        "intervals": {f"{share}": _share(held <= share) for share in NOMINAL},
+        "intervals_adapted": {f"{ADAPTED}": _share(_adapted(games, headline)[headline])},
     }
-    curve = scores.calibration_curve(over[decided], is_over[decided]) if decided.any() else []
-    return figures, curve
 
 
-def _tiers(
-    said: Mapping[str, Floats], points: Floats, headline: NDArray[np.bool_], players: Players
-) -> list[dict[str, object]]:
-    """Errors by the season's mean points so far."""
-    tiers: list[dict[str, object]] = []
-    with np.errstate(invalid="ignore"):
+def _share(is_held: NDArray[np.bool_]) -> float | None:
+    return round(float(is_held.mean()), 4) if len(is_held) else None
+
+
+def _tier_of(players: Players) -> NDArray[np.intp]:
+    """The scoring tier by the season's mean so far; before a season's first game there is one of its own."""
+    with np.errstate(invalid="ignore", divide="ignore"):
         mean = players.season_points / players.season_games
-    for low, high in _TIERS:
-        rows = headline & (mean >= low) & (mean < high)
-        found: dict[str, PointScores] = {
-            name: scores.point_scores(each[rows], points[rows]) for name, each in said.items()
-        }
-        tiers.append(
+    return np.digitize(mean, [high for _, high in _TIERS]).astype(np.intp)
+
+
+def _tiers(players: Players) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    tier = _tier_of(players)
+    for number, (low, high) in enumerate(_TIERS):
+        yield f"{low:.0f} to {high:.0f}" if high < 100 else f"{low:.0f} and more", tier == number
+
+
+def _months(day: NDArray[np.intp]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    month = np.array([str(DAY_ZERO + timedelta(days=each))[:7] for each in day.tolist()])
+    for each in np.unique(month):
+        yield str(each), month == each
+
+
+def _positions(position: NDArray[np.object_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    letter = np.array([str(each)[-1:].upper() if each else "" for each in position])
+    for name, of in (("guard", "G"), ("forward", "F"), ("center", "C")):
+        yield name, letter == of
+    yield "unknown", ~np.isin(letter, ("G", "F", "C"))
+
+
+def _grouped(
+    games: _Games, headline: NDArray[np.bool_], groups: Iterator[tuple[str, NDArray[np.bool_]]], kind: str
+) -> list[dict[str, object]]:
+    """Errors and coverage of the headline's players by group; a group of nobody is left out."""
+    adapted, found = _adapted(games, headline), list[dict[str, object]]()
+    for label, is_in in groups:
+        rows = headline & is_in
+        if rows.any():
+            errors = {name: {key: each[key] for key in ("mae", "bias")} for name, each in _systems(games, rows).items()}
+            coverage = {
+                "coverage_80": _share(games.held[rows] <= ADAPTED),
+                "coverage_80_adapted": _share(adapted[rows]),
+            }
+            found.append({kind: label, "n": int(rows.sum()), **coverage, **errors})
+    return found
+
+
+_MOST_MISSES = 10
+
+
+def _largest_misses(
+    model: Model, past: PastGames, games: _Games, headline: NDArray[np.bool_]
+) -> list[dict[str, object]]:
+    """The games that were predicted worst, by name, with what moved the ridge most from an average player's points."""
+    logs, rows, players = past.logs, games.rows[headline], games.players.take(headline)
+    predicted = games.judged.said[ensemble.SYSTEM_ID][headline]
+    worst = np.argsort(-np.abs(predicted - logs.points[rows]), kind="stable")[:_MOST_MISSES]
+    found: list[dict[str, object]] = []
+    for each, terms in zip(worst, _terms(model, players.take(worst)), strict=True):
+        row = rows[each]
+        largest = np.argsort(-np.abs(terms), kind="stable")[:_MOST_TERMS]
+        found.append(
             {
-                "tier": f"{low:.0f} to {high:.0f}" if high < 100 else f"{low:.0f} and more",
-                "n": int(rows.sum()),
-                **{name: {"mae": score.mae, "bias": score.bias} for name, score in found.items()},
+                "player": past.names.get(logs.player_id[row], logs.player_id[row]),
+                "date": str(DAY_ZERO + timedelta(days=int(logs.day[row]))),
+                "game": f"{logs.team[row]} against {logs.opponent[row]}",
+                "predicted": round(float(predicted[each]), 1),
+                "points": int(logs.points[row]),
+                "minutes": int(logs.minutes[row]),
+                "saw": {NAMES[term]: round(float(terms[term]), 1) for term in largest},
             }
         )
-    return tiers
+    return found
+
+
+_MOST_TERMS = 4
+
+
+def _terms(model: Model, players: Players) -> Floats:
+    terms: Floats = model.standardized(features(players)) * model.coefficients
+    return terms
+
+
+def _parts_of_one(model: Model, players: Players) -> list[tuple[str, float]]:
+    """Of the prediction that absences move most: an average player's points, and what each component adds to them."""
+    if not len(players):
+        return []
+    components = np.array(list(FEATURES.values()))
+    terms = _terms(model, players)
+    one = terms[int(np.argmax(np.abs(terms[:, components == "absences"].sum(axis=1))))]
+    added = [(each, round(float(one[components == each].sum()), 2)) for each in dict.fromkeys(FEATURES.values())]
+    return [("an average player", round(model.document.ridge.intercept, 2)), *added]

@@ -24,7 +24,8 @@ from tests.tipoff_command import (
 
 pytestmark = pytest.mark.xdist_group("run_sample")  # its runs are shared by its tests
 
-SYSTEMS = {"season_average", "moving_average", "similarity", "ridge", "ensemble"}
+OWN_SYSTEMS = {"season_average", "moving_average", "similarity", "ridge", "ensemble"}
+SYSTEMS = OWN_SYSTEMS | {"market", "anchored"}
 CHANGED_BY_A_REPEAT = ("updated_at", "prediction_version")
 
 
@@ -84,12 +85,14 @@ def test_the_export_has_the_declared_columns_in_order_and_null_as_nothing(export
 
 
 def test_every_predicted_player_has_a_row_of_each_system_on_each_of_his_lines(first: Ran, exported: Table) -> None:
-    systems_by_line: dict[tuple[str, str], set[str]] = {}
+    systems_by_line: dict[tuple[str, str, str], set[str]] = {}
     for row in exported:
-        systems_by_line.setdefault((row["player_lookup"], row["current_points_line"]), set()).add(row["system_id"])
+        line = row["player_lookup"], row["current_points_line"], row["line_source"]
+        systems_by_line.setdefault(line, set()).add(row["system_id"])
 
-    assert all(systems == SYSTEMS for systems in systems_by_line.values())
-    assert len({player for player, _line in systems_by_line}) == first.json["players"]["predicted"]
+    for (_player, _line, source), systems in systems_by_line.items():
+        assert systems == (SYSTEMS if source == "ACTUAL_PROP" else OWN_SYSTEMS)
+    assert len({player for player, *_line in systems_by_line}) == first.json["players"]["predicted"]
     assert max(Counter(row["prediction_id"] for row in exported).values()) == 1
 
 
@@ -110,14 +113,15 @@ def test_every_predicted_player_has_a_row_of_each_system_on_each_of_his_lines(fi
     ],
 )
 def test_every_kind_of_awkward_name_arrives_as_it_is(exported: Table, player_lookup: str) -> None:
-    assert {row["system_id"] for row in exported if row["player_lookup"] == player_lookup} == SYSTEMS
+    assert {row["system_id"] for row in exported if row["player_lookup"] == player_lookup} >= OWN_SYSTEMS
 
 
-def test_nearly_all_rows_are_pass_and_none_of_an_estimated_line_is_actionable(exported: Table) -> None:
+def test_most_rows_are_pass_and_none_of_an_estimated_line_is_actionable(exported: Table) -> None:
     recommended = Counter(row["recommendation"] for row in exported)
     estimated = [row for row in exported if row["line_source"] == "ESTIMATED_AVG"]
 
-    assert recommended["PASS"] > 0.9 * len(exported)
+    # The simulated books disagree with one another far more than real ones, so that many a price is worth taking.
+    assert recommended["PASS"] > 0.5 * len(exported)
     assert estimated
     assert {row["is_actionable"] for row in estimated} == {"false"}
 

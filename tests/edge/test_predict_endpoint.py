@@ -27,6 +27,7 @@ from tests.worker_stand import MESSAGE_ID, TRACEPARENT, LoggedLines, Stand, a_na
 from worker.app import create_app
 from worker.model import shipped_model
 from worker.service import Worker
+from worker.systems import SYSTEMS
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Sta
 
     assert answer.status_code == 204
     rows = stand.staged()
-    assert len(rows) == 10
+    assert len(rows) == 2 * len(SYSTEMS)
     (outcome,) = stand.published()
     assert outcome == Predicted(
         batch_id=BATCH_ID,
@@ -68,7 +69,7 @@ def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Sta
         delivery=str(rows[0]["_delivery"]),
         schema_version=2,
         schema_fingerprint=tables.load(tables.PREDICTIONS, 2).fingerprint,
-        rows=10,
+        rows=2 * len(SYSTEMS),
         digest=names.digest(str(row["prediction_id"]) for row in rows),
     )
     assert {row["_delivery"] for row in rows} == {outcome.delivery}
@@ -78,7 +79,7 @@ def test_a_worker_of_an_older_version_stages_in_its_own_table(tmp_path: Path) ->
     with a_stand(tmp_path, schema_version=1) as stand:
         stand.push(a_request())
 
-        assert len(stand.staged()) == 5
+        assert len(stand.staged()) == len(SYSTEMS)
         assert stand.warehouse.query(f"SELECT 1 FROM `{names.staging_table(2)}`") == []
 
 

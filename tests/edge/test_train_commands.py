@@ -54,7 +54,7 @@ def test_a_backtest_writes_a_report_that_needs_nothing_else(folder: Path, model:
 
     assert ran.status == 0
     text = report.read_text(encoding="utf-8")
-    assert text.count("<svg") == 3
+    assert text.count("<svg") == 4
     assert "<circle" in text
     assert not re.search(r"https?:|src=|<script|<link|@import|url\(", text)
     assert "NaN" not in text
@@ -87,11 +87,11 @@ def test_a_market_without_prices_is_left_out_of_the_table(folder: Path, model: P
     _copy(folder, unpriced, "points_lines*", lambda row: row | {"fair_over": ""})
     backtest = ("backtest", "--model", model, "--from", "2026-01-20", "--to", "2026-02-02", "--data")
 
-    assert "\nmarket " in tipoff(*backtest, folder).out
+    assert "\nbooks' own " in tipoff(*backtest, folder).out
     ran = tipoff(*backtest, unpriced)
 
     assert "\ncalibrated " in ran.out
-    assert "\nmarket " not in ran.out
+    assert "\nbooks' own " not in ran.out
     assert tipoff(*backtest, unpriced, "--json").json["lines"]["market"]["brier"] is None
 
 

@@ -6,6 +6,7 @@ And neither sees the game itself or anything after it.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -21,6 +22,7 @@ from schemas import names
 from schemas.messages import PredictionRequest
 from shared.adapters.duckdb import DuckdbWarehouse
 from tests.plan_inputs import PLANNED_AT, freeze, requests_of
+from worker.absences import APPEARED, Knowledge
 from worker.features import FEATURES, features
 from worker.history import GameLogs, past_players
 from worker.players import Floats, players_of
@@ -35,7 +37,24 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     path = os.environ.get("TIPOFF_DATA")
     if not path:
         pytest.skip("TIPOFF_DATA names no folder of real CSV files")
-    return Path(path)
+    made = tmp_path_factory.mktemp("real")
+    for file in Path(path).glob("*.csv.gz"):
+        (made / file.name).symlink_to(file)
+    write_reports(made)
+    return made
+
+
+def write_reports(folder: Path) -> None:
+    """List players at random for the date and the eight before it, since the real files bring no reports."""
+    ids = sorted(set(read_past_games(folder, until=SAMPLE_GAME_DATE).logs.player_id[-40_000:]))
+    chance = random.Random(7)  # noqa: S311 - the same test at every run
+    lines = ["game_date,player_id,status,reported_at"]
+    for back in range(9):
+        day = SAMPLE_GAME_DATE - timedelta(days=back)
+        for player_id in chance.sample(ids, 150):
+            status = chance.choice(["OUT", "OUT", "Doubtful", "QUESTIONABLE"])
+            lines.append(f"{day},{player_id},{status},{day}T{chance.randrange(10, 20)}:00:00Z")
+    (folder / "injury_reports.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +64,7 @@ def past(folder: Path) -> PastGames:
 
 @pytest.fixture(scope="module")
 def seen(past: PastGames) -> Floats:
-    return features(past_players(past.logs))
+    return features(past_players(past.logs, Knowledge(reports=past.reports)))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +72,7 @@ def planned(folder: Path) -> Iterator[dict[str, PredictionRequest]]:
     warehouse = DuckdbWarehouse(":memory:", clock=lambda: PLANNED_AT)
     load_folder(warehouse, folder=folder, game_date=SAMPLE_GAME_DATE)
     batch_id = names.batch_id(SAMPLE_GAME_DATE, "parity")
-    freeze(warehouse, game_date=SAMPLE_GAME_DATE, batch_id=batch_id)
+    freeze(warehouse, game_date=SAMPLE_GAME_DATE, batch_id=batch_id, planned_at=PLANNED_AT + timedelta(hours=8))
     requests = requests_of(warehouse, batch_id=batch_id).values()
     yield {request.universal_player_id: request for request in requests if request.universal_player_id}
     warehouse.close()
@@ -86,15 +105,16 @@ def test_a_player_has_the_same_features_alone_and_among_others(planned: dict[str
         np.testing.assert_array_equal(features(players_of([request]))[0], together[place])
 
 
+@pytest.mark.parametrize("is_by_reports", [True, False], ids=["reports", "who appeared"])
 def test_deleting_the_future_and_scrambling_the_days_own_results_changes_no_feature(
-    past: PastGames, seen: Floats
+    past: PastGames, is_by_reports: bool
 ) -> None:
     day = day_of(SAMPLE_GAME_DATE)
-    scrambled = scramble(past.logs, day)
+    knowledge = Knowledge(reports=past.reports) if is_by_reports else APPEARED
 
-    again = features(past_players(scrambled))
+    again = features(past_players(scramble(past.logs, day), knowledge))
 
-    before = seen[past.logs.day <= day]
+    before = features(past_players(past.logs, knowledge))[past.logs.day <= day]
     np.testing.assert_array_equal(again, before)
     assert (past.logs.day > day).any()
 

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.messages import Line, PredictionRequest
+from schemas.messages import Line, Offer, PredictionRequest
 from tests.plan_inputs import (
     PLANNED_AT,
+    TIPOFF_AT,
     League,
     a_log,
     a_scheduled_game,
@@ -157,3 +158,22 @@ def test_a_schedule_without_seasons_takes_the_season_of_the_date(game_date: date
     freeze(warehouse, game_date=game_date)
 
     assert requests_of(warehouse)["player-1"].game.season == season
+
+
+def test_every_books_newest_offer_comes_with_its_odds() -> None:
+    early, late = (TIPOFF_AT - timedelta(hours=hours) for hours in (8, 2))
+    offers = [
+        an_offer(sportsbook="one", fair_over=0.5, over_price=-110, under_price=-110, captured_at=early),
+        an_offer(sportsbook="one", fair_over=0.6, over_price=-150, under_price=120, captured_at=late),
+        an_offer(sportsbook="two", points_line="21.5", captured_at=early),
+        an_offer(sportsbook="two", captured_at=early),
+    ]
+
+    request = League(lines=offers).plan()["player-1"]
+
+    assert request.offers == (
+        Offer(points_line=Decimal("20.5"), sportsbook="one", fair_over=0.6, over_price=-150, under_price=120),
+        Offer(points_line=Decimal("20.5"), sportsbook="two"),
+        Offer(points_line=Decimal("21.5"), sportsbook="two"),
+    )
+    assert League().plan()["player-1"].offers == ()

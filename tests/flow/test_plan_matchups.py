@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
-from schemas.messages import Absences, AbsentTeammate, Matchup, PositionDefence, TeamForm
+import pytest
+
+from schemas.messages import Absences, AbsentTeammate, Left, Matchup, PositionDefence, TeamForm
 from schemas.tables import Cell, Row
-from tests.plan_inputs import League, a_log, a_report
+from tests.plan_inputs import GAME_DATE, PLANNED_AT, League, a_log, a_report
 
 GUARD: Row = {"position": "SG"}
 CENTER: Row = {"position": "C"}
@@ -69,7 +72,10 @@ def test_who_is_out_is_told_with_his_share_of_the_teams_latest_shots() -> None:
 
     assert plan.keys() == {"player-1", "player-3"}
     assert plan["player-1"].absences == Absences(
-        team_shots=60, out=(AbsentTeammate(player_lookup="player-2", shots=30, games=2, starts=2),)
+        team_shots=60,
+        out=(AbsentTeammate(player_lookup="player-2", shots=30, games=2, starts=2),),
+        is_reported=True,
+        left=Left(shots=1_500, points=2_000),
     )
 
 
@@ -79,7 +85,7 @@ def test_a_date_without_any_report_says_nothing_of_absences_and_one_with_reports
     unreported, reported = League(logs=logs).plan(), League(logs=logs, reports=[a_report("2", "Out")]).plan()
 
     assert unreported["player-1"].absences is None
-    assert reported["player-1"].absences == Absences(team_shots=0, out=())
+    assert reported["player-1"].absences == Absences(team_shots=0, out=(), left=NOTHING_LEFT)
 
 
 def test_a_player_who_is_gone_leaves_no_shots() -> None:
@@ -87,4 +93,81 @@ def test_a_player_who_is_gone_leaves_no_shots() -> None:
 
     plan = League(logs=logs, reports=[a_report("2", "Out")]).plan()
 
-    assert plan["player-1"].absences == Absences(team_shots=0, out=())
+    assert plan["player-1"].absences == Absences(team_shots=0, out=(), left=NOTHING_LEFT)
+
+
+NOTHING_LEFT = Left(shots=0, points=0)
+
+
+# --- what the absent leave: three games of HOU, 2, 4 and 6 days ago; player 2 takes 10 shots a game -----------
+
+
+def a_team(*, missed: tuple[int, ...] = ()) -> list[Row]:
+    """Players 1 (a guard) and 2 (a center); 2 missed the games of so many days ago."""
+    return [
+        *(a_log("1", days_ago=day, position="PG") for day in (2, 4, 6, 8)),
+        *(a_log("2", days_ago=day, fga=10, points=13, position="C") for day in (2, 4, 6, 8) if day not in missed),
+    ]
+
+
+def left_to_player_1(*, missed: tuple[int, ...] = (), reports: list[Row]) -> int | None:
+    """Hundredths of shots tonight."""
+    absences = League(logs=a_team(missed=missed), reports=reports).plan()["player-1"].absences
+    return absences.left.shots if absences and absences.left else None
+
+
+def listed(player: str, status: str, *, days_ago: int = 0) -> Row:
+    return a_report(
+        player,
+        status,
+        game_date=GAME_DATE - timedelta(days=days_ago),
+        reported_at=PLANNED_AT - timedelta(days=days_ago, hours=2),
+    )
+
+
+@pytest.mark.parametrize(
+    ("missed", "reports", "shots"),
+    [
+        ((), [], None),
+        ((), [listed("2", "Out")], 1_000),
+        ((), [listed("2", "Doubtful")], 1_000),
+        ((2,), [listed("2", "Questionable")], 0),
+        ((), [listed("1", "Probable")], 0),
+        ((2,), [listed("1", "Probable")], 1_000),
+        ((2,), [listed("1", "Probable"), listed("2", "Out", days_ago=2)], 0),
+        ((2,), [listed("stranger", "Out"), listed("2", "Out", days_ago=2)], 1_000),
+    ],
+    ids=[
+        "no report",
+        "listed out",
+        "doubtful",
+        "missed the last game, questionable",
+        "not listed",
+        "not listed and missed the last game",
+        "not listed any more",
+        "not listed any more, but no word of the team",
+    ],
+)
+def test_who_is_not_listed_is_as_in_the_last_game_unless_a_report_explained_that(
+    missed: tuple[int, ...], reports: list[Row], shots: int | None
+) -> None:
+    assert left_to_player_1(missed=missed, reports=reports) == shots
+
+
+def test_a_past_game_tells_what_those_who_missed_it_left_and_of_it_what_they_leave_again() -> None:
+    logs = a_team(missed=(4,))
+
+    games = League(logs=logs, reports=[listed("2", "Out")]).plan()["player-1"].recent_games
+
+    assert [game.left for game in games] == [
+        Left(shots=shots, points=points, position_shots=0) for shots, points in ((0, 0), (1_000, 1_300), (0, 0), (0, 0))
+    ]
+    assert [game.left_by_the_same for game in games] == [0, 1_000, 0, 0]
+
+
+def test_nobody_leaves_shots_to_himself() -> None:
+    plan = League(logs=a_team(), reports=[listed("2", "Doubtful")]).plan()
+
+    absences = plan["player-2"].absences
+    assert absences is not None
+    assert absences.left == Left(shots=0, points=0, position_shots=0)

@@ -29,8 +29,8 @@ from tests.batch_stand import PLAYERS, Stand, a_league, by_player
 from tests.coordinator_front import a_skip
 from tests.plan_inputs import a_log, an_offer
 
-SYSTEMS = 5
-ROWS = 4 * SYSTEMS
+SYSTEMS = 7
+ROWS = 3 * SYSTEMS + 5
 """Over two lines, one line and one estimated line."""
 V1, V2 = (tables.load(names.PREDICTIONS_TABLE, version).columns for version in (1, 2))
 NEW_IN_V2 = {column.name for column in V2} - {column.name for column in V1}

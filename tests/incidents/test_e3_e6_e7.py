@@ -12,7 +12,7 @@ import pytest
 from schemas.messages import Line, PredictionRequest, RecentGame, SeasonToDate, Skipped, SkipReason
 from schemas.tables import Cell, load
 from shared.errors import InvalidInput
-from tests.requests_factory import a_line, a_past_game, a_request, some_games
+from tests.requests_factory import a_line, a_past_game, a_request, full_team, some_games
 from tests.worker_stand import Stand, a_stand
 from worker.features import FEATURE_VERSION, FEATURES, features
 from worker.model import read_model, shipped_model
@@ -43,7 +43,7 @@ def test_e3_a_season_of_zero_points_predicts_zero() -> None:
         a_past_game(game_date=game.game_date, points=0, minutes=7, fga=1, fg3a=0, fta=0) for game in some_games([0] * 6)
     )
 
-    rows = rows_of(a_request(season_to_date=season, recent_games=scoreless))
+    rows = rows_of(a_request(season_to_date=season, recent_games=scoreless, lines=()))
 
     for system_id in ("season_average", "moving_average"):
         assert rows[system_id]["predicted_points"] == Decimal("0.0")
@@ -66,7 +66,7 @@ def test_e3_games_of_zero_points_and_minutes_are_games() -> None:
 @pytest.mark.parametrize("name", ["fga", "fta"])
 def test_e3_no_shots_are_known_and_unknown_shots_are_not_none_taken(name: str) -> None:
     def issues(game: RecentGame) -> Cell:
-        row = rows_of(a_request(recent_games=(game, *some_games([20] * 5)[1:])))["ensemble"]
+        row = rows_of(a_request(absences=full_team(), recent_games=(game, *some_games([20] * 5)[1:])))["ensemble"]
         return row["data_quality_issues"]
 
     assert issues(a_past_game(**{name: 0})) == []
@@ -106,7 +106,7 @@ def test_e6_a_row_has_exactly_the_declared_columns(version: int, lines: tuple[Li
 def test_e6_a_model_of_another_feature_list_is_refused_at_the_start_by_name() -> None:
     text = shipped_model().document.model_dump_json()
 
-    with pytest.raises(InvalidInput, match=r"old\.json was trained on features_v0 .* this code computes features_v1"):
+    with pytest.raises(InvalidInput, match=r"old\.json was trained on features_v0 .* this code computes features_v2"):
         read_model(text.replace(FEATURE_VERSION, "features_v0", 1), name="old.json")
     with pytest.raises(InvalidInput, match="features"):
         read_model(text.replace('"is_home":{', '"is_away":{', 1), name="old.json")
@@ -126,7 +126,11 @@ def test_e8_missing_inputs_stay_unknown_show_and_never_blow_up_a_prediction() ->
     games = tuple(a_past_game(points=20, game_date=game.game_date, **bare) for game in some_games([20] * 10))
 
     full = rows_of(a_request())
-    rows = rows_of(a_request(season_to_date=SeasonToDate(games=10, points=200, minutes=340), recent_games=games))
+    rows = rows_of(
+        a_request(
+            absences=full_team(), season_to_date=SeasonToDate(games=10, points=200, minutes=340), recent_games=games
+        )
+    )
 
     assert rows["ridge"]["feature_quality_score"] < full["ridge"]["feature_quality_score"]  # type: ignore[operator]  # both known
     assert rows["ridge"]["data_quality_issues"] == ["missing_shots"]

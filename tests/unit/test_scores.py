@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from worker.scores import calibration_curve, coverage, point_scores, probability_scores
+from worker.scores import calibration_curve, chance_error, mean_by_days, point_scores, probability_scores
 
 
 def test_errors_in_points_are_means_over_games() -> None:
@@ -40,10 +40,24 @@ def test_a_probability_of_one_and_of_zero_have_a_bin_and_a_finite_loss() -> None
     assert scores.ece == 0.5
 
 
-def test_the_bounds_of_an_interval_belong_to_it() -> None:
-    points = np.array([5.0, 10.0, 10.1, 4.9])
+def test_a_mean_by_days_is_surer_the_more_days_agree() -> None:
+    values = np.tile([1.0, -1.0, 2.0, 0.0], 25)
+    many, one_by_one = (mean_by_days(values, np.arange(100, dtype=np.intp) // each) for each in (4, 1))
 
-    assert coverage(points, np.full(4, 5.0), np.full(4, 10.0)) == 0.5
+    assert many == (0.5, 0.5, 0.5)
+    assert one_by_one is not None
+    assert one_by_one[0] == 0.5
+    assert one_by_one[1] < 0.3 < 0.7 < one_by_one[2]
+    assert mean_by_days(np.empty(0), np.empty(0, dtype=np.intp)) is None
+
+
+def test_chance_alone_makes_a_calibration_error_that_more_lines_lessen() -> None:
+    few, many = (chance_error(np.linspace(0.4, 0.6, count)) for count in (100, 10_000))
+
+    assert few is not None
+    assert many is not None
+    assert 0.05 < few < 0.2
+    assert many < 0.02
 
 
 def test_the_curve_has_ten_bins_of_equally_many() -> None:

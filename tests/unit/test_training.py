@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -42,7 +43,7 @@ def first_games(past: PastGames, count: int) -> PastGames:
     logs = GameLogs(**{name: getattr(past.logs, name)[rows] for name in GameLogs.__slots__})
     place = np.full(len(past.logs), -1, dtype=np.intp)
     place[rows] = np.arange(len(rows))
-    return PastGames(logs, past.lines.moved(place), is_simulated=True)
+    return replace(past, logs=logs, lines=past.lines.moved(place))
 
 
 def test_the_shipped_model_is_that_of_the_simulated_season_to_the_byte(past: PastGames) -> None:
@@ -121,9 +122,7 @@ def test_a_backtest_measures_every_game_of_its_span_and_no_other(folder: Path) -
     first_day = (SAMPLE_GAME_DATE - DAY_ZERO).days
     heard: list[tuple[int, int]] = []
 
-    found = backtest(
-        shipped_model(), later.logs, later.lines, first_day=first_day, progress=lambda *done: heard.append(done)
-    )
+    found = backtest(shipped_model(), later, first_day=first_day, progress=lambda *done: heard.append(done))
 
     with_past = (later.logs.day >= first_day) & (past_players(later.logs).games > 0)
     everybody = found.figures["all_players"]
@@ -157,9 +156,9 @@ def test_a_span_that_the_model_was_trained_on_is_refused(first: date, last: date
 
 def test_a_span_without_games_is_refused(past: PastGames) -> None:
     with pytest.raises(InvalidInput, match="no game"):
-        backtest(shipped_model(), past.logs, past.lines, first_day=99_999, progress=lambda _done, _all: None)
+        backtest(shipped_model(), past, first_day=99_999, progress=lambda _done, _all: None)
 
 
 def test_every_feature_counts_to_a_known_component() -> None:
-    assert set(FEATURES.values()) == {"form", "role", "rest", "home", "opponent", "pace"}
+    assert set(FEATURES.values()) == {"form", "role", "rest", "home", "opponent", "pace", "absences"}
     assert isinstance(shipped_model(), Model)

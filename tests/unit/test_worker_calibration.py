@@ -9,11 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.calibration import BREAK_EVEN, PLATT_V1, THRESHOLD, PlattScaling, Recommendation, fit_slope, judge
+from worker.calibration import (
+    PLATT_V1,
+    Odds,
+    PlattScaling,
+    Recommendation,
+    beside_market,
+    expected_value,
+    fit_slope,
+    gain,
+    judge,
+    log_odds,
+)
 from worker.model import shipped_model
 
 MODEL = shipped_model()
-SURE = PlattScaling(method="a test's", slope=1.0)
 
 tenths = st.integers(0, 600).map(lambda tenth: Decimal(tenth) / 10)
 points = st.lists(st.integers(0, 60), max_size=20)
@@ -30,14 +40,15 @@ def deviation(predicted: float, recent: list[int]) -> float:
     return float(MODEL.spread.deviation(np.array([predicted]), np.array([[*map(float, recent)]]))[0])
 
 
-@given(predicted=st.floats(0, 40), level=st.floats(0.01, 0.99))
-def test_a_quantile_and_its_probability_agree(predicted: float, level: float) -> None:
+@given(predicted=st.floats(0, 40), place=st.integers(0, 24))
+def test_the_interval_that_ends_at_a_quantile_is_that_of_its_level(predicted: float, place: int) -> None:
     center, spread = np.array([predicted]), MODEL.spread
     size = spread.deviation(center, np.empty((1, 0)))
 
-    points = spread.quantile(level, predicted=center, deviation=size)
+    points = center + size * spread._shape(center)[:, place]
 
-    assert spread._below((points - center) / size, spread._shape(center))[0] == pytest.approx(level, abs=1e-6)
+    share = spread.central_share(points, predicted=center, deviation=size)[0]
+    assert share == pytest.approx(abs(2 * spread.levels[place] - 1), abs=1e-6)
 
 
 def test_a_push_is_left_out_of_a_whole_lines_probability() -> None:
@@ -79,42 +90,68 @@ def test_a_fitted_slope_is_the_one_the_outcomes_were_drawn_with() -> None:
 
 @given(raw=st.floats(0.0, 1.0))
 def test_calibration_keeps_the_side_and_takes_confidence_away(raw: float) -> None:
-    calibrated = PLATT_V1.calibrate(raw)
+    calibrated = PLATT_V1.calibrate_all(np.array([raw]))[0]
 
     assert 0.0 < calibrated < 1.0
     assert abs(calibrated - 0.5) <= abs(raw - 0.5)
     assert (calibrated - 0.5) * (raw - 0.5) >= 0
 
 
-def test_the_threshold_lies_above_break_even() -> None:
-    assert THRESHOLD > BREAK_EVEN > 0.5
+def test_the_markets_probability_is_moved_a_tenth_of_the_way_in_log_odds() -> None:
+    raw, market = np.array([0.8, 0.5, 0.2]), np.array([0.5, 0.6, 0.2])
+
+    moved = beside_market(raw, market)
+
+    odds = log_odds(market) + 0.1 * (log_odds(raw) - log_odds(market))
+    np.testing.assert_allclose(log_odds(moved), odds, atol=1e-9)
 
 
-def test_a_usual_edge_is_a_pass_after_calibration() -> None:
-    verdict = judge(0.70, PLATT_V1)
-
-    assert verdict.recommendation is Recommendation.PASS
-    assert verdict.side is Recommendation.OVER
-    assert verdict.raw == 0.70
-    assert verdict.calibrated == pytest.approx(0.5123, abs=0.0001)
+@pytest.mark.parametrize(("price", "won"), [(100, 1.0), (150, 1.5), (-150, 2 / 3), (-110, 10 / 11)])
+def test_american_odds_say_what_a_stake_wins(price: int, won: float) -> None:
+    assert gain(np.array([price], dtype=np.float64))[0] == pytest.approx(won)
+    break_even = 1 / (1 + won)
+    value = expected_value(np.array([break_even]), np.array([price], dtype=np.float64))
+    assert value[0] == pytest.approx(0)
 
 
 @pytest.mark.parametrize(
-    ("raw_over", "recommendation", "raw_of_side"),
+    ("over", "odds", "recommendation"),
     [
-        (0.56, Recommendation.OVER, 0.56),
-        (0.55, Recommendation.OVER, 0.55),
-        (0.54, Recommendation.PASS, 0.54),
-        (0.5, Recommendation.PASS, 0.5),
-        (0.46, Recommendation.PASS, 0.54),
-        (0.44, Recommendation.UNDER, 0.56),
+        (0.54, Odds(), Recommendation.OVER),
+        (0.53, Odds(), Recommendation.PASS),
+        (0.46, Odds(), Recommendation.UNDER),
+        (0.58, Odds(over_price=-140, under_price=110), Recommendation.PASS),
+        (0.50, Odds(over_price=105, under_price=-120), Recommendation.OVER),
+        (0.55, Odds(over_price=-140, under_price=135), Recommendation.UNDER),
+    ],
+    ids=[
+        "worth more than the usual price",
+        "less than the margin",
+        "the other side",
+        "likely, but the price says so already",
+        "even, but well paid",
+        "less likely, but better paid",
     ],
 )
-def test_a_side_is_recommended_from_the_threshold_on(
-    raw_over: float, recommendation: Recommendation, raw_of_side: float
+def test_a_side_is_recommended_by_what_it_is_worth_at_its_price(
+    over: float, odds: Odds, recommendation: Recommendation
 ) -> None:
-    verdict = judge(raw_over, SURE)
+    verdict = judge(0.7, over, odds)
 
     assert verdict.recommendation is recommendation
-    assert verdict.raw == pytest.approx(raw_of_side)
-    assert verdict.calibrated == pytest.approx(raw_of_side)
+    is_over = verdict.side is Recommendation.OVER
+    assert verdict.calibrated == pytest.approx(over if is_over else 1 - over)
+    assert verdict.raw == pytest.approx(0.7 if is_over else 0.3)
+
+
+def test_a_pass_tells_the_likelier_side() -> None:
+    assert judge(0.3, 0.49).side is Recommendation.UNDER
+    assert judge(0.3, 0.51).side is Recommendation.OVER
+
+
+def test_a_recommendation_names_the_book_that_pays_best() -> None:
+    odds = Odds(over_price=120, under_price=-130, over_book="one", under_book="two")
+
+    assert judge(0.5, 0.55, odds).book == "one"
+    assert judge(0.5, 0.35, odds).book == "two"
+    assert judge(0.5, 0.46, odds).book is None

@@ -33,8 +33,9 @@ from worker.model import shipped_model
 from worker.players import players_of
 from worker.rows import rows_saying as rows_of_forecasts
 from worker.rows import staged_rows
-from worker.systems import SYSTEMS
+from worker.systems import OWN_SYSTEMS, SYSTEMS
 from worker.systems.forecast import Forecast, Situation, StandInCode
+from worker.systems.market import implied
 
 OF_SIMILARITY = {"similarity_baseline", "similar_games_count", "avg_similarity_score", "min_similarity_score"}
 OF_RIDGE = {
@@ -72,7 +73,7 @@ def rows_saying(points: str, **overrides: Any) -> list[dict[str, Cell]]:
         reason=lambda _player: "a test says so",
     )
     situation = Situation.of(players_of([request]), shipped_model())
-    return rows_of_forecasts(request, [said], situation, 0, schema_version=2)
+    return rows_of_forecasts(request, [said], situation, 0, implied=implied(situation), schema_version=2)
 
 
 def null_in(row: dict[str, Cell]) -> set[str]:
@@ -88,7 +89,7 @@ def test_there_is_a_row_for_every_system_and_line() -> None:
     assert [(row["system_id"], str(row["current_points_line"])) for row in rows] == [
         (system, line) for system in SYSTEMS for line in ("24.5", "25.0", "25.5")
     ]
-    assert len({row["prediction_id"] for row in rows}) == 15
+    assert len({row["prediction_id"] for row in rows}) == 3 * len(SYSTEMS)
 
 
 def test_without_a_line_there_is_one_no_line_row_per_system() -> None:
@@ -242,7 +243,7 @@ def test_failed_quality_rules_are_named_and_bar_the_row_from_use() -> None:
     row = a_row(recent_games=some_games([9, 8]))
 
     assert row["is_production_ready"] is False
-    assert row["data_quality_issues"] == ["few_games"]
+    assert row["data_quality_issues"] == ["few_games", "absences_unknown"]
     assert row["is_actionable"] is False
     assert row["filter_reason"] == "few_games"
 
@@ -298,7 +299,7 @@ def test_confidence_is_that_of_the_recommended_side_in_both_units(
     assert isinstance(score, Decimal)
     assert abs(score - 100 * share) <= Decimal("0.05")
     assert Decimal("0.5") <= share <= 1
-    assert row["calibration_method"] == "platt_v1"
+    assert row["calibration_method"] == "market_v1"
 
 
 @pytest.mark.parametrize(
@@ -366,4 +367,6 @@ def test_any_sound_request_makes_the_same_fitting_rows_every_time(request: Predi
 
     assert repr(rows) == repr(again)
     assert [staging_schema(2).validate_row(row) for row in rows] == rows
-    assert len({row["prediction_id"] for row in rows}) == len(rows) == len(SYSTEMS) * max(1, len(request.lines))
+    systems = len({row["system_id"] for row in rows})
+    assert systems in (len(SYSTEMS), len(OWN_SYSTEMS))
+    assert len({row["prediction_id"] for row in rows}) == len(rows) == systems * max(1, len(request.lines))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
-from schemas.messages import PredictionRequest, SeasonToDate
-from tests.requests_factory import GAME_DATE, a_game, a_matchup, a_past_game, a_request, some_games
+from schemas.messages import Offer, PredictionRequest, SeasonToDate
+from tests.requests_factory import GAME_DATE, a_game, a_matchup, a_past_game, a_request, an_estimated_line, some_games
 from worker.features import FEATURES, features
 from worker.model import shipped_model
 from worker.players import players_of
-from worker.systems import SYSTEMS, predict_all
+from worker.systems import OWN_SYSTEMS, SYSTEMS, predict_all
 from worker.systems.forecast import Forecast, StandInCode
 
 NO_SEASON = SeasonToDate(games=0, points=0, minutes=0)
@@ -27,7 +28,8 @@ def by_system(*requests: PredictionRequest, **overrides: object) -> dict[str, Fo
 def test_every_system_of_the_one_list_predicts_once_in_its_order() -> None:
     said = by_system()
 
-    assert list(said) == list(SYSTEMS) == ["season_average", "moving_average", "similarity", "ridge", "ensemble"]
+    assert list(said) == list(SYSTEMS) == [*OWN_SYSTEMS, "market", "anchored"]
+    assert OWN_SYSTEMS == ("season_average", "moving_average", "similarity", "ridge", "ensemble")
     assert not any(forecast.is_stand_in[0] for forecast in said.values())
 
 
@@ -64,7 +66,7 @@ def test_before_the_first_game_of_the_season_recent_games_stand_in_by_name() -> 
 
 
 def test_no_system_makes_a_number_of_no_games() -> None:
-    said = by_system(season_to_date=NO_SEASON, recent_games=())
+    said = by_system(season_to_date=NO_SEASON, recent_games=(), lines=())
 
     assert all(np.isnan(forecast.points[0]) for forecast in said.values())
 
@@ -135,7 +137,9 @@ def test_ridge_is_its_intercept_and_its_terms() -> None:
     said = by_system(request)["ridge"]
 
     by_hand = MODEL.document.ridge.intercept + sum(
-        term.coefficient * (known[name] - term.mean) / term.scale for name, term in terms.items()
+        term.coefficient * (known[name] - term.mean) / term.scale
+        for name, term in terms.items()
+        if np.isfinite(known[name])
     )
     assert said.points[0] == pytest.approx(by_hand)
 
@@ -162,19 +166,24 @@ def test_nobody_is_predicted_to_score_less_than_nothing() -> None:
     assert said["ridge"].points[0] >= 0
 
 
-def test_ensemble_is_the_mean_of_the_systems_before_it() -> None:
+def test_ensemble_is_the_weighted_mean_of_the_systems_before_it() -> None:
     said = by_system()
 
-    others = [forecast.points[0] for system_id, forecast in said.items() if system_id != "ensemble"]
-    assert said["ensemble"].points[0] == pytest.approx(sum(others) / 4)
-    assert said["ensemble"].reason(0) == "mean of season_average, moving_average, similarity, ridge"
+    weights = MODEL.document.ensemble
+    assert sum(weights.values()) == pytest.approx(1)
+    assert said["ensemble"].points[0] == pytest.approx(
+        sum(weight * said[system_id].points[0] for system_id, weight in weights.items())
+    )
+    assert f"{weights['ridge']:.2f} ridge" in said["ensemble"].reason(0)
 
 
 def test_a_stand_in_is_no_input_of_the_ensemble() -> None:
     said = by_system(season_to_date=NO_SEASON)
 
-    inputs = [said[name].points[0] for name in ("moving_average", "similarity", "ridge")]
-    assert said["ensemble"].points[0] == pytest.approx(sum(inputs) / 3)
+    weights = {name: MODEL.document.ensemble[name] for name in ("moving_average", "similarity", "ridge")}
+    total = sum(weight * said[name].points[0] for name, weight in weights.items())
+    assert said["ensemble"].points[0] == pytest.approx(total / sum(weights.values()))
+    assert "season_average" not in said["ensemble"].reason(0)
 
 
 def test_an_ensemble_of_one_says_so() -> None:
@@ -183,3 +192,39 @@ def test_an_ensemble_of_one_says_so() -> None:
     assert said["ensemble"].code is StandInCode.TOO_FEW_INPUTS
     assert said["ensemble"].points[0] == said["season_average"].points[0]
     assert said["ensemble"].reason(0).startswith("fewer than 2 of 4 systems could predict; stand-in: season_average")
+
+
+# --- the market -----------------------------------------------------------------------------------------------
+
+
+def an_offer(points_line: str, fair_over: float | None, sportsbook: str = "a-book") -> Offer:
+    return Offer(points_line=Decimal(points_line), sportsbook=sportsbook, fair_over=fair_over)
+
+
+def test_the_market_is_the_mean_of_all_books_lines_where_their_odds_are_even() -> None:
+    offers = (an_offer("20.5", 0.5, "one"), an_offer("21.5", 0.5, "two"), an_offer("21.5", None, "three"))
+
+    said = by_system(offers=offers)
+
+    assert said["market"].points[0] == pytest.approx((20.5 + 21.5 + 21.5) / 3)
+    assert said["market"].reason(0) == "implied by 3 offers"
+    assert said["anchored"].points[0] == pytest.approx(
+        0.9 * said["market"].points[0] + 0.1 * said["ensemble"].points[0]
+    )
+
+
+def test_uneven_odds_move_the_markets_number_beyond_its_line() -> None:
+    over, even, under = (by_system(offers=(an_offer("20.5", fair),))["market"].points[0] for fair in (0.6, 0.5, 0.4))
+
+    assert over - even == pytest.approx(even - under)
+    assert 1 < over - even < 3
+
+
+def test_of_a_player_without_a_real_line_the_market_says_nothing() -> None:
+    with_line, without = a_request(), a_request(lines=(an_estimated_line(),))
+
+    said = by_system(with_line, without)
+
+    for system_id in ("market", "anchored"):
+        assert [said[system_id].speaks_of(player) for player in (0, 1)] == [True, False]
+    assert said["ensemble"].speaks_of(1)

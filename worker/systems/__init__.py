@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worker.model import Model
 from worker.players import Players
-from worker.systems import ensemble, moving_average, ridge, season_average, similarity
+from worker.systems import ensemble, market, moving_average, ridge, season_average, similarity
 from worker.systems.forecast import Forecast, Situation, System
 
 SYSTEMS: dict[str, System] = {
@@ -13,7 +13,12 @@ SYSTEMS: dict[str, System] = {
     similarity.SYSTEM_ID: similarity.predict,
     ridge.SYSTEM_ID: ridge.predict,
     ensemble.SYSTEM_ID: ensemble.predict,
+    market.MARKET_ID: market.market,
+    market.ANCHORED_ID: market.anchored,
 }
+
+OWN_SYSTEMS = tuple(system_id for system_id in SYSTEMS if system_id not in (market.MARKET_ID, market.ANCHORED_ID))
+"""Those that predict from games alone, line or no line."""
 
 
 def predict_all(players: Players, model: Model) -> tuple[Forecast, ...]:

@@ -67,6 +67,12 @@ class Forecast:
     code: StandInCode
     reason: Callable[[int], str]
     cells: Callable[[int], dict[str, Cell]] = field(default=_no_cells)
+    needs_line: bool = False
+    """The system says nothing (NaN) of a player without a real line."""
+
+    def speaks_of(self, player: int) -> bool:
+        """Whether there is anything to tell of a player, be it that there is no number."""
+        return not (self.needs_line and np.isnan(self.points[player]))
 
 
 class System(Protocol):

@@ -1,4 +1,4 @@
-"""ridge: a linear function of all features, trained with squared errors and a penalty on large coefficients.
+"""ridge: a linear function of all features, fitted to the median with a penalty on large coefficients.
 
 Every term is some points more or fewer than an average player's, so the terms say where a prediction comes from.
 """
@@ -49,6 +49,7 @@ def predict(situation: Situation, earlier: Mapping[str, Forecast], /) -> Forecas
         return {
             "feature_importance": json.dumps({name: round(named[name], 3) for name in largest}),
             **{column: _component(component, named) for component, column in _COLUMN_OF.items()},
+            "teammate_usage_boost": _as_float(_component("absences", named)),
         }
 
     return standing_in(
@@ -69,3 +70,7 @@ def _component(component: str, terms: Mapping[str, float]) -> Decimal | None:
     """The points of a component's terms against an average game; None where all of them are unknown."""
     parts = [term for name, term in terms.items() if FEATURES[name] == component]
     return Decimal(math.fsum(parts)).quantize(Decimal("0.01"), ROUND_HALF_UP) if parts else None
+
+
+def _as_float(number: Decimal | None) -> float | None:
+    return None if number is None else float(number)
