@@ -30,6 +30,16 @@ CALLERS = {
     ("GET", "/dashboard/batches/<batch_id>"): {Caller.ADMIN},
     ("GET", "/dashboard/batches/<batch_id>/gaps"): {Caller.ADMIN},
     ("GET", "/dashboard/schema"): {Caller.ADMIN},
+    ("GET", "/dashboard/accuracy"): {Caller.ADMIN},
+    ("GET", "/dashboard/season"): {Caller.ADMIN},
+    ("GET", "/dashboard/dates/<game_date>"): {Caller.ADMIN},
+    ("GET", "/dashboard/player"): {Caller.ADMIN},
+    ("GET", "/dashboard/batches/<batch_id>/diff"): {Caller.ADMIN},
+    ("POST", "/grade"): {Caller.SCHEDULER, Caller.ADMIN},
+    ("GET", "/accuracy"): {Caller.ADMIN},
+    ("GET", "/season"): {Caller.ADMIN},
+    ("GET", "/batches/<batch_id>/diff"): {Caller.ADMIN},
+    ("GET", "/batches/<batch_id>/player"): {Caller.ADMIN},
     ("POST", "/dashboard/sweep"): {Caller.ADMIN},
     ("POST", "/dashboard/batches/<batch_id>/<action>"): {Caller.ADMIN},
     ("GET", "/batches"): {Caller.ADMIN},
@@ -109,7 +119,7 @@ def test_whoever_the_guard_refuses_changes_nothing(
 
 
 def test_a_sweep_answers_with_what_it_found_and_did(stand: Stand, front: Front) -> None:
-    assert front.post("/sweep").get_json() == {"dry_run": False, "batches": []}
+    assert front.post("/sweep").get_json() == {"dry_run": False, "batches": [], "graded": []}
     stand.requests.fail_next(1)
     front.start()
 
