@@ -22,6 +22,7 @@ from coordinator.rules import planning
 from coordinator.rules.batch import Batch, BatchMark
 from coordinator.rules.entries import AnyOutcome
 from coordinator.rules.lifecycle import Status
+from coordinator.rules.merge import rows_of_batch
 from coordinator.usecases.consolidate import Consolidator, Report
 from coordinator.usecases.leases import Leases
 from schemas import names, tables
@@ -242,7 +243,8 @@ class Bench:
 
     def staged(self, batch_id: str, version: int = 2) -> list[BatchRow]:
         """Every cell of a staging table, in a fixed order."""
-        return [row for row in self.table(names.staging_table(version)) if row["_batch_id"] == batch_id]
+        staged = rows_of_batch(version, batch_id, self.batch(batch_id).planned_at)
+        return sorted((dict(row) for row in self.warehouse.inner.query(f"SELECT * {staged}")), key=_place)
 
     def active(self) -> dict[str, set[object]]:
         """Player → lines of his active rows."""
