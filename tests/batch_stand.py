@@ -142,6 +142,11 @@ class Stand:
         """Read a batch."""
         return Ledger(self.documents).batch(batch_id)
 
+    def sent(self) -> list[str]:
+        """The players of every published request, in order."""
+        slices = [Slice.model_validate_json(message.data) for message in self.requests.messages]
+        return [request.player_lookup for one in slices for request in one.requests]
+
     def request(self, player: str, *, batch_id: str | None = None) -> PredictionRequest:
         """The request last published for a player (of one batch)."""
         slices = [Slice.model_validate_json(message.data) for message in self.requests.messages]

@@ -13,6 +13,7 @@ from local.one_machine.push import PushTopic
 from local.one_machine.stack import LocalStack
 from shared.adapters.sqlite import SqliteDocuments
 from shared.ports import Create, Outgoing, Value
+from shared.push import SliceName
 from tests.ledger_factory import a_batch
 
 A_MOMENT = timedelta(milliseconds=20)
@@ -34,7 +35,7 @@ def test_a_dead_letter_left_in_the_state_folder_fails_its_player(tmp_path: Path)
             ]
         )
     left_behind = PushTopic(tmp_path / "dead-letters.sqlite", name="dead-letters", clock=lambda: now)
-    left_behind.publish([Outgoing(b"{}", {"batch_id": batch.batch_id, "player_lookup": "bob"})])
+    left_behind.publish([Outgoing(b"{}", SliceName(batch.batch_id, 0, 1, 2).attributes)])
     left_behind.stop()
 
     with LocalStack(tmp_path) as stack:

@@ -43,7 +43,7 @@ def is_planned(events: Events) -> bool:
 
 
 def is_predicting(events: Events) -> bool:
-    return len([event for event in events if event["message"] == "outcome recorded"]) >= 40
+    return any(event["message"] == "requests finished" for event in events)
 
 
 def is_consolidating(events: Events) -> bool:

@@ -236,7 +236,7 @@ def test_a_sweep_says_what_it_did(stand: Stand, terminal: Terminal) -> None:
 
     assert swept.status == 0
     assert re.search(rf"{batch_id} +RUNNING +repaired", swept.out)
-    assert len(stand.requests.messages) == 2 * len(PLAYERS)
+    assert len(stand.sent()) == 2 * len(PLAYERS)
 
 
 def test_a_dry_run_changes_nothing(stand: Stand, terminal: Terminal) -> None:
@@ -248,7 +248,7 @@ def test_a_dry_run_changes_nothing(stand: Stand, terminal: Terminal) -> None:
 
     assert re.search(rf"{batch_id} +RUNNING +would repair", shown.out)
     assert [one["batch_id"] for one in swept["batches"]] == [batch_id]
-    assert len(stand.requests.messages) == len(PLAYERS)
+    assert len(stand.sent()) == len(PLAYERS)
 
 
 def test_a_sweep_says_what_is_left_to_a_person(stand: Stand, terminal: Terminal) -> None:

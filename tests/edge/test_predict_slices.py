@@ -12,6 +12,7 @@ from schemas.tables import Row
 from shared.errors import QueryRefused
 from tests.requests_factory import a_matchup, a_request, some_games
 from tests.worker_stand import Stand, a_stand
+from worker.systems import SYSTEMS
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_a_slice_is_staged_by_one_append_and_answered_by_one_message(
 
     stand.push(*(a_request(player_lookup=player) for player in players))
 
-    assert appended == [25]
+    assert appended == [5 * len(SYSTEMS)]
     assert len(stand.outcomes.messages) == 1
     assert [one.player_lookup for one in stand.published()] == players
 

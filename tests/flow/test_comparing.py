@@ -18,6 +18,7 @@ from tests.batch_stand import Stand, a_league
 from tests.coordinator_front import Front
 from tests.plan_inputs import a_log, an_offer
 from worker.model import shipped_model
+from worker.systems import SYSTEMS
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_who_appears_vanishes_and_changes_is_told_for_each_system(stand: Stand) 
     found = Front(stand).get(f"/batches/{first}/diff?with={second}").get_json()
 
     assert (found["appeared"], found["vanished"]) == (["player-4"], ["player-3"])
-    assert (found["lines_appeared"], found["lines_vanished"]) == (0, 5)
+    assert (found["lines_appeared"], found["lines_vanished"]) == (0, len(SYSTEMS))
     changed = {(one["player_lookup"], one["system_id"]): one["by"] for one in found["changed"]}
     assert changed["player-1", "season_average"] == pytest.approx(17.0)
     assert {player for player, _ in changed} == {"player-1"}

@@ -16,6 +16,7 @@ from coordinator.rules import grading
 from schemas import tables
 from schemas.tables import Cell
 from shared.errors import InvalidInput, SchemaClash, VerificationRefused
+from shared.policy import Policy
 from shared.ports import TableSpec
 from tests.batch_stand import Crash, Stand, a_league
 from tests.coordinator_front import Front
@@ -154,7 +155,7 @@ def test_a_newer_batch_moves_the_grades_to_its_own_predictions(stand: Stand) -> 
     stand.pass_time(timedelta(minutes=5))
     league = a_league()
     stand.load(replace(league, lines=league.lines[:1]))
-    stand.run("another-key")
+    stand.run("another-key", policy=Policy(max_retired_share=1))
     box_score(stand, {"1": 21, "2": 9})
 
     _, _, _, retired, _ = grade(stand)
@@ -188,6 +189,7 @@ def test_a_crash_on_any_effect_is_mended_by_the_next_call(stand: Stand) -> None:
 
 def test_a_grades_table_of_another_shape_is_refused(stand: Stand) -> None:
     stand.run()
+    stand.warehouse.drop("grades")
     stand.warehouse.create(TableSpec("grades", tables.load(tables.GRADES).columns[:-3]))
 
     with pytest.raises(SchemaClash, match="source_id"):
@@ -243,6 +245,7 @@ def test_a_sweep_grades_what_is_due_and_a_dry_run_says_so(stand: Stand) -> None:
 
 def test_a_sweep_that_cannot_grade_is_a_sweep_all_the_same(stand: Stand) -> None:
     stand.run()
+    stand.warehouse.drop("grades")
     stand.warehouse.create(TableSpec("grades", tables.load(tables.GRADES).columns[:-3]))
     box_score(stand, {"1": 21})
 

@@ -22,7 +22,8 @@ from shared.ports import JobState, Update
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand, by_player
 from tests.plan_inputs import GAME_DATE
 
-ROWS = 5 * (2 + 1 + 1)
+ROWS = 7 * (2 + 1) + 5
+"""Seven systems for three real lines; of them two say nothing without one."""
 """Five systems, over two lines, one line and one estimated line."""
 
 

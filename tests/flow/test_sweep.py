@@ -42,7 +42,7 @@ def started(stand: Stand, policy: Policy = POLICY) -> str:
 
 def published(stand: Stand) -> list[str]:
     """Whose requests were published so far, in order."""
-    return [message.attributes["player_lookup"] for message in stand.requests.messages]
+    return stand.sent()
 
 
 # --- publishing -----------------------------------------------------------------------------------------------
@@ -75,15 +75,16 @@ def test_what_was_never_published_is_published(stand: Stand) -> None:
 
 def test_silent_players_are_published_again_the_same_bytes(stand: Stand) -> None:
     batch_id = started(stand)
-    first = list(stand.requests.messages)
+    before = {player: stand.request(player) for player in PLAYERS}
     stand.record(stand.answer(PLAYERS[1]))
     stand.pass_time(SILENCE)
 
     swept = sweep(stand)
 
     assert swept.did == ["published 2 silent players again"]
-    again = stand.requests.messages[len(first) :]
-    assert again == [first[0], first[2]]
+    assert published(stand) == [*PLAYERS, PLAYERS[0], PLAYERS[2]]
+    assert {player: stand.request(player) for player in PLAYERS} == before
+    assert [message.attributes["slice"] for message in stand.requests.messages] == ["0:3", "0:1", "2:3"]
     assert stand.batch(batch_id).status is Status.RUNNING
 
 

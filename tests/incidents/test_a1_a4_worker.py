@@ -12,6 +12,7 @@ from schemas.messages import Failed, FailureCode, Predicted, PredictionRequest, 
 from tests.requests_factory import a_request, an_injury
 from tests.worker_stand import Stand, a_stand, another_worker
 from worker.service import _Unannounced
+from worker.systems import SYSTEMS
 
 
 @pytest.fixture
@@ -70,11 +71,11 @@ def test_a4_a_redelivery_after_a_failed_publish_publishes_without_staging_again(
     answer = stand.push(a_request(), attempt=3)
 
     assert answer.status_code == 204
-    assert len(staged_before) == 5
+    assert len(staged_before) == len(SYSTEMS)
     assert stand.staged() == staged_before
     (outcome,) = stand.published()
     assert isinstance(outcome, Predicted)
-    assert outcome.rows == 5
+    assert outcome.rows == len(SYSTEMS)
 
 
 def test_a4_what_was_announced_is_not_remembered(stand: Stand) -> None:
@@ -86,7 +87,7 @@ def test_a4_what_was_announced_is_not_remembered(stand: Stand) -> None:
 
     first, second = stand.published()
     assert first == second
-    assert len(stand.staged()) == 10
+    assert len(stand.staged()) == 2 * len(SYSTEMS)
 
 
 def test_a4_what_is_remembered_is_bounded_and_the_oldest_gives_way() -> None:
@@ -108,11 +109,11 @@ def test_a4_another_process_stages_copies_of_the_same_delivery(stand: Stand) -> 
         assert other.push(a_request(), attempt=2).status_code == 204
 
     rows = stand.staged()
-    assert len(rows) == 10
+    assert len(rows) == 2 * len(SYSTEMS)
     assert rows[0::2] == rows[1::2]
     (outcome,) = stand.published()
     assert isinstance(outcome, Predicted)
-    assert outcome.rows == 5
+    assert outcome.rows == len(SYSTEMS)
     assert {row["_delivery"] for row in rows} == {outcome.delivery}
 
 
@@ -128,7 +129,7 @@ def test_a4_another_revision_that_makes_the_same_rows_makes_copies_of_the_same_d
     assert (first.worker_revision, second.worker_revision) == ("worker-00001", "worker-00002")
     assert first.delivery == second.delivery
     rows = stand.staged()
-    assert len(rows) == 10
+    assert len(rows) == 2 * len(SYSTEMS)
     assert rows[0::2] == rows[1::2]
 
 

@@ -46,7 +46,7 @@ def test_a9_retried_and_further_starts_make_no_second_live_batch(stand: Stand) -
             stand.start(key)
 
     assert [batch.batch_id for batch in stand.coordinator.views.batches()] == [KEYED]
-    assert len(stand.requests.messages) == 3
+    assert len(stand.sent()) == 3
 
 
 def test_a9_a_forced_start_cancels_the_batch_that_it_replaces(stand: Stand) -> None:
@@ -100,7 +100,7 @@ def test_a10_a_start_that_died_before_publishing_is_resumed_by_the_sweep(stand: 
     stand.coordinator.sweeper.sweep()
 
     assert stand.batch(KEYED).status is Status.RUNNING
-    assert [message.attributes["player_lookup"] for message in stand.requests.messages] == list(PLAYERS)
+    assert stand.sent() == list(PLAYERS)
 
 
 # --- A11 ------------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def test_b18_a_refused_plan_starts_once_it_fits(stand: Stand, monkeypatch: pytes
         assert call_start(stand)[0] == 422
 
     assert call_start(stand)[0] == 202
-    assert len(stand.requests.messages) == len(PLAYERS)
+    assert len(stand.sent()) == len(PLAYERS)
 
 
 def test_b18_no_batch_needs_a_load_job_whatever_its_size() -> None:
@@ -74,7 +74,7 @@ def test_d5_a_start_that_scheduler_sends_again_is_the_same_start(stand: Stand) -
     assert first[0] == 202
     assert [status for status, _ in again] == [200, 200]
     assert {answer["batch_id"] for _, answer in (first, *again)} == {first[1]["batch_id"]}
-    assert len(stand.requests.messages) == len(PLAYERS)
+    assert len(stand.sent()) == len(PLAYERS)
     assert len(stand.coordinator.views.batches()) == 1
 
 
@@ -87,7 +87,7 @@ def test_d5_a_start_that_died_halfway_is_finished_by_the_one_sent_again(stand: S
 
     assert status in (200, 202)
     assert [batch.batch_id for batch in stand.coordinator.views.batches()] == [answer["batch_id"]]
-    assert {request.attributes["player_lookup"] for request in stand.requests.messages} == set(PLAYERS)
+    assert set(stand.sent()) == set(PLAYERS)
 
 
 def test_d5_scheduler_is_content_with_a_batch_that_somebody_else_started(stand: Stand) -> None:

@@ -11,6 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from shared.errors import QueryRefused, Unavailable
+from shared.push import SliceName
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, Outage, a_failure, a_skip
 from tests.memory_publisher import MemoryPublisher
@@ -106,10 +107,10 @@ Push = Callable[[Front, str], TestResponse]
     [
         (lambda front, batch_id: front.complete(a_skip(batch_id, PLAYERS[0])), "push finished"),
         (lambda front, batch_id: front.complete(a_failure(batch_id, PLAYERS[0])), "push finished"),
-        (lambda front, batch_id: front.complete(a_skip(batch_id, "nobody")), "outcome refused"),
-        (lambda front, batch_id: front.push(b"{}", batch_id=batch_id, player_lookup=PLAYERS[0]), "push finished"),
-        (lambda front, _: front.post("/complete", b"no envelope"), "outcome refused"),
-        (lambda front, _: front.post("/dead-letter", b"no envelope"), "outcome refused"),
+        (lambda front, batch_id: front.complete(a_skip(batch_id, "nobody")), "push refused"),
+        (lambda front, batch_id: front.push(b"{}", **SliceName(batch_id, 0, 0, 1).attributes), "push finished"),
+        (lambda front, _: front.post("/complete", b"no envelope"), "push refused"),
+        (lambda front, _: front.post("/dead-letter", b"no envelope"), "push refused"),
     ],
 )
 def test_c7_every_push_to_the_coordinator_ends_in_one_last_line(
@@ -122,7 +123,7 @@ def test_c7_every_push_to_the_coordinator_ends_in_one_last_line(
 
     push(front, batch_id)
 
-    ends = {"push finished", "outcome refused", "request not carried out", "unexpected error"}
+    ends = {"push finished", "push refused", "request not carried out", "unexpected error"}
     assert [record.message for record in caplog.records if record.message in ends] == [last]
     assert caplog.records[-1].message == last
 
