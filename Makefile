@@ -8,7 +8,7 @@ BUILT := .venv/.built
 # Test processes; `make test TEST_PROCESSES=0 ARGS=tests/unit` runs a part in one.
 TEST_PROCESSES ?= auto
 
-.PHONY: run test lint bench bench-completions bench-predictions bench-pushes bench-start lock clean
+.PHONY: run test check lint bench bench-completions bench-predictions bench-pushes bench-start lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
 run: $(BUILT)
@@ -18,6 +18,10 @@ run: $(BUILT)
 # consolidation test on local-bigquery too, which takes half an hour more.
 test: lint
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
+
+# The inner loop: style, types and the tests that need no other process.
+check: lint
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) tests/unit $(ARGS)
 
 lint: $(BUILT)
 	$(BIN)/ruff check .

@@ -62,8 +62,8 @@ def empty(stand: Stand) -> str:
 @pytest.mark.parametrize(
     ("come_to", "state", "reason", "rows"),
     [
-        (complete, "COMPLETE", "all 3 players are predicted or skipped", 20),
-        (partial, "PARTIAL", f"1 of 3 players are missing: {PLAYERS[2]}", 15),
+        (complete, "COMPLETE", "all 3 players are predicted or skipped", 26),
+        (partial, "PARTIAL", f"1 of 3 players are missing: {PLAYERS[2]}", 21),
         (too_many_missing, "FAILED", "1 of 3 players are failed; the policy tolerates 5.0%", 0),
         (verification_refused, "FAILED", "99 in the ledger", 0),
         (cancelled, "CANCELLED", "", 0),
