@@ -20,6 +20,8 @@ from worker.model import Model, read_model
 from worker.systems import SYSTEMS, predict_all
 from worker.systems.market import ANCHORED_ID, MARKET_ID
 
+pytestmark = pytest.mark.xdist_group("season")  # one season for all of it
+
 FIRST, LAST = date(2026, 1, 26), date(2026, 1, 31)
 SPAN = ("--from", FIRST.isoformat(), "--to", LAST.isoformat())
 ROSTER_GAMES = 10
