@@ -6,7 +6,8 @@ BIN := .venv/bin
 BUILT := .venv/.built
 
 # Test processes; `make test TEST_PROCESSES=0 ARGS=tests/unit` runs a part in one.
-TEST_PROCESSES ?= auto
+# One more than there are processors: many tests wait for a process or an emulator of theirs.
+TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .PHONY: run test check lint bench bench-completions bench-predictions bench-pushes bench-start lock clean
 
