@@ -35,7 +35,7 @@ def read_body(kind: type[Body]) -> Body:
     """Read the request's JSON body; an absent one has every default. Raises `InvalidInput`, naming the field."""
     raw = request.get_data()
     try:
-        return kind.model_validate_json(raw) if raw.strip() else kind()
+        return kind.model_validate_json(raw) if raw else kind()
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"

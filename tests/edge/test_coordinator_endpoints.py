@@ -196,7 +196,11 @@ def test_a_key_without_end_is_refused(front: Front) -> None:
     assert assert_problem(front.start(key="k" * 201), 422)["field"] == "Idempotency-Key"
 
 
-@pytest.mark.parametrize("body", [b"", b"  \n", b"{}"])
+def test_a_body_of_blanks_is_no_json_and_is_refused(front: Front) -> None:
+    assert front.post("/start", b"  \n").status_code == 422
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
 def test_a_start_without_a_body_means_today_in_us_eastern(stand: Stand, front: Front, body: bytes) -> None:
     stand.now = datetime(2026, 1, 31, 1, 0, tzinfo=UTC)
 
