@@ -20,6 +20,8 @@ from shared.adapters.sqlite import SqliteDocuments
 from shared.ports import DocumentStore
 from shared.ports import Path as DocumentPath
 from tests import emulators
+from tests.batch_stand import Stand
+from tests.coordinator_front import Front
 
 # An emulator's first answers are slow, and both cores may be busy: no deadline per example.
 hypothesis.settings.register_profile("laptop", deadline=None, max_examples=50)
@@ -72,3 +74,16 @@ def documents(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Docume
 def batches() -> DocumentPath:
     """A collection of the test's own."""
     return (f"batches-{uuid.uuid4().hex}",)
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    """A whole batch's world; tests that need another one have a fixture of this name of their own."""
+    with closing(Stand(tmp_path)) as stand:
+        yield stand
+
+
+@pytest.fixture
+def front(stand: Stand) -> Front:
+    """The coordinator's routes over that world."""
+    return Front(stand)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from werkzeug.serving import make_server
 
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import START, Front, a_failure
-from tests.emulators import skip_or_fail
 from tests.plan_inputs import GAME_DATE
 
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
@@ -25,23 +23,7 @@ PATH = f"/dashboard/batches/{BATCH_ID}"
 PHONE = (390, 844)
 DESK = (1280, 900)
 
-CHROMIUM_FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
 pytestmark = pytest.mark.xdist_group("browser")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        skip_or_fail("there is no chromium; on Debian: apt-get install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        yield running
-        running.close()
 
 
 class Site:

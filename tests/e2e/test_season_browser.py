@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from werkzeug.serving import make_server
 
 from tests.batch_stand import Stand
 from tests.coordinator_front import Front
-from tests.emulators import skip_or_fail
 from tests.flow.test_grades import box_score, grade
 from tests.plan_inputs import GAME_DATE
 
@@ -24,8 +22,6 @@ PAGES = (
     f"/dashboard/dates/{GAME_DATE}",
     "/dashboard/player?name=player-1",
 )
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
 pytestmark = pytest.mark.xdist_group("browser")
 
 # A part of what axe-core calls serious: fields without a label, images and links without a name, tables without heads.
@@ -38,17 +34,6 @@ NAMELESS = """() => [
   + (document.querySelectorAll('h1').length === 1 ? 0 : 1)
   + (new Set([...document.querySelectorAll('[id]')].map(one => one.id)).size
       === document.querySelectorAll('[id]').length ? 0 : 1)"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        skip_or_fail("there is no chromium; on Debian: apt-get install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from werkzeug.test import TestResponse
@@ -19,12 +16,6 @@ from tests.plan_inputs import GAME_DATE
 
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
 UNKNOWN = names.batch_id(GAME_DATE, "never started")
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,17 +18,6 @@ from tests.plan_inputs import GAME_DATE, PLANNED_AT
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
 UNKNOWN = "20260130_0123456789abcdef"
 SCHEDULER = {"X_CloudScheduler": "true", "X_CloudScheduler_JobName": "daily-start"}
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
-
-
-@pytest.fixture
-def front(stand: Stand) -> Front:
-    return Front(stand)
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,17 +49,6 @@ CALLERS = {
     ("PATCH", "/batches/<batch_id>/policy"): {Caller.ADMIN},
 }
 OPEN_TO_ALL = {("GET", "/health"), ("GET", "/ready")}
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
-
-
-@pytest.fixture
-def front(stand: Stand) -> Front:
-    return Front(stand)
 
 
 def routes(front: Front) -> set[tuple[str, str]]:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,12 +21,6 @@ from tests.plan_inputs import GAME_DATE
 
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
 UNKNOWN = "20260130_0123456789abcdef"
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -27,17 +26,6 @@ from tests.plan_inputs import GAME_DATE, League, a_log, a_scheduled_game
 
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
 PAGE = f"/dashboard/batches/{BATCH_ID}"
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
-
-
-@pytest.fixture
-def front(stand: Stand) -> Front:
-    return Front(stand)
 
 
 def token(front: Front, path: str = "/") -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +15,6 @@ from tests.batch_stand import Crash, Stand
 from tests.coordinator_front import Front, a_failure, a_skip, assert_problem
 
 UNKNOWN = "20260130_0123456789abcdef"
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def stages(stand: Stand, batch_id: str) -> dict[str, dict[str, str]]:

@@ -4,11 +4,6 @@ answer that it does not tell."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
-import pytest
 
 from coordinator.operator.openapi import OPERATIONS, document
 from coordinator.routes.exchange import Caller
@@ -21,12 +16,6 @@ from tests.plan_inputs import GAME_DATE
 UNKNOWN = names.batch_id(GAME_DATE, "never started")
 EXAMPLES = 6
 """Per route and way of asking; all of them together stay under half a minute."""
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def rules(front: Front) -> set[tuple[str, str]]:

@@ -8,9 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from flask import Flask, Response, request
@@ -26,17 +24,6 @@ from tests.tipoff_command import Ran
 
 UNKNOWN = "20260130_0123456789abcdef"
 DATE = GAME_DATE.isoformat()
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
-
-
-@pytest.fixture
-def front(stand: Stand) -> Front:
-    return Front(stand)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -22,17 +21,6 @@ from tests.plan_inputs import GAME_DATE, a_log
 
 DATE = f"/dashboard/dates/{GAME_DATE}"
 STRANGE = "o'neal & <b>sons</b>/jr. é"
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
-
-
-@pytest.fixture
-def front(stand: Stand) -> Front:
-    return Front(stand)
 
 
 def shown(text: str) -> list[str]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +16,6 @@ from tests.batch_stand import Stand
 from tests.coordinator_front import Front
 from tests.flow.test_grades import box_score, grade, grades
 from tests.plan_inputs import GAME_DATE
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def graded(stand: Stand) -> list[dict[str, Any]]:

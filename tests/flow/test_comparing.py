@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -19,12 +16,6 @@ from tests.coordinator_front import Front
 from tests.plan_inputs import a_log, an_offer
 from worker.model import shipped_model
 from worker.systems import SYSTEMS
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def two_batches(stand: Stand) -> tuple[str, str]:

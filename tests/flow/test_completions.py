@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from coordinator.documents import batch_path, shard_path
 from coordinator.rules.lifecycle import Status
@@ -17,12 +13,6 @@ from shared.ports import Path as DocumentPath
 from tests.batch_stand import PLAYERS, Stand
 
 LENIENT = Policy(tolerated_silent_share=1.0, tolerated_failed_share=1.0)
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 class NotedDocuments:

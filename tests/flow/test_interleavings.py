@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -25,12 +25,6 @@ from tests.plan_inputs import GAME_DATE
 ROWS = 7 * (2 + 1) + 5
 """Seven systems for three real lines; of them two say nothing without one."""
 """Five systems, over two lines, one line and one estimated line."""
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def is_whole(stand: Stand, batch_id: str) -> bool:

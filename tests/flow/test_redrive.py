@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -20,12 +19,6 @@ from tests.plan_inputs import a_report, an_offer
 
 POLICY = Policy(deadline_minutes=60, tolerated_silent_share=1, tolerated_failed_share=1)
 DEADLINE = timedelta(minutes=60)
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def a_root(stand: Stand, *answering: str) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -22,12 +19,6 @@ POLICY = Policy(deadline_minutes=60, republish_after_minutes=10, max_republishes
 SILENCE = timedelta(minutes=10)
 DEADLINE = timedelta(minutes=60)
 A_MOMENT = timedelta(microseconds=1)
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def sweep(stand: Stand) -> Swept:

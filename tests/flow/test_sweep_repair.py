@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
@@ -32,12 +31,6 @@ POLICY = Policy(
 )
 SILENCE, DEADLINE = timedelta(minutes=10), timedelta(minutes=60)
 A_MOMENT = timedelta(microseconds=1)
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def sweep(stand: Stand, *, dry_run: bool = False) -> Swept:
@@ -194,7 +187,7 @@ def test_a_dry_run_says_what_the_sweep_then_does_and_changes_nothing(stand: Stan
     ]
     assert (stand.documents.query(("batches",)), stand.documents.query(("batches", batch_id, "shards"))) == before
     assert len(stand.requests.messages) == 1
-    assert sweep(stand).did == [f"recorded {PLAYERS[1]} from staging", "published 1 silent players again"]
+    assert sweep(stand).did == [f"recorded {PLAYERS[1]} from staging", "published 1 silent player again"]
 
 
 # --- nobody drops anything ------------------------------------------------------------------------------------

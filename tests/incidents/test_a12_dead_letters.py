@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
 import pytest
 
 from coordinator.rules.lifecycle import Status
@@ -19,12 +15,6 @@ from tests.coordinator_front import Front, Outage, error_reasons
 from tests.plan_inputs import GAME_DATE
 
 LENIENT = Policy(tolerated_failed_share=0.5)
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def request_of(stand: Stand, player: str) -> Outgoing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
@@ -20,12 +20,6 @@ from tests.batch_stand import PLAYERS, Crash, Stand, a_league
 from tests.coordinator_front import Front, Outage, a_failure, a_skip
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def a_stand_of(folder: Path, players: int) -> closing[Stand]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -22,12 +20,6 @@ from tests.documents_kit import fields_of, read
 from tests.plan_inputs import GAME_DATE, INPUT_TABLES
 
 KEYED = names.batch_id(GAME_DATE, "a-key")
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def live_batches(stand: Stand) -> list[str]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from coordinator.rules.lifecycle import Status
 from schemas import names
@@ -21,12 +18,6 @@ from tests.plan_inputs import a_report
 
 POLICY = Policy(deadline_minutes=60, tolerated_silent_share=0.34)
 A_MOMENT = timedelta(microseconds=1)
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def past_deadline(stand: Stand) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,12 +15,6 @@ from tests.batch_stand import PLAYERS, Crash, Stand
 from tests.plan_inputs import GAME_DATE
 
 SCHEDULER = {"X-CloudScheduler": "true", "X-CloudScheduler-JobName": "tipoff-start"}
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def call_start(stand: Stand, **body: object) -> tuple[int, dict[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -35,12 +35,6 @@ ROWS = 3 * SYSTEMS + 5
 V1, V2 = (tables.load(names.PREDICTIONS_TABLE, version).columns for version in (1, 2))
 NEW_IN_V2 = {column.name for column in V2} - {column.name for column in V1}
 LATER = timedelta(minutes=30)
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def a_stand_with_lines(folder: Path, *lines: str) -> closing[Stand]:

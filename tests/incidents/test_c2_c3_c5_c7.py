@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,6 @@ from tests.requests_factory import a_request
 from tests.worker_stand import a_stand, another_worker, listening
 
 EXPORTED = Path(__file__).parents[2] / "schemas" / "messages"
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 # --- C2 -------------------------------------------------------------------------------------------------------

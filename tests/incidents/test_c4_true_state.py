@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -18,12 +16,6 @@ from tests.coordinator_front import a_failure
 from tests.plan_inputs import GAME_DATE
 
 LENIENT = Policy(tolerated_failed_share=0.5)
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def complete(stand: Stand) -> str:

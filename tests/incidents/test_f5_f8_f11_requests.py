@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -31,12 +30,6 @@ FROM_ELSEWHERE = [
     {"Origin": "null"},
     {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
 ]
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 # --- F5 -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -55,12 +54,6 @@ def matches(filter_text: str, line: dict[str, Any]) -> bool:
     known = {"resource.type": "cloud_run_revision", "resource.labels.service_name": SERVICE}
     known |= {f"jsonPayload.{name}": value for name, value in line.items()}
     return all(any(known.get(field) in values for field, values in clause) for clause in conditions(filter_text))
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -32,12 +30,6 @@ LONG_NAME = "giannis-antetokounmpo-jr."
 
 def named(found: tuple[Quota, ...]) -> dict[str, Quota]:
     return {quota.name: quota for quota in found}
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 # --- what fits ------------------------------------------------------------------------------------------------
