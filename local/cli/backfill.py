@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from local.cli.exits import NO_SUCCESS
-from local.cli.input_options import max_input_option
+from local.cli.input_options import data_option, max_input_option, state_option, timeout_option
 from local.cli.span_options import date_option
 from local.cli.terminal import Terminal, echo
 from local.one_machine.input_bound import MIB
@@ -52,33 +52,15 @@ class Wanted:
 @click.command(short_help="Run every date of a span, as of that date.")
 @date_option("--from", "first", required=True, help="First date.")
 @date_option("--to", "last", required=True, help="Last date.")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder of CSV files, as `tipoff run` takes it. Without it the simulated sample season is used.",
-)
+@data_option
 @max_input_option
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".tipoff"),
-    show_default=True,
-    help="State folder; the sample season's is its subfolder simulated.",
-)
+@state_option(keeps="State folder; the sample season's is its subfolder simulated.")
 @click.option(
     "--model", metavar="MODEL.json", help="A file of `tipoff train`, or its gs:// URL; the shipped one without."
 )
 @click.option("--url", help="A running coordinator in place of this machine; its tables hold the inputs.")
 @click.option("--concurrency", type=click.IntRange(1, 16), default=2, show_default=True, help="Dates at once.")
-@click.option(
-    "--timeout",
-    "timeout_minutes",
-    type=click.IntRange(min=1),
-    default=30,
-    show_default=True,
-    metavar="MINUTES",
-    help="Give a date up after so long.",
-)
+@timeout_option(ends="Give a date up after so long.")
 @click.option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
 @click.option("--again", is_flag=True, help="Run dates that are COMPLETE too.")
 @click.option("--only-failed", is_flag=True, help="Run those dates only whose newest batch failed, in part or whole.")

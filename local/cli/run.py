@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from local.cli.exits import NO_SUCCESS
-from local.cli.input_options import max_input_option
+from local.cli.input_options import max_input_option, state_option, timeout_option
 from local.cli.terminal import Terminal, echo
 from local.one_machine.input_bound import MIB
 from shared.errors import InvalidInput
@@ -46,13 +46,9 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     "injury_reports*. Without it a simulated sample season is used.",
 )
 @max_input_option
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".tipoff"),
-    show_default=True,
-    help="Folder that keeps ledger, warehouse and undelivered messages between runs; the sample season's are in its "
-    "subfolder simulated.",
+@state_option(
+    keeps="Folder that keeps ledger, warehouse and undelivered messages between runs; the sample season's are in its "
+    "subfolder simulated."
 )
 @click.option(
     "--export",
@@ -80,15 +76,7 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     is_flag=True,
     help="Let the batch retire any number of the date's earlier rows; without it more than half makes it fail.",
 )
-@click.option(
-    "--timeout",
-    "timeout_minutes",
-    type=click.IntRange(min=1),
-    default=30,
-    show_default=True,
-    metavar="MINUTES",
-    help="Give up waiting after so long; the batch can be resumed.",
-)
+@timeout_option(ends="Give up waiting after so long; the batch can be resumed.")
 @click.option(
     "--shadow",
     is_flag=True,

@@ -13,7 +13,7 @@ import click
 from rich.table import Table
 
 from local.cli.exits import INTERRUPTED
-from local.cli.input_options import max_input_option
+from local.cli.input_options import data_option, max_input_option, state_option
 from local.cli.terminal import Terminal
 from local.one_machine.input_bound import MIB
 from local.sample.season import SAMPLE_GAME_DATE, write
@@ -31,18 +31,10 @@ _KEPT = (
 
 @click.command(short_help="Keep the whole system running on the official emulators.")
 @click.option("--game-date", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Needed with --data.")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder of CSV files, as `tipoff run` takes it. Without it the simulated sample season is loaded.",
-)
+@data_option
 @max_input_option
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".tipoff"),
-    show_default=True,
-    help="Folder that keeps tables, ledger and logs, in its subfolder up; the sample season's are in simulated/up.",
+@state_option(
+    keeps="Folder that keeps tables, ledger and logs, in its subfolder up; the sample season's are in simulated/up."
 )
 @click.pass_obj
 def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None, max_input_mb: int, state: Path) -> int:
