@@ -250,7 +250,12 @@ def _publish_again(look: Look) -> Due | None:
     now = [shard for shard in shards if times[shard.number] <= max(first, look.now)]
     silent = frozenset(player for shard in now for player in shard.silent)
     said = f"published {now[0].publishes} of at most {batch.policy.max_republishes + 1} times"
-    return Due(Step.PUBLISH_AGAIN, f"publish {len(silent)} silent players again ({said})", first, _SWEEP, silent)
+    return Due(Step.PUBLISH_AGAIN, f"publish {silent_players(len(silent))} again ({said})", first, _SWEEP, silent)
+
+
+def silent_players(count: int) -> str:
+    """So many of them, in words."""
+    return f"{count} silent player{'' if count == 1 else 's'}"
 
 
 def _silent_past(batch: Batch, shard: Shard) -> datetime:

@@ -18,7 +18,7 @@ from datetime import datetime
 
 from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch
-from coordinator.rules.due import By, Due, Look, Step, due, due_now, named
+from coordinator.rules.due import By, Due, Look, Step, due, due_now, named, silent_players
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Consolidator, Report
 from coordinator.usecases.publish import RequestPublishing
@@ -119,7 +119,7 @@ class Sweeper:
     def _publish_again(self, look: Look, found: Due) -> str:
         silent = {shard.number: shard.silent & found.players for shard in look.shards if shard.silent & found.players}
         self.publishing.publish_alone(look.batch, silent, [shard for shard in look.shards if shard.number in silent])
-        return f"published {len(found.players)} silent players again"
+        return f"published {silent_players(len(found.players))} again"
 
     def _consolidate(self, look: Look, _: Due) -> str | None:
         if look.batch.status is Status.RUNNING and not look.is_past_deadline:

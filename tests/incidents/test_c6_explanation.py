@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.batch_stand import Stand
 from tests.coordinator_front import Front, a_failure
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 def ask(stand: Stand, path: str) -> dict[str, Any]:
@@ -40,7 +29,7 @@ def test_c6_a_batch_that_does_not_close_says_for_whom_it_waits_since_when_and_wh
     assert "(20 minutes ago): player-3." in first
     assert any("player-2 (prediction_error)" in text for text in others)
     assert any(text.startswith("Its deadline is ") and "(in 2 hours)" in text for text in others)
-    assert "The next sweep will publish 1 silent players again (published 1 of at most 6 times)." in others
+    assert "The next sweep will publish 1 silent player again (published 1 of at most 6 times)." in others
     actions = [sentence["action"] for sentence in explanation["sentences"] if sentence["action"]]
     assert f"tipoff consolidate {batch_id} --force" in [action["command"] for action in actions]
 

@@ -71,7 +71,7 @@ def test_a_running_batch_names_who_is_silent_since_when_and_when_they_are_asked_
     assert "RUNNING: 1 of 3 players have not answered." in text
     assert "whose requests were last published 2026-01-30 15:00 UTC (5 minutes ago): player-02." in text
     assert "1 player failed for good: player-01 (prediction_error)." in text
-    assert "The first sweep after 2026-01-30 15:15 UTC (in 10 minutes) will publish 1 silent players again" in text
+    assert "The first sweep after 2026-01-30 15:15 UTC (in 10 minutes) will publish 1 silent player again" in text
     assert "(published 1 of at most 6 times)" in text
     assert "after 2026-01-30 18:00 UTC (in 2 hours) will decide by the policy without whoever is silent" in text
     assert "ends as FAILED, since 1 of 3 players are failed; the policy tolerates 5.0%" in text
@@ -90,7 +90,7 @@ def test_silence_is_measured_from_the_last_publishing_and_the_tries_run_out() ->
     due, _ = explained(batch, published(a_shard(players(1))), now=PLANNED_AT + 15 * MINUTE)
     spent, _ = explained(batch, published(a_shard(players(1)), times=6, at=asked_again), now=asked_again + 20 * MINUTE)
 
-    assert "The next sweep will publish 1 silent players again" in due
+    assert "The next sweep will publish 1 silent player again" in due
     assert "were last published 2026-01-30 16:30 UTC (20 minutes ago)" in spent
     assert "published 6 times and will not be again: player-00" in spent
 
