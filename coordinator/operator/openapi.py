@@ -256,7 +256,7 @@ def _must_be_given(body: Model) -> bool:
 
 def _parameters(operation: Operation) -> list[Schema]:
     found = [
-        {"name": name, "in": place, "required": False, "schema": schema}
+        {"name": name, "in": place, "required": name in operation.required, "schema": schema}
         for place, parameters in (("query", operation.query), ("header", operation.headers))
         for name, schema in parameters.items()
     ]

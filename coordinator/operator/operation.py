@@ -21,6 +21,7 @@ class Operation:
 
     Args:
         answers: success statuses and the models of their JSON bodies; none for an empty body, any JSON, or a page.
+        required: the parameters of the query without which nothing can be answered.
         is_page: whether answers and refusals are HTML, for people.
         refusals: statuses of problem documents, beside those that every guarded route may give.
     """
@@ -35,6 +36,7 @@ class Operation:
     headers: Mapping[str, Schema] = field(default_factory=dict)
     is_open: bool = False
     is_page: bool = False
+    required: Sequence[str] = ()
 
 
 GAME_DATE: Schema = {"type": "string", "format": "date", "pattern": DATE_PATTERN}
