@@ -13,6 +13,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
+from schemas.names import BATCH_ID_PATTERN, REVISION_PATTERN
+
 MAX_PLAYER_BYTES = 1_024
 """A player's name is an attribute of his messages (https://cloud.google.com/pubsub/quotas, "Attribute value size")."""
 
@@ -243,9 +245,9 @@ _Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
 
 
 class _Outcome(Message):
-    batch_id: str
+    batch_id: str = Field(pattern=f"^{BATCH_ID_PATTERN}$")
     player_lookup: str = Field(min_length=1, max_length=MAX_PLAYER_BYTES)
-    worker_revision: str = Field(max_length=200)
+    worker_revision: str = Field(pattern=f"^{REVISION_PATTERN}$")
 
 
 class Predicted(_Outcome):

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 _PREDICTION_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "predictions.tipoff")
 BATCH_ID_PATTERN = "[0-9]{8}_[0-9a-f]{16}"
+REVISION_PATTERN = "[0-9A-Za-z][0-9A-Za-z._+/-]{0,199}"
 _BATCH_ID = re.compile(BATCH_ID_PATTERN)
 
 PREDICTIONS_TABLE = "predictions"

@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from schemas import tables
+from schemas import names, tables
 from shared.errors import InvalidInput
 from shared.policy import PlanningRules, Policy
 
@@ -87,7 +87,10 @@ class _Common(BaseModel):
     commit: str = Field(default="unknown", description="source commit of the image, which the image itself sets")
     service: str = Field(default="", alias="K_SERVICE", description="set by Cloud Run; empty elsewhere")
     revision: str = Field(
-        default="local", alias="K_REVISION", description="set by Cloud Run; shown in logs, health and every batch"
+        default="local",
+        alias="K_REVISION",
+        pattern=f"^{names.REVISION_PATTERN}$",
+        description="set by Cloud Run; shown in logs, health and every batch",
     )
     auth: Literal["google", "cloud-run", "off"] = Field(
         default="google",

@@ -21,7 +21,6 @@ from coordinator.rules.entries import AnyOutcome, Shard, check_outcome
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Consolidator, Report
 from coordinator.usecases.publish import RequestPublishing
-from schemas import names
 from schemas.messages import MAX_DETAIL, Failed, FailureCode, Outcomes
 from shared.errors import InvalidInput, MalformedMessage, Permanent, TipoffError, Unavailable
 from shared.push import SliceName
@@ -37,14 +36,10 @@ def read_outcomes(data: bytes) -> Outcomes:
     """
     try:
         found = Outcomes.model_validate_json(data)
-        for batch_id in {one.batch_id for one in found.outcomes}:
-            names.check_batch_id(batch_id)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "message"
         raise MalformedMessage(f"no outcomes: {where}: {first['msg']}") from error
-    except ValueError as error:
-        raise MalformedMessage(f"no outcomes: batch_id: {error}") from error
     if len({one.batch_id for one in found.outcomes}) > 1:
         raise MalformedMessage("no outcomes: batch_id: they are of several batches; send those of one")
     if not found.outcomes and found.unreadable is None:

@@ -62,7 +62,7 @@ def lost_outcome(batch: Batch, row: Row) -> Predicted | None:
     return Predicted(
         batch_id=batch.batch_id,
         player_lookup=str(row["player_lookup"]),
-        worker_revision="unknown, found in staging",
+        worker_revision="found-in-staging",
         delivery=str(row["_delivery"]),
         schema_version=int(str(row["_version"])),
         rows=rows,

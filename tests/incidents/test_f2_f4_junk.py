@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from coordinator.documents import date_path, shard_path, shards_path
 from coordinator.rules.entries import MAX_DELIVERIES
 from coordinator.rules.lifecycle import Status
+from coordinator.usecases.record import read_outcomes
 from schemas.messages import Predicted
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import DocumentMissing, InvalidInput, MalformedMessage, Permanent, VersionChanged
@@ -24,12 +24,6 @@ from tests.coordinator_front import Front, a_failure, a_skip
 from tests.ledger_factory import predicted
 
 JUNK = 1_500
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with closing(Stand(tmp_path)) as stand:
-        yield stand
 
 
 # --- F2 -------------------------------------------------------------------------------------------------------
@@ -48,7 +42,17 @@ def test_f2_junk_outcomes_change_no_entry_of_the_ledger(documents: DocumentStore
         assert [document.fields for document in documents.query(shards_path(batch.batch_id))] == before
 
 
-@pytest.mark.parametrize("field", ["worker_revision", "delivery", "table", "schema_fingerprint", "digest"])
+@pytest.mark.parametrize("revision", ["", " r", "r\n", "r\x1b]0;", "-r", "r" * 201])
+def test_f2_a_revision_that_no_service_has_is_unreadable(stand: Stand, revision: str) -> None:
+    batch_id = stand.start().batch.batch_id
+    outcome = stand.answer(PLAYERS[0]).model_dump(mode="json") | {"worker_revision": revision}
+
+    with pytest.raises(MalformedMessage, match="worker_revision"):
+        read_outcomes(json.dumps({"outcomes": [outcome]}).encode())
+    assert stand.coordinator.views.batch(batch_id).silent == list(PLAYERS)
+
+
+@pytest.mark.parametrize("field", ["worker_revision", "delivery", "batch_id", "schema_fingerprint", "digest"])
 def test_f2_a_field_longer_than_its_bound_is_unreadable(stand: Stand, field: str) -> None:
     batch_id = stand.start().batch.batch_id
     outcome = stand.answer(PLAYERS[0]).model_dump(mode="json") | {field: "a" * 7_000}

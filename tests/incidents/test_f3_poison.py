@@ -25,8 +25,8 @@ from tests.requests_factory import BATCH_ID, a_matchup, a_request
 from tests.worker_stand import Stand as WorkerStand
 from tests.worker_stand import a_stand
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "250"))
-"""Per route."""
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "700"))
+"""Per route, so that three routes see 2,100."""
 
 HALF_A_PAIR = "\ud800"
 

@@ -32,6 +32,7 @@ from schemas.messages import (
     Skipped,
     SkipReason,
 )
+from schemas.names import BATCH_ID_PATTERN, REVISION_PATTERN
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -89,13 +90,14 @@ requests = st.builds(
     recent_games_wanted=st.integers(1, 100),
 )
 hashes = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
-whose = {"batch_id": texts, "player_lookup": names, "worker_revision": texts}
+batch_ids = st.from_regex(BATCH_ID_PATTERN, fullmatch=True)
+revisions = st.from_regex(REVISION_PATTERN, fullmatch=True)
+whose = {"batch_id": batch_ids, "player_lookup": names, "worker_revision": revisions}
 outcomes = st.one_of(
     st.builds(
         Predicted,
         **whose,
         delivery=hashes,
-        table=texts,
         schema_version=st.integers(1, 9),
         rows=st.integers(1, 99),
         digest=hashes,
@@ -131,8 +133,9 @@ PREDICTED = {
     "rows": 5,
     "digest": "0" * 32,
 }
-SKIPPED = {"outcome": "skipped", "batch_id": "b", "player_lookup": "p", "worker_revision": "r1", "reason": "listed_out"}
-FAILED = {"outcome": "failed", "batch_id": "b", "player_lookup": "p", "worker_revision": "r1", "code": "bad_request"}
+WHOSE = {"batch_id": "20260130_0123456789abcdef", "player_lookup": "p", "worker_revision": "r1"}
+SKIPPED = {"outcome": "skipped", **WHOSE, "reason": "listed_out"}
+FAILED = {"outcome": "failed", **WHOSE, "code": "bad_request"}
 FINISHED = {
     "event_id": "e1",
     "batch_id": "b",
