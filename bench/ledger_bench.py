@@ -86,10 +86,10 @@ class CountedDocuments:
         self._count()
         return self._inner.get(path)
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> list[str]:
         """Count, and pass on."""
         self._count()
-        self._inner.commit(writes)
+        return self._inner.commit(writes)
 
     def query(self, collection: Path, where: Sequence[Where] = (), *, limit: int | None = None) -> list[Document]:
         """Count, and pass on."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import TypeVar
 
 from coordinator.documents import (
     BATCHES,
@@ -31,11 +32,17 @@ from coordinator.rules.batch import Batch, BatchMark, DateRecord
 from coordinator.rules.due import Look
 from coordinator.rules.entries import AnyOutcome, Shard, Snapshot, take_snapshot
 from coordinator.rules.planning import shard_of
+from schemas import names
 from shared.errors import Conflict, DocumentExists, Unavailable, UnknownBatch, VersionChanged
 from shared.ports import Create, DocumentStore, FieldPath, Path, Update, Value, Where, Write
 
 _DISTURBANCES = 50
 """Lost compare-and-sets in a row before we call the store unavailable."""
+
+Notes = Mapping[int, Mapping[FieldPath, Value]]
+"""Entries of shards, by the shard's number."""
+Read = TypeVar("Read")
+Versioned = TypeVar("Versioned", Batch, DateRecord)
 
 _EVER = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
@@ -78,9 +85,17 @@ class Ledger:
         return None if document is None else read_date(document)
 
     def entry(self, batch_id: str) -> Entry:
-        """Read a batch and its date. Raises `UnknownBatch`."""
+        """Read a batch and, before it, its date. Raises `UnknownBatch`.
+
+        A holder of the date's lease writes both in one commit. So whoever changes the date as it was read here knows the
+        batch as the last holder left it.
+        """
+        try:
+            day = self.day(names.game_date_of(batch_id))
+        except ValueError as error:
+            raise UnknownBatch(str(error)) from error
         batch = self.batch(batch_id)
-        return Entry(batch, self._day_of(batch))
+        return Entry(batch, day or DateRecord(_mark(batch)))
 
     def shard(self, batch_id: str, number: int) -> Shard:
         """Read one shard. Raises `UnknownBatch`."""
@@ -105,7 +120,7 @@ class Ledger:
         return Look(
             batch,
             shards=lambda: self.shards(batch.batch_id),
-            day=lambda: day or self._day_of(batch),
+            day=lambda: day or self.day(batch.game_date) or DateRecord(_mark(batch)),
             now=now,
             touched=touched,
         )
@@ -122,9 +137,6 @@ class Ledger:
         """Read the batches that were planned last, newest first."""
         return self._batches(Where("planned_at", ">=", _EVER), limit=limit)
 
-    def _day_of(self, batch: Batch) -> DateRecord:
-        return self.day(batch.game_date) or DateRecord(_mark(batch))
-
     def _batches(self, where: Where, *, limit: int | None = None) -> list[Batch]:
         return [read_batch(document) for document in self.documents.query(BATCHES, [where], limit=limit)]
 
@@ -135,43 +147,48 @@ class Ledger:
         batch_id: str,
         decide: Callable[[Entry], Entry | None],
         *,
-        notes: Mapping[int, Mapping[FieldPath, Value]] | None = None,
+        known: Entry | None = None,
+        notes: Notes | None = None,
     ) -> Entry:
         """Read a batch and its date, decide, and commit on the versions read; again where another write came between.
 
         Args:
             decide: returns the changed reading, or None to leave all as it is; what it raises leaves all as it is too.
+                It may be asked several times.
+            known: an earlier reading, or what an earlier change returned, to begin from.
             notes: entries of shards that are written in the same commit.
 
         Returns:
-            What the ledger then holds; versions of changed documents are not known.
+            What the ledger then holds of what was read.
 
         Raises:
             UnknownBatch: there is none of that id.
             Unavailable: the store did not answer, or other writes came between too often.
         """
-        for _ in range(_DISTURBANCES):
-            read = self.entry(batch_id)
-            decided = decide(read)
-            if decided is None:
-                return read
-            writes = [*_difference(read, decided), *_notes(batch_id, notes or {})]
-            try:
-                if writes:
-                    self.documents.commit(writes)
-            except VersionChanged:
-                continue
-            return decided
-        raise Unavailable(f"the ledger of batch {batch_id} was disturbed {_DISTURBANCES} times in a row")
 
-    def change_batch(self, batch_id: str, decide: Callable[[Batch], Batch | None]) -> Batch:
+        def commit(read: Entry, decided: Entry) -> Entry:
+            batch = _batch_update(read.batch, decided.batch)
+            day = _date_update(read.batch.game_date, read.day, decided.day)
+            versions = self._commit([*batch, *day, *_notes(batch_id, notes or {})])
+            return Entry(_versioned(decided.batch, batch, versions), _versioned(decided.day, day, versions))
+
+        return _change(batch_id, self.entry, decide, commit, known=known)
+
+    def change_batch(
+        self, batch_id: str, decide: Callable[[Batch], Batch | None], *, known: Batch | None = None
+    ) -> Batch:
         """`change`, for what concerns the batch alone."""
 
-        def decide_entry(read: Entry) -> Entry | None:
-            batch = decide(read.batch)
-            return None if batch is None else replace(read, batch=batch)
+        def commit(read: Batch, decided: Batch) -> Batch:
+            update = _batch_update(read, decided)
+            return _versioned(decided, update, self._commit(update))
 
-        return self.change(batch_id, decide_entry).batch
+        return _change(batch_id, self.batch, decide, commit, known=known)
+
+    def _commit(self, writes: Sequence[Write]) -> Mapping[Path, str]:
+        """Commit, if there is anything to write; the new versions by document."""
+        versions = self.documents.commit(writes) if writes else []
+        return dict(zip((write.path for write in writes), versions, strict=True))
 
     # --- adding to it ---
 
@@ -191,11 +208,9 @@ class Ledger:
             self._write_shard(batch, number, players)
         day = replace(after, newest=_mark(batch)) if after else DateRecord(_mark(batch))
         path = date_path(batch.game_date)
-        newest = _update(path, date_fields(after), date_fields(day), after.version) if after else None
+        newest = _date_update(batch.game_date, after, day) if after else [Create(path, date_fields(day))]
         try:
-            self.documents.commit(
-                [Create(batch_path(batch.batch_id), batch_fields(batch)), newest or Create(path, date_fields(day))]
-            )
+            self.documents.commit([Create(batch_path(batch.batch_id), batch_fields(batch)), *newest])
         except (DocumentExists, VersionChanged):
             return False
         return True
@@ -242,19 +257,44 @@ def _mark(batch: Batch) -> BatchMark:
     return BatchMark(batch.batch_id, batch.planned_at)
 
 
-def _difference(read: Entry, decided: Entry) -> list[Write]:
-    batch_id, game_date = read.batch.batch_id, read.batch.game_date
-    changes = (
-        _update(batch_path(batch_id), batch_fields(read.batch), batch_fields(decided.batch), read.batch.version),
-        _update(date_path(game_date), date_fields(read.day), date_fields(decided.day), read.day.version),
-    )
-    return [write for write in changes if write is not None]
+def _change(
+    batch_id: str,
+    read: Callable[[str], Read],
+    decide: Callable[[Read], Read | None],
+    commit: Callable[[Read, Read], Read],
+    *,
+    known: Read | None,
+) -> Read:
+    """The one loop of compare-and-set."""
+    for _ in range(_DISTURBANCES):
+        found = read(batch_id) if known is None else known
+        decided = decide(found)
+        if decided is None:
+            return found
+        try:
+            return commit(found, decided)
+        except VersionChanged:
+            known = None
+    raise Unavailable(f"the ledger of batch {batch_id} was disturbed {_DISTURBANCES} times in a row")
 
 
-def _update(path: Path, before: Fields, after: Fields, version: str) -> Update | None:
+def _batch_update(read: Batch, decided: Batch) -> list[Write]:
+    return _update(batch_path(read.batch_id), batch_fields(read), batch_fields(decided), read.version)
+
+
+def _date_update(game_date: date, read: DateRecord, decided: DateRecord) -> list[Write]:
+    return _update(date_path(game_date), date_fields(read), date_fields(decided), read.version)
+
+
+def _update(path: Path, before: Fields, after: Fields, version: str) -> list[Write]:
     changed: dict[FieldPath, Value] = {(name,): value for name, value in after.items() if before[name] != value}
-    return Update(path, changed, if_version=version) if changed else None
+    return [Update(path, changed, if_version=version)] if changed else []
 
 
-def _notes(batch_id: str, notes: Mapping[int, Mapping[FieldPath, Value]]) -> list[Write]:
+def _versioned(decided: Versioned, writes: Sequence[Write], versions: Mapping[Path, str]) -> Versioned:
+    """What was decided, of the version that its write made."""
+    return replace(decided, version=versions[writes[0].path]) if writes else decided
+
+
+def _notes(batch_id: str, notes: Notes) -> list[Write]:
     return [Update(shard_path(batch_id, number), fields) for number, fields in notes.items()]

@@ -34,6 +34,15 @@ def check_batch_id(text: str) -> str:
     return text
 
 
+def game_date_of(of_batch: str) -> date:
+    """The game date of a batch, which its id begins with.
+
+    Raises:
+        ValueError: it is no batch id.
+    """
+    return date.fromisoformat(check_batch_id(of_batch)[:8])
+
+
 def plan_table(of_batch: str) -> str:
     """The table that freezes a batch's requests."""
     return f"_plan_{check_batch_id(of_batch)}"

@@ -82,11 +82,14 @@ class DocumentStore(Protocol):
             Unavailable: the store did not answer.
         """
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> list[str]:
         """Carry out all writes or none (at most 500, each of another document).
 
         An update makes the maps on its way, in the place of whatever else stands there. One that leaves every value
         as it was is no change: it keeps the document's version.
+
+        Returns:
+            For each write the version that its document then has.
 
         Raises:
             DocumentExists: a `Create` met a document.

@@ -209,9 +209,9 @@ class CountedDocuments:
     def get(self, path: DocumentPath) -> Document | None:
         return self.inner.get(path)
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> list[str]:
         self.countdown.effect()
-        self.inner.commit(writes)
+        return self.inner.commit(writes)
 
     def query(
         self, collection: DocumentPath, where: Sequence[Where] = (), *, limit: int | None = None

@@ -11,22 +11,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import islice
 from typing import Literal
 
-from coordinator.ledger import Entry, Ledger
-from coordinator.rules.batch import Batch, BatchMark, Lease, Merge
-from coordinator.rules.due import Step, closing
+from coordinator.ledger import Entry, Ledger, Notes
+from coordinator.rules.batch import Batch, BatchMark, Merge
+from coordinator.rules.due import Look, Step, closing
 from coordinator.rules.entries import Snapshot, TooManyMissing, ending
 from coordinator.rules.lifecycle import MERGED, Event, Status, move
 from coordinator.usecases.events import finished_event
-from coordinator.usecases.leases import Leases, Notes
+from coordinator.usecases.leases import Leases
 from coordinator.usecases.merging import Merger
 from schemas.messages import RowCounts
 from shared.errors import (
     ConfirmationNeeded,
     Conflict,
-    MoveRefused,
     QueryRefused,
     SchemaClash,
     TableMissing,
@@ -74,7 +72,7 @@ class Consolidator:
     renew_every: timedelta = timedelta(seconds=20)
     auto_migrate: bool = True
 
-    def consolidate(self, batch_id: str, *, forced: bool = False) -> Report:
+    def consolidate(self, batch_id: str, *, forced: bool = False, known: Entry | None = None) -> Report:
         """Consolidate a batch as far as its ledger allows, then again while late news is found.
 
         A repeat, or two calls at once, change nothing more: one of them holds the lease.
@@ -82,17 +80,18 @@ class Consolidator:
         Args:
             forced: a person's word to consolidate in spite of silent or failed players, of a former refusal, or of the
                 number of rows that will be retired.
+            known: a reading by `Ledger.entry` to begin from.
 
         Raises:
             UnknownBatch: there is no such batch.
             Conflict: it is cancelled, or not yet published.
             Transient: trouble that may pass; the batch is RUNNING again (or as it was) and staging is kept.
         """
-        report = self._round(batch_id, forced=forced)
+        report, left = self._round(known or self.ledger.entry(batch_id), forced=forced)
         for _ in range(_ROUNDS):
-            if report is not Report.MERGED or not self._has_late_news(batch_id):
+            if report is not Report.MERGED or not self.ledger.look(left.batch, now=self.clock()).has_news:
                 return report
-            report = self._round(batch_id, forced=False)
+            report, left = self._round(left, forced=False)
         return report
 
     def notify(self, batch: Batch) -> Batch:
@@ -100,7 +99,9 @@ class Consolidator:
         if batch.is_live or batch.notified == batch.event_id:
             return batch
         self.finished.publish([finished_event(batch, revision=self.revision)])
-        return self.ledger.change_batch(batch.batch_id, lambda found: replace(found, notified=batch.event_id))
+        return self.ledger.change_batch(
+            batch.batch_id, lambda found: replace(found, notified=batch.event_id), known=batch
+        )
 
     def overtaken(self, batch: Batch) -> frozenset[str]:
         """Name the players whom a newer redrive of the date, once merged, skipped: it may have left no newer row to tell.
@@ -111,149 +112,164 @@ class Consolidator:
         newer = (one for one in of_date if one.planned_at > batch.planned_at and one.status in MERGED)
         return frozenset(player for one in newer for player in self.ledger.snapshot(one.batch_id).skipped)
 
-    def _has_late_news(self, batch_id: str) -> bool:
-        return self.ledger.look(self.ledger.batch(batch_id), now=self.clock()).has_news
-
-    def _round(self, batch_id: str, *, forced: bool) -> Report:
-        batch = self.ledger.batch(batch_id)
+    def _round(self, known: Entry, *, forced: bool) -> tuple[Report, Entry]:
+        """One round, and the ledger as it left it."""
+        batch = known.batch
         if batch.status is Status.CANCELLED:
-            raise Conflict(f"batch {batch_id} is cancelled and will not be consolidated", batch_id=batch_id)
+            raise Conflict(f"batch {batch.batch_id} is cancelled and will not be consolidated", batch_id=batch.batch_id)
         if batch.status is Status.PLANNED:
-            raise Conflict(f"batch {batch_id} is still being published; the sweep goes on with it", batch_id=batch_id)
-        taken = self.leases.take(batch_id)
-        if taken is None:
-            return Report.BUSY
-        try:
-            report = _Round(self, taken, forced=forced).run()
-        except Transient as trouble:
-            self._give_back(batch_id, taken.day.lease, trouble)
-            raise
-        self.notify(self.ledger.batch(batch_id))
-        return report
-
-    def _give_back(self, batch_id: str, lease: Lease, trouble: Transient) -> None:
-        """After trouble that may pass: RUNNING again and the lease free, if the store lets us; else the lease expires.
-
-        A MERGE that may still be in flight stays recorded as submitted, so the next holder looks for its job.
-        """
-        log.warning("consolidation interrupted", extra={"json_fields": {"batch_id": batch_id, "reason": str(trouble)}})
-
-        def given_back(found: Entry) -> Entry:
-            if found.batch.status is not Status.CONSOLIDATING:
-                return found
-            return replace(found, batch=replace(found.batch, status=move(found.batch.status, Event.ATTEMPT_FAILED)))
-
-        try:
-            self.leases.commit(batch_id, lease, given_back, release=True)
-        except Transient as again:
-            log.warning("lease left to expire", extra={"json_fields": {"batch_id": batch_id, "reason": str(again)}})
+            raise Conflict(
+                f"batch {batch.batch_id} is still being published; the sweep goes on with it", batch_id=batch.batch_id
+            )
+        work = _Round(self, forced=forced)
+        held = self.leases.take(batch.batch_id, work.claim, known=known)
+        report, left = work.decline(known) if held is None else work.run(held)
+        return report, left if report is Report.BUSY else replace(left, batch=self.notify(left.batch))
 
 
 class _Round:
     """One holder's work on one batch, from the snapshot to the mark."""
 
-    def __init__(self, tools: Consolidator, taken: Entry, *, forced: bool) -> None:
+    _batch_id: str
+    _stored: Entry
+    """What the ledger holds, as this holder wrote it last."""
+    _snapshot: Snapshot
+    _end: Event | TooManyMissing
+    _merges: tuple[Merge, ...]
+    _in_flight: int | None
+
+    def __init__(self, tools: Consolidator, *, forced: bool) -> None:
         self._tools = tools
-        self._batch = taken.batch
-        self._day = taken.day
         self._forced = forced
+        self._declined = Report.BUSY
 
-    def run(self) -> Report:
-        newer = self._day.overtakes(self._batch)
-        if newer is not None:
-            return self._give_way_to(newer)
-        if self._batch.status in (Status.CANCELLED, Status.PLANNED):
-            return self._release(Report.NOTHING_TO_DO)
-        look = self._tools.ledger.look(self._batch, day=self._day, now=self._tools.clock())
-        snapshot, is_merged = look.snapshot, self._batch.status in MERGED
-        if self._forced:
-            is_due = not is_merged or snapshot.has_news(missing_at_end=self._batch.missing_at_end)
-        else:
-            decided = closing(look)
-            is_open = look.is_settled or look.is_past_deadline
-            is_due = decided is not None and (is_open or decided.step in (Step.CONSOLIDATE, Step.MERGE_LATE))
-        if not is_due:
-            return self._release(Report.WAITING if self._batch.is_live else Report.NOTHING_TO_DO)
+    def claim(self, found: Entry) -> Entry | None:
+        """Take the snapshot and move the batch to CONSOLIDATING, if there is something to consolidate; a later round leaves
+        an end state as it is."""
+        batch = found.batch
+        if found.day.overtakes(batch) is not None:
+            self._declined = Report.SUPERSEDED
+            return None
+        look = self._tools.ledger.look(batch, day=found.day, now=self._tools.clock())
+        if batch.status in (Status.CANCELLED, Status.PLANNED) or not self._is_due(look):
+            self._declined = Report.WAITING if batch.is_live else Report.NOTHING_TO_DO
+            return None
         # A later round merges what has come, whoever is still missing.
-        end = ending(snapshot.players, self._batch.policy, forced=self._forced or is_merged)
-        try:
-            self._claim()
-        except MoveRefused:  # cancelled a moment ago
-            return self._release(Report.NOTHING_TO_DO)
-        if isinstance(end, TooManyMissing):
-            return self._refuse(snapshot, "too_many_missing", end.reason)
-        if self._day.newest.batch_id != self._batch.batch_id:
-            snapshot = replace(snapshot, overtaken=self._tools.overtaken(self._batch))
-        return self._merge_and_mark(snapshot, end)
+        forced = self._forced or batch.status in MERGED
+        self._snapshot, self._end = look.snapshot, ending(look.snapshot.players, batch.policy, forced=forced)
+        if batch.status in MERGED or (batch.status is Status.FAILED and not self._forced):
+            return found
+        event = Event.FORCED if batch.status is Status.FAILED else Event.CLAIMED
+        return replace(found, batch=replace(batch, status=move(batch.status, event)))
 
-    def _merge_and_mark(self, snapshot: Snapshot, end: Event) -> Report:
+    def _is_due(self, look: Look) -> bool:
+        if self._forced:
+            batch = look.batch
+            return batch.status not in MERGED or look.snapshot.has_news(missing_at_end=batch.missing_at_end)
+        decided = closing(look)
+        is_open = look.is_settled or look.is_past_deadline
+        return decided is not None and (is_open or decided.step in (Step.CONSOLIDATE, Step.MERGE_LATE))
+
+    def decline(self, found: Entry) -> tuple[Report, Entry]:
+        """Say why nothing was claimed. Where a newer root has merged, what came late to this batch is superseded, and the
+        batch says so (B13's rule)."""
+        newer = found.day.overtakes(found.batch)
+        if newer is None or self._declined is not Report.SUPERSEDED:
+            return self._declined, found
+        batch = self._tools.ledger.change_batch(
+            found.batch.batch_id, lambda batch: replace(batch, overtaken_by=newer.batch_id), known=found.batch
+        )
+        log.info(
+            "late rows superseded", extra={"json_fields": {"batch_id": found.batch.batch_id, "by": newer.batch_id}}
+        )
+        return self._declined, replace(found, batch=batch)
+
+    def run(self, held: Entry) -> tuple[Report, Entry]:
+        """Consolidate what was claimed; after trouble that may pass, give it back. The ledger as it is left comes back too."""
+        self._batch_id, self._stored = held.batch.batch_id, held
+        self._merges, self._in_flight = held.batch.merges, held.day.lease.merge_no
+        self._log("batch claimed", epoch=held.day.lease.epoch, status=held.batch.status.value)
+        try:
+            return self._consolidate(), self._stored
+        except Transient as trouble:
+            self._give_back(trouble)
+            raise
+
+    def _consolidate(self) -> Report:
+        if isinstance(self._end, TooManyMissing):
+            return self._refuse("too_many_missing", self._end.reason)
+        if self._stored.day.newest.batch_id != self._batch_id:
+            self._snapshot = replace(self._snapshot, overtaken=self._tools.overtaken(self._stored.batch))
         merger = Merger(
             warehouse=self._tools.warehouse,
-            carry=lambda: self._note("carried", snapshot),
             record=self._record,
-            renew=self._renew,
+            renew=self._commit,
             patience=self._tools.patience,
             renew_every=self._tools.renew_every,
             max_bytes=self._tools.max_bytes,
             auto_migrate=self._tools.auto_migrate,
         )
         try:
-            merger.run(self._batch, snapshot, confirmed=self._forced)
+            merger.run(self._stored.batch, self._snapshot, confirmed=self._forced)
         except ConfirmationNeeded as needed:
-            return self._refuse(snapshot, "confirmation_needed", str(needed))
+            return self._refuse("confirmation_needed", str(needed))
         except (VerificationRefused, SchemaClash, QueryRefused, TableMissing) as refused:
-            return self._refuse(snapshot, "verification_refused", str(refused))
-        self._note("merged", snapshot)
-        return self._finish(snapshot, end)
+            return self._refuse("verification_refused", str(refused))
+        return self._finish(self._end)
+
+    def _give_back(self, trouble: Transient) -> None:
+        """After trouble that may pass: RUNNING again and the lease free, if the store lets us; else the lease expires.
+
+        A MERGE that may still be in flight stays recorded as submitted, so the next holder looks for its job.
+        """
+        fields = {"batch_id": self._batch_id, "reason": str(trouble)}
+        log.warning("consolidation interrupted", extra={"json_fields": fields})
+
+        def given_back(batch: Batch) -> Batch:
+            if batch.status is not Status.CONSOLIDATING:
+                return batch
+            return replace(batch, status=move(batch.status, Event.ATTEMPT_FAILED))
+
+        try:
+            self._commit(given_back, release=True)
+        except Transient as again:
+            log.warning("lease left to expire", extra={"json_fields": {**fields, "reason": str(again)}})
 
     # --- what the MERGE leaves in the ledger ---
 
     def _record(self, numbered: Merge) -> None:
-        in_flight = numbered.number if numbered.state == "submitted" else None
-        self._day = replace(self._day, lease=replace(self._day.lease, merge_no=in_flight))
-
-        def recorded(batch: Batch) -> Batch:
-            others = tuple(other for other in batch.merges if other.number != numbered.number)
-            return replace(batch, merges=(*others, numbered))
-
-        self._commit(recorded)
+        self._merges = (*(other for other in self._merges if other.number != numbered.number), numbered)
+        self._in_flight = numbered.number if numbered.state == "submitted" else None
+        if numbered.state == "submitted":
+            self._commit(notes=self._deliveries("carried"))
+        elif numbered.state == "failed":
+            self._commit()
         self._log("merge recorded", merge_no=numbered.number, merge_state=numbered.state, job_id=numbered.job_id)
 
-    def _renew(self) -> None:
-        self._commit()
-
-    def _note(self, what: Literal["carried", "merged"], snapshot: Snapshot) -> None:
-        """Note for each late player which delivery a MERGE takes, or the predictions table now holds."""
+    def _deliveries(self, what: Literal["carried", "merged"]) -> Notes:
+        """For each late player the delivery that a MERGE takes, or that the predictions table now holds."""
         of_shard: dict[int, dict[FieldPath, Value]] = {}
-        for player, number in snapshot.shard_of.items():
-            of_shard.setdefault(number, {})[what, player] = snapshot.predicted[player].delivery
-        noted = iter(of_shard.items())
-        while some := dict(islice(noted, _SHARDS_PER_COMMIT)):
-            self._commit(notes=some)
+        for player, number in self._snapshot.shard_of.items():
+            of_shard.setdefault(number, {})[what, player] = self._snapshot.predicted[player].delivery
+        return of_shard
 
     # --- states ---
 
-    def _claim(self) -> None:
-        """Move to CONSOLIDATING; a later round leaves an end state as it is."""
-        if self._batch.status in MERGED or (self._batch.status is Status.FAILED and not self._forced):
-            return
-        event = Event.FORCED if self._batch.status is Status.FAILED else Event.CLAIMED
-        self._commit(lambda batch: replace(batch, status=move(batch.status, event)))
-        self._log("batch claimed", epoch=self._day.lease.epoch)
-
-    def _finish(self, snapshot: Snapshot, end: Event) -> Report:
-        status, rows = move(self._batch.status, end), self._batch.merged_rows
-        result = self._result(snapshot, rows, code="merged", reason=_ending(snapshot))
+    def _finish(self, end: Event) -> Report:
+        batch = replace(self._stored.batch, merges=self._merges)
+        status, rows = move(batch.status, end), batch.merged_rows
+        result = self._result(rows, code="merged", reason=_ending(self._snapshot))
         self._commit(
             lambda batch: replace(batch, status=status, result=result, late_refusal=None),
-            merged=self._batch.kind == "root",
+            notes=self._deliveries("merged"),
+            merged=batch.kind == "root",
             release=True,
         )
         self._log("batch consolidated", status=status.value, **rows.model_dump())
         return Report.MERGED
 
-    def _refuse(self, snapshot: Snapshot, code: str, reason: str) -> Report:
-        result = self._result(snapshot, self._batch.merged_rows, code=code, reason=reason)
+    def _refuse(self, code: str, reason: str) -> Report:
+        result = self._result(replace(self._stored.batch, merges=self._merges).merged_rows, code=code, reason=reason)
 
         def refused(batch: Batch) -> Batch:
             if batch.status in MERGED:
@@ -262,33 +278,21 @@ class _Round:
             return replace(batch, status=failed, result=result)
 
         self._commit(refused, release=True)
-        log.error(
-            "consolidation refused",
-            extra={"json_fields": {"batch_id": self._batch.batch_id, "code": code, "reason": reason}},
-        )
+        fields = {"batch_id": self._batch_id, "code": code, "reason": reason}
+        log.error("consolidation refused", extra={"json_fields": fields})
         return Report.REFUSED
 
-    def _give_way_to(self, newer: BatchMark) -> Report:
-        """A newer root has merged: what came late to this batch is superseded, and the batch says so (B13's rule)."""
-        self._commit(lambda batch: replace(batch, overtaken_by=newer.batch_id), release=True)
-        self._log("late rows superseded", by=newer.batch_id)
-        return Report.SUPERSEDED
-
-    def _release(self, report: Report) -> Report:
-        self._commit(release=True)
-        return report
-
-    def _result(self, snapshot: Snapshot, rows: RowCounts, *, code: str, reason: str) -> Mapping[str, Value]:
+    def _result(self, rows: RowCounts, *, code: str, reason: str) -> Mapping[str, Value]:
         return {
             "code": code,
             "reason": reason,
-            "players": snapshot.players.model_dump(),
+            "players": self._snapshot.players.model_dump(),
             "rows": rows.model_dump(),
             "at": self._tools.clock(),
         }
 
     def _log(self, text: str, **fields: object) -> None:
-        log.info(text, extra={"json_fields": {"batch_id": self._batch.batch_id, **fields}})
+        log.info(text, extra={"json_fields": {"batch_id": self._batch_id, **fields}})
 
     def _commit(
         self,
@@ -298,16 +302,27 @@ class _Round:
         merged: bool = False,
         release: bool = False,
     ) -> None:
-        """Change the batch under the lease; `merged` makes it the one of its date that merged last."""
+        """Change the batch under the lease; `merged` makes it the one of its date that merged last.
 
+        Notes of many shards are written ahead in commits of their own, and the last ones with the change.
+        """
+        of_shard = sorted((notes or {}).items())
+        while len(of_shard) > _SHARDS_PER_COMMIT:
+            self._write(lambda batch: batch, notes=dict(of_shard[:_SHARDS_PER_COMMIT]))
+            of_shard = of_shard[_SHARDS_PER_COMMIT:]
+        self._write(decide, notes=dict(of_shard), merged=merged, release=release)
+
+    def _write(
+        self, decide: Callable[[Batch], Batch], *, notes: Notes, merged: bool = False, release: bool = False
+    ) -> None:
         def decided(found: Entry) -> Entry:
-            mark = BatchMark(found.batch.batch_id, found.batch.planned_at) if merged else found.day.merged
-            return Entry(decide(found.batch), replace(found.day, merged=mark))
+            mark = BatchMark(self._batch_id, found.batch.planned_at) if merged else found.day.merged
+            return Entry(decide(replace(found.batch, merges=self._merges)), replace(found.day, merged=mark))
 
-        changed = self._tools.leases.commit(
-            self._batch.batch_id, self._day.lease, decided, notes=notes, release=release
+        lease = replace(self._stored.day.lease, merge_no=self._in_flight)
+        self._stored = self._tools.leases.commit(
+            self._batch_id, lease, decided, known=self._stored, notes=notes, release=release
         )
-        self._batch, self._day = changed.batch, changed.day
 
 
 def _ending(snapshot: Snapshot) -> str:

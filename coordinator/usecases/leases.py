@@ -6,24 +6,19 @@ A holder's every write goes through `commit`, which makes it conditional on the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from coordinator.ledger import Entry, Ledger
+from coordinator.ledger import Entry, Ledger, Notes
 from coordinator.rules.batch import Batch, Lease
 from schemas import names
-from shared.errors import LeaseLost, Unavailable
-from shared.ports import FieldPath, Jobs, JobState, Value
+from shared.errors import LeaseLost
+from shared.ports import Jobs, JobState
 
 log = logging.getLogger(__name__)
 
-_DISTURBANCES = 50
-"""Leases that change under our eyes before we call the ledger unavailable."""
-
 _USING_UP = timedelta(seconds=10)
-
-Notes = Mapping[int, Mapping[FieldPath, Value]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,29 +31,41 @@ class Leases:
     lasting: timedelta
     clock: Callable[[], datetime]
 
-    def take(self, batch_id: str) -> Entry | None:
-        """Take the date's lease for a batch, or return None while another holder has it.
+    def take(
+        self, batch_id: str, claim: Callable[[Entry], Entry | None] = lambda found: found, *, known: Entry | None = None
+    ) -> Entry | None:
+        """Take the date's lease for a batch, in one commit with what `claim` makes of it.
 
-        A lease is taken over when it has expired. A compare-and-set that some other write merely disturbed is tried
-        again. Before another batch's lease is taken over, its MERGE is kept from landing later.
+        A lease is taken over when it has expired. Before another batch's lease is taken over, its MERGE is kept from
+        landing later.
+
+        Args:
+            claim: changes what is found, or returns None to leave the lease; asked again where another write came between.
+            known: an earlier reading to begin from.
+
+        Returns:
+            What the ledger then holds; None while another holder has the lease, or where `claim` declines.
         """
-        for _ in range(_DISTURBANCES):
-            read, now = self.ledger.entry(batch_id), self.clock()
-            former = read.day.lease
-            if former.is_held(now) or not self._can_land_no_more(former, read.batch):
+        taken: Lease | None = None
+
+        def take_it(found: Entry) -> Entry | None:
+            nonlocal taken
+            former, now = found.day.lease, self.clock()
+            taken = None
+            if former.is_held(now) or not self._can_land_no_more(former, found.batch):
+                return None
+            claimed = claim(found)
+            if claimed is None:
                 return None
             taken = former.taken_by(self.holder, batch_id, until=now + self.lasting)
+            return replace(claimed, day=replace(claimed.day, lease=taken))
 
-            def take_it(found: Entry, *, former: Lease = former, taken: Lease = taken) -> Entry | None:
-                return None if found.day.lease != former else replace(found, day=replace(found.day, lease=taken))
-
-            found = self.ledger.change(batch_id, take_it)
-            if found.day.lease == taken:
-                game_date = str(read.batch.game_date)
-                fields = {"game_date": game_date, "epoch": taken.epoch, "after": former.holder}
-                log.info("lease taken", extra={"json_fields": fields})
-                return found
-        raise Unavailable(f"the lease of batch {batch_id}'s date was disturbed {_DISTURBANCES} times in a row")
+        found = self.ledger.change(batch_id, take_it, known=known)
+        if taken is None:
+            return None
+        fields = {"game_date": str(found.batch.game_date), "epoch": taken.epoch, "holder": self.holder}
+        log.info("lease taken", extra={"json_fields": fields})
+        return found
 
     def commit(
         self,
@@ -66,6 +73,7 @@ class Leases:
         lease: Lease,
         decide: Callable[[Entry], Entry] = lambda found: found,
         *,
+        known: Entry | None = None,
         notes: Notes | None = None,
         release: bool = False,
     ) -> Entry:
@@ -73,6 +81,7 @@ class Leases:
 
         Args:
             decide: changes what is found; asked again where another write came between.
+            known: an earlier reading to begin from.
             notes: entries of shards to write in the same commit.
             release: gives the lease up in the same commit.
 
@@ -87,7 +96,7 @@ class Leases:
             renewed = replace(lease, expires_at=self.clock() + self.lasting)
             return replace(decided, day=replace(decided.day, lease=renewed.released() if release else renewed))
 
-        return self.ledger.change(batch_id, held, notes=notes)
+        return self.ledger.change(batch_id, held, known=known, notes=notes)
 
     def _can_land_no_more(self, lease: Lease, batch: Batch) -> bool:
         """Whether the former lease's MERGE can no longer change the predictions table under the next holder.

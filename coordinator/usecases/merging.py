@@ -28,16 +28,15 @@ class Merger:
     """The work between a snapshot and a verified predictions table.
 
     Args:
-        carry: notes in the ledger which deliveries the MERGE takes, so that they stay the ones that count whatever is
-            recorded later and whoever goes on; conditional on the lease.
-        record: writes a numbered MERGE to the ledger, conditional on the lease.
+        record: writes a numbered MERGE to the ledger, conditional on the lease. With one that is to be submitted it notes
+            which deliveries that takes, so that they stay the ones that count whatever is recorded later and whoever
+            goes on. One that is done is written with what the holder writes next: its job tells as much until then.
         renew: renews the lease; called while a job is pending.
         patience: how long to wait for one job before giving up for now.
         auto_migrate: whether columns that the batch needs are added to the predictions table.
     """
 
     warehouse: Warehouse
-    carry: Callable[[], None]
     record: Callable[[Merge], None]
     renew: Callable[[], None]
     patience: timedelta
@@ -82,7 +81,6 @@ class Merger:
             state="submitted",
             counts=counted.rows,
         )
-        self.carry()
         self.record(numbered)
         self.warehouse.submit(merge.merge(job), job.parameters, job_id=numbered.job_id)
         self._await_and_verify(job, numbered)

@@ -104,7 +104,7 @@ class Recorder:
             # Someone else's outcome is still awaited here, and whoever records it reads these. An end by the deadline
             # or by force, decided in this very moment, is the sweep's to notice.
             return None
-        return self.close(batch.batch_id, *shards)
+        return self.close(batch, *shards)
 
     def _record_in(
         self,
@@ -183,21 +183,22 @@ class Recorder:
             log.warning("refused write not noted", extra={"json_fields": {"reason": str(trouble)}})
         return Unavailable(f"shard {number} of batch {batch.batch_id} cannot be written: {reason}")
 
-    def close(self, batch_id: str, *shards: Shard) -> Report | None:
+    def close(self, batch: Batch, *shards: Shard) -> Report | None:
         """Mark the shards that are settled, and consolidate when the batch is, or when an ended one has late news.
 
         Args:
+            batch: as read at any time before.
             shards: shards as read after the last write that the caller knows of.
         """
-        batch = self.ledger.batch(batch_id)
-        settled = {shard.number for shard in shards if shard.is_settled}
-        if marks := settled - batch.settled_shards:
-            self.ledger.mark_settled(batch_id, marks)
-            batch = self.ledger.batch(batch_id)
-        look = self.ledger.look(batch, now=self.clock(), touched=shards)
+        marks = {shard.number for shard in shards if shard.is_settled} - batch.settled_shards
+        # Marks tell the others; where these are the last ones, nobody else waits for them.
+        if marks and len(marks | batch.settled_shards) < len(batch.shard_starts):
+            self.ledger.mark_settled(batch.batch_id, marks)
+        entry = self.ledger.entry(batch.batch_id)
+        look = self.ledger.look(entry.batch, day=entry.day, now=self.clock(), touched=shards)
         decided = closing(look)
         is_due = decided is not None and By.EVENT in decided.by and decided.at <= look.now
-        return self.consolidator.consolidate(batch_id) if is_due else None
+        return self.consolidator.consolidate(batch.batch_id, known=entry) if is_due else None
 
 
 def _expired(outcome: AnyOutcome) -> Failed:

@@ -112,7 +112,7 @@ class Starter:
     def _publish_and_close(self, batch: Batch) -> Batch:
         """Publish, then close: every outcome may have come before the batch was RUNNING, or nobody is expected."""
         self.publishing.publish_batch(batch)
-        self.recorder.close(batch.batch_id, *self.ledger.shards(batch.batch_id))
+        self.recorder.close(batch, *self.ledger.shards(batch.batch_id))
         return self.ledger.batch(batch.batch_id)
 
     def _make_way(self, day: DateRecord | None, force: str | None) -> None:

@@ -123,7 +123,7 @@ class Sweeper:
 
     def _consolidate(self, look: Look, _: Due) -> str | None:
         if look.batch.status is Status.RUNNING and not look.is_past_deadline:
-            report = self.recorder.close(look.batch.batch_id, *look.shards)
+            report = self.recorder.close(look.batch, *look.shards)
         else:
             report = self.consolidator.consolidate(look.batch.batch_id)
         if report is None or report in (Report.WAITING, Report.BUSY, Report.NOTHING_TO_DO):

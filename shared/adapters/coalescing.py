@@ -45,41 +45,46 @@ class CoalescingDocuments:
         self._reads.run("/".join(path), read)
         return read.found
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> list[str]:
         """See `DocumentStore.commit`."""
         match writes:
             case [Update(if_version=None) as update]:
                 # What is refused without asking the store never joins a group.
                 check_writes(writes)
-                self._updates.run("", update)
+                waiting = _Blind(update)
+                self._updates.run("", waiting)
+                return [waiting.version]
             case _:
-                self._inner.commit(writes)
+                return self._inner.commit(writes)
 
     def query(self, collection: Path, where: Sequence[Where] = (), *, limit: int | None = None) -> list[Document]:
         """See `DocumentStore.query`."""
         return self._inner.query(collection, where, limit=limit)
 
-    def _commit_group(self, _key: str, updates: Sequence[Update]) -> Sequence[TipoffError | None]:
+    def _commit_group(self, _key: str, updates: Sequence[_Blind]) -> Sequence[TipoffError | None]:
         answers: dict[int, TipoffError | None] = {}
-        for joint in _join(updates):
+        for joint in _join([blind.update for blind in updates]):
             answers |= self._commit_joint(joint, updates)
         return [answers[place] for place in range(len(updates))]
 
-    def _commit_joint(self, joint: _Joint, updates: Sequence[Update]) -> dict[int, TipoffError | None]:
+    def _commit_joint(self, joint: _Joint, updates: Sequence[_Blind]) -> dict[int, TipoffError | None]:
         """Commit what is joined; where that is refused, each member alone, so that none sinks its neighbours."""
         try:
-            self._inner.commit([Update(path, fields) for path, fields in joint.documents.items()])
+            versions = self._inner.commit([Update(path, fields) for path, fields in joint.documents.items()])
         except Permanent as refusal:
             if len(joint.members) == 1:
                 return dict.fromkeys(joint.members, refusal)
             return {place: self._commit_alone(updates[place]) for place in joint.members}
         except Transient as trouble:
             return dict.fromkeys(joint.members, trouble)
+        of_path = dict(zip(joint.documents, versions, strict=True))
+        for place in joint.members:
+            updates[place].version = of_path[updates[place].update.path]
         return dict.fromkeys(joint.members)
 
-    def _commit_alone(self, update: Update) -> TipoffError | None:
+    def _commit_alone(self, blind: _Blind) -> TipoffError | None:
         try:
-            self._inner.commit([update])
+            [blind.version] = self._inner.commit([blind.update])
         except TipoffError as error:
             return error
         return None
@@ -89,6 +94,12 @@ class CoalescingDocuments:
         for read in reads:
             read.found = found
         return [None] * len(reads)
+
+
+@dataclass(slots=True)
+class _Blind:
+    update: Update
+    version: str = ""
 
 
 @dataclass(slots=True)

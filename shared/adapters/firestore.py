@@ -75,7 +75,7 @@ class FirestoreDocuments:
                 return None
         raise Unavailable("document store: read: an answer that tells of no document")
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> list[str]:
         """See `DocumentStore.commit`."""
         check_writes(writes)
         batch = _Batch(self._client)
@@ -87,7 +87,10 @@ class FirestoreDocuments:
                 batch.update_fields(reference, write)
         is_blind = all(isinstance(write, Update) and write.if_version is None for write in writes)
         with _translated("commit"), _commit_translated(writes):
-            batch.commit(retry=self._repeatedly if is_blind else self._certainly, timeout=_ATTEMPT_SECONDS)
+            results = batch.commit(retry=self._repeatedly if is_blind else self._certainly, timeout=_ATTEMPT_SECONDS)
+        # Of a write that changed nothing it is the time of the last one that did
+        # (https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#writeresult).
+        return [result.update_time.rfc3339() for result in results]
 
     def query(self, collection: Path, where: Sequence[Where] = (), *, limit: int | None = None) -> list[Document]:
         """See `DocumentStore.query`."""

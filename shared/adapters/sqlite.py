@@ -69,15 +69,11 @@ class SqliteDocuments:
             found = self._read(path)
         return None if found is None else Document(path, _decode(found[1]), str(found[0]))
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> list[str]:
         """See `DocumentStore.commit`."""
         check_writes(writes)
         with self._lock, _translated("commit"), self._transaction():
-            for write in writes:
-                if isinstance(write, Create):
-                    self._create(write)
-                else:
-                    self._update(write)
+            return [self._create(write) if isinstance(write, Create) else self._update(write) for write in writes]
 
     def query(self, collection: Path, where: Sequence[Where] = (), *, limit: int | None = None) -> list[Document]:
         """See `DocumentStore.query`. Reads the whole collection: the embedded store holds one machine's batches."""
@@ -102,13 +98,14 @@ class SqliteDocuments:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
-    def _create(self, write: Create) -> None:
+    def _create(self, write: Create) -> str:
         if self._read(write.path) is not None:
             raise DocumentExists(f"{_key(write.path)} exists already")
         row = (_key(write.path[:-1]), write.path[-1], _to_text(write.fields))
         self._connection.execute("INSERT INTO documents VALUES (?, ?, 1, ?)", row)
+        return "1"
 
-    def _update(self, write: Update) -> None:
+    def _update(self, write: Update) -> str:
         found = self._read(write.path)
         if write.if_version is not None and (found is None or str(found[0]) != write.if_version):
             raise VersionChanged(f"{_key(write.path)} is no longer at version {write.if_version}")
@@ -119,9 +116,12 @@ class SqliteDocuments:
             _set(fields, path, value)
         text = _to_text(fields)
         # Like Firestore, an update that changes nothing leaves the version, so a repeat disturbs no one.
-        if text != found[1]:
-            statement = "UPDATE documents SET version = version + 1, fields = ? WHERE collection = ? AND id = ?"
-            self._connection.execute(statement, (text, _key(write.path[:-1]), write.path[-1]))
+        if text == found[1]:
+            return str(found[0])
+        version = found[0] + 1
+        statement = "UPDATE documents SET version = ?, fields = ? WHERE collection = ? AND id = ?"
+        self._connection.execute(statement, (version, text, _key(write.path[:-1]), write.path[-1]))
+        return str(version)
 
     def _read(self, path: Path) -> tuple[int, str] | None:
         statement = "SELECT version, fields FROM documents WHERE collection = ? AND id = ?"

@@ -46,12 +46,12 @@ class GatedDocuments:
         self._wait()
         return found
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> list[str]:
         self.begun.append(writes)
         self._wait()
         if self.is_down:
             raise Unavailable("the store does not answer")
-        self._inner.commit(writes)
+        return self._inner.commit(writes)
 
     def query(self, collection: Path, where: Sequence[Where] = (), *, limit: int | None = None) -> list[Document]:
         return self._inner.query(collection, where, limit=limit)
@@ -68,7 +68,7 @@ class Rush:
         self.gate, self._pool = gate, pool
         self.store = CoalescingDocuments(gate)
 
-    def first(self, update: Update) -> Future[None]:
+    def first(self, update: Update) -> Future[list[str]]:
         """Have one caller begin a commit that stays behind the gate."""
         self.gate.is_open = False
         begun = len(self.gate.begun)
@@ -76,7 +76,7 @@ class Rush:
         until(lambda: len(self.gate.begun) == begun + 1)
         return future
 
-    def then(self, *updates: Update) -> list[Future[None]]:
+    def then(self, *updates: Update) -> list[Future[list[str]]]:
         """Have more callers wait for it, in this order."""
         futures = []
         for place, update in enumerate(updates, start=1):
@@ -88,6 +88,11 @@ class Rush:
         """Let everything through."""
         self.gate.is_open = True
         self.gate.let_pass()
+
+
+def versions_of(*futures: Future[list[str]]) -> list[str]:
+    """What each of them was answered, once all are."""
+    return [version for future in futures for version in future.result(PATIENCE_SECONDS)]
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -130,7 +135,9 @@ def test_updates_that_come_during_a_commit_share_the_next_one(rush: Rush) -> Non
 
     rush.open()
 
-    assert [future.result() for future in (first, *others)] == [None] * 16
+    versions = versions_of(first, *others)
+    assert versions[1:] == [read(rush.gate, SHARD).version] * 10 + [read(rush.gate, other).version] * 5
+    assert versions[0] != versions[1], "each is told the version that its own commit made"
     assert fields_of(rush.gate, SHARD)["predicted"] == {"a": True} | {f"b{n}": n for n in range(10)}
     assert fields_of(rush.gate, other)["predicted"] == {f"c{n}": n for n in range(5)}
     assert [[write.path for write in writes] for writes in rush.gate.begun] == [[SHARD], [SHARD, other]]
@@ -147,7 +154,7 @@ def test_nobody_is_answered_before_the_commit_that_holds_his_update(rush: Rush) 
     assert fields_of(rush.gate._inner, SHARD)["predicted"] == {"a": True}
     assert not any(future.done() for future in others)
     rush.open()
-    assert [future.result(PATIENCE_SECONDS) for future in others] == [None, None]
+    assert all(versions_of(*others))
 
 
 def test_who_is_answered_does_not_wait_for_the_next_commit(rush: Rush) -> None:
@@ -160,10 +167,10 @@ def test_who_is_answered_does_not_wait_for_the_next_commit(rush: Rush) -> None:
 
     rush.gate.let_pass()
 
-    assert [future.result(PATIENCE_SECONDS) for future in second] == [None] * 8
+    assert all(versions_of(*second))
     assert not any(future.done() for future in third)
     rush.open()
-    assert [future.result(PATIENCE_SECONDS) for future in third] == [None] * 8
+    assert all(versions_of(*third))
 
 
 def test_a_refused_update_sinks_none_of_its_neighbours(rush: Rush) -> None:
@@ -173,7 +180,7 @@ def test_a_refused_update_sinks_none_of_its_neighbours(rush: Rush) -> None:
 
     rush.open()
 
-    assert [future.result(PATIENCE_SECONDS) for future in (first, good, late)] == [None] * 3
+    assert all(versions_of(first, good, late))
     with pytest.raises(DocumentMissing):
         bad.result(PATIENCE_SECONDS)
     assert fields_of(rush.gate, SHARD)["predicted"] == dict.fromkeys("abc", True)
@@ -211,7 +218,7 @@ def test_trouble_with_one_commit_of_a_group_is_not_that_of_another(rush: Rush) -
 
     rush.open()
 
-    assert [future.result(PATIENCE_SECONDS) for future in (first, done)] == [None, None]
+    assert all(versions_of(first, done))
     assert isinstance(troubled.exception(PATIENCE_SECONDS), Unavailable)
 
 
@@ -228,7 +235,7 @@ def test_of_two_values_for_one_field_the_later_one_stays(rush: Rush) -> None:
 
     rush.open()
 
-    assert [future.result(PATIENCE_SECONDS) for future in (first, *others)] == [None] * 3
+    assert all(versions_of(first, *others))
     assert fields_of(rush.gate, SHARD)["predicted"] == {"a": True, "b": "later"}
 
 
@@ -240,7 +247,7 @@ def test_a_path_inside_another_goes_in_a_commit_of_its_own(rush: Rush, order: tu
 
     rush.open()
 
-    assert [future.result(PATIENCE_SECONDS) for future in (first, *others)] == [None] * 4
+    assert all(versions_of(first, *others))
     found = fields_of(rush.gate, SHARD)
     assert found["result"] == ({"code": "merged", "at": 1} if order == (0, 1) else {"code": "merged"})
     assert found["predicted"] == {"a": True, "b": True}

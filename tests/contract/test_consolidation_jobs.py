@@ -130,6 +130,22 @@ def test_a_takeover_whose_patience_ends_before_the_job_leaves_it_to_the_next(ben
     assert len(bench.warehouse.submitted) == 1
 
 
+def test_another_batch_of_the_date_waits_for_a_merge_that_outlasted_its_holders_patience(bench: Bench) -> None:
+    batch_id = a_settled_batch(bench)
+    redrive = bench.plan("zoe", parent=batch_id)
+    bench.predict(redrive, "zoe")
+    with bench.peer.holding_jobs():
+        with pytest.raises(Unavailable, match="has not ended"):
+            bench.new_consolidator("two", patience=A_MOMENT).consolidate(batch_id)
+
+        lease = bench.consolidator.ledger.entry(batch_id).day.lease
+        assert (lease.holder, lease.batch_id, lease.merge_no) == (None, batch_id, 1)
+        assert bench.consolidate(redrive) is Report.BUSY
+    assert bench.warehouse.job(names.merge_job_id(batch_id, 1), wait=A_WHILE).state is JobState.DONE
+
+    assert bench.consolidate(redrive) is Report.MERGED
+
+
 def test_a_takeover_that_finds_the_job_done_verifies_what_it_did(bench: Bench) -> None:
     batch_id = a_settled_batch(bench)
     with dying(bench, after_submission=True):
@@ -179,7 +195,7 @@ def test_a_crash_after_the_job_was_seen_done_is_finished_without_a_row_doubled(b
     batch_id = a_settled_batch(bench)
 
     def die(operation: str, _what: str) -> None:
-        if operation == "query" and numbers(bench, batch_id) == [(1, "done")]:
+        if operation == "query" and numbers(bench, batch_id) == [(1, "submitted")]:
             raise Crash
 
     bench.warehouse.before = die

@@ -204,6 +204,18 @@ def test_a_version_is_good_for_one_change(documents: DocumentStore, batches: Pat
         documents.commit([Update(path, {("epoch",): 2}, if_version=before.version)])
 
 
+def test_a_commit_tells_the_version_of_each_document_that_it_wrote(documents: DocumentStore, batches: Path) -> None:
+    one, two = (*batches, "b1"), (*batches, "b2")
+    [made] = documents.commit([Create(one, {"n": 1})])
+    assert made == read(documents, one).version
+
+    versions = documents.commit([Create(two, {"n": 1}), Update(one, {("n",): 2}, if_version=made)])
+    assert versions == [read(documents, two).version, read(documents, one).version]
+
+    same = documents.commit([Update(one, {("n",): 2})])
+    assert same == [versions[1]], "an update that changed nothing tells the version that stays"
+
+
 def test_an_update_that_changes_no_value_keeps_the_version(documents: DocumentStore, batches: Path) -> None:
     path = make(documents, (*batches, "b1"), {"predicted": {"a": {"rows": 5, "at": NOON}}})
     before = read(documents, path)

@@ -26,9 +26,9 @@ class NotedDocuments:
         self.asked.append(path)
         return self._inner.get(path)
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> list[str]:
         self.asked.append("commit")
-        self._inner.commit(writes)
+        return self._inner.commit(writes)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)

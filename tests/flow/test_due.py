@@ -81,7 +81,7 @@ def live(stand: Stand, chance: random.Random) -> set[Step]:
         crash += 1
     seen: set[Step] = set()
     for _ in range(ACTIONS):
-        with suppress(TipoffError, Crash, IndexError), stand.crash_at(chance.randrange(1, 30)):
+        with suppress(TipoffError, Crash, IndexError), stand.crash_at(chance.randrange(1, 13)):
             what_may_happen(stand, BATCH_ID, chance)()
         if chance.random() < 0.5:
             continue

@@ -104,12 +104,12 @@ def test_a_compare_and_set_disturbed_by_a_blind_write_is_tried_again(stand: Stan
         def __getattr__(self, name: str) -> object:
             return getattr(stand.documents, name)
 
-        def commit(self, writes: list[Update]) -> None:
+        def commit(self, writes: list[Update]) -> list[str]:
             for write in writes:
                 if getattr(write, "if_version", None) and write.path not in disturbed:
                     disturbed.append(write.path)
                     stand.documents.commit([Update(write.path, {("disturbed",): True})])
-            stand.documents.commit(writes)
+            return stand.documents.commit(writes)
 
     stand.coordinator = stand.new_coordinator("disturbed", documents=Disturbed())
 

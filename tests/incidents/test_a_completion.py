@@ -125,9 +125,9 @@ def test_a6_completions_of_sixteen_threads_on_one_shard_are_blind_updates_and_al
             def __getattr__(self, name: str) -> object:
                 return getattr(stand.documents, name)
 
-            def commit(self, writes: Sequence[Write]) -> None:
+            def commit(self, writes: Sequence[Write]) -> list[str]:
                 committed.extend(writes)
-                stand.documents.commit(writes)
+                return stand.documents.commit(writes)
 
         stand.coordinator = stand.new_coordinator("one", documents=Watched())
 

@@ -130,7 +130,7 @@ def test_a11_empty_is_a_date_whose_query_succeeded_and_found_nobody(stand: Stand
 # --- A16 ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("effect", [8, 9], ids=["before its submission", "while it ran"])
+@pytest.mark.parametrize("effect", [6, 7], ids=["before its submission", "while it ran"])
 def test_a16_a_takeover_goes_on_with_the_recorded_job_and_runs_no_second_one(stand: Stand, effect: int) -> None:
     batch_id = stand.start().batch.batch_id
     outcomes = [stand.answer(player) for player in PLAYERS]

@@ -91,10 +91,10 @@ class FullDocuments:
     def get(self, path: DocumentPath) -> Document | None:
         return self._inner.get(path)
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> list[str]:
         if any(isinstance(write, Update) and "shards" in write.path for write in writes):
             raise self._refusal
-        self._inner.commit(writes)
+        return self._inner.commit(writes)
 
     def query(
         self, collection: DocumentPath, where: Sequence[Where] = (), *, limit: int | None = None
