@@ -94,8 +94,7 @@ def _rows(plan: Sequence[PlannedPlayer], day: date, now: datetime) -> Iterator[d
     for player in plan:
         request = request_of(player, batch_id=batch_id, planned_at=now, late_until=late_until)
         if inputs.has_history(request):
-            for rows in staged_rows([request], model, schema_version=2):
-                yield from rows
+            yield from staged_rows([request], model, schema_version=2).rows.rows()
 
 
 def _write(connection: duckdb.DuckDBPyConnection, rows: Sequence[dict[str, Cell]]) -> None:

@@ -47,7 +47,7 @@ def outcome_of(batch_id: str, player: str) -> Predicted:
         batch_id=batch_id,
         player_lookup=player,
         worker_revision=REVISION,
-        delivery=names.delivery_id(batch_id, player, [{"by": REVISION}]),
+        delivery=names.delivery_id(batch_id, player, {"by": [REVISION]}),
         schema_version=SCHEMA_VERSION,
         rows=1,
         digest=names.digest([prediction_id(player)]),
@@ -198,7 +198,7 @@ def _row(batch: Batch, player: str) -> dict[str, Cell]:
         "created_at": batch.planned_at,
         "updated_at": batch.planned_at,
         **tables.lineage(
-            batch.batch_id, batch.planned_at, names.delivery_id(batch.batch_id, player, [{"by": REVISION}])
+            batch.batch_id, batch.planned_at, names.delivery_id(batch.batch_id, player, {"by": [REVISION]})
         ),
     }
 

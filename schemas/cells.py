@@ -100,7 +100,7 @@ def _float64(value: object) -> float:
         return float(number)
     if type(number) is not float or not math.isfinite(number):
         raise Unfit("FLOAT64 (a finite number; not NaN, not infinity, not a bool)")
-    return number
+    return number + 0.0  # a zero has one sign, so that equal cells are of the same bytes
 
 
 def _bool(value: object) -> bool:
@@ -204,3 +204,6 @@ _CHECKS: dict[str, Check] = {
     "TIMESTAMP": _timestamp,
     "JSON": _json,
 }
+
+TYPES = frozenset({"NUMERIC", *_CHECKS})
+"""The types that a declared table may use."""

@@ -53,11 +53,15 @@ def staging_table(schema_version: int) -> str:
     return f"_staging_v{schema_version:d}"
 
 
-def delivery_id(of_batch: str, player_lookup: str, rows: Sequence[Mapping[str, object]]) -> str:
-    """The delivery of a player's checked rows: those that share it are identical, whoever made them (B15, F1)."""
-    # A plain value's repr is the same on every machine, and writes 75 cells twenty times faster than JSON does.
-    content = repr([sorted(row.items()) for row in rows])
-    return _short_hash([of_batch, player_lookup, content])
+def delivery_id(of_batch: str, player_lookup: str, cells: Mapping[str, Sequence[object]]) -> str:
+    """The delivery of a player's checked rows, given by columns: those that share it are identical, whoever made them
+    (B15, F1)."""
+    # A plain value's repr is the same on every machine, and cheap; a column that says one thing says it once.
+    content = [
+        (name, (column[0],) if column.count(column[0]) == len(column) else list(column), len(column))
+        for name, column in sorted(cells.items())
+    ]
+    return _short_hash([of_batch, player_lookup, repr(content)])
 
 
 def prediction_id(

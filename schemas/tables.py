@@ -10,12 +10,12 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from schemas.cells import Check, Limit, Unfit, checker
 
@@ -42,11 +42,13 @@ class UnknownTable(ValueError):
 class RowRefused(ValueError):
     """A row does not fit the declared table (E1); the text names the column, the value and what the column takes."""
 
-    def __init__(self, column: str, value: object, problem: str) -> None:
+    def __init__(self, column: str, value: object, problem: str, *, row: int = 0) -> None:
         super().__init__(f"column {column}: {problem}")
         self.column = column
         self.value = value
         self.problem = problem
+        self.row = row
+        """Its place among the rows that were checked together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +85,13 @@ class TableSchema:
     version: int
     columns: tuple[Column, ...]
     limits: tuple[Limit, ...] = ()
-    _checks: tuple[tuple[str, bool, Callable[[object], Cell]], ...] = field(init=False, repr=False, compare=False)
-    _check_of: dict[str, tuple[bool, Callable[[object], Cell]]] = field(init=False, repr=False, compare=False)
-    _names: frozenset[str] = field(init=False, repr=False, compare=False)
+    _checks: dict[str, tuple[bool, Callable[[object], Cell]]] = field(init=False, repr=False, compare=False)
+    """Of each column, in order, whether it may be null, and its check."""
 
     def __post_init__(self) -> None:
         limits = {limit.column: limit for limit in self.limits}
-        checks = tuple((c.name, c.mode == "NULLABLE", _check_of(c, limits.get(c.name))) for c in self.columns)
+        checks = {c.name: (c.mode == "NULLABLE", _check_of(c, limits.get(c.name))) for c in self.columns}
         object.__setattr__(self, "_checks", checks)
-        object.__setattr__(self, "_check_of", {name: (is_nullable, check) for name, is_nullable, check in checks})
-        object.__setattr__(self, "_names", frozenset(self.names))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,82 +110,105 @@ class TableSchema:
                 return column
         raise KeyError(name)
 
-    def validate_row(self, row: Mapping[str, object]) -> dict[str, Cell]:
-        """Return the row as the table takes it: every declared column, in order, in plain Python values.
+    def fit(self, cells: Mapping[str, Sequence[object]]) -> FittedRows:
+        """Return rows, given by columns, as the table takes them: every declared column, in order, in plain Python values.
 
-        Numpy scalars become plain ones; an absent NULLABLE column is None, an absent REPEATED one is []. A row that
-        was returned is returned unchanged.
+        Numpy scalars become plain ones; an absent NULLABLE column is None, an absent REPEATED one is []. Rows that were
+        returned are returned unchanged.
+
+        Args:
+            cells: columns of one length each; with none there is one empty row.
 
         Raises:
             RowRefused: a column is unknown, missing, null or of the wrong type or range; the first such is named.
         """
-        if not row.keys() <= self._names:
-            self._refuse_unknown(row)
-        fitted: dict[str, Cell] = {}
-        name, value = "", None
-        get = row.get
-        try:
-            for name, is_nullable, check in self._checks:
-                value = get(name)
-                if value is not None:
-                    fitted[name] = check(value)
-                elif is_nullable:
-                    fitted[name] = None
-                else:
-                    fitted[name] = self._fit_null(name, row)
-        except Unfit as unfit:
-            raise RowRefused(name, value, f"{_shown(value)} does not fit; it takes {unfit}") from None
+        unknown = min(cells.keys() - self._checks.keys(), default=None)
+        if unknown is not None:
+            told = f"leave {_shown(cells[unknown][0])} out or declare the column"
+            raise RowRefused(unknown, cells[unknown][0], f"{self.table} v{self.version} has no such column; {told}")
+        count = len(next(iter(cells.values()), [None]))
+        fitted = {
+            name: self._fit_column(name, cells[name]) if name in cells else self._absent(name, count)
+            for name in self._checks
+        }
+        return FittedRows(self.columns, fitted)
+
+    def validate_row(self, row: Mapping[str, object]) -> dict[str, Cell]:
+        """`fit` for one row."""
+        (fitted,) = self.fit({name: [value] for name, value in row.items()}).rows()
         return fitted
 
-    def validate_rows(
-        self, common: Mapping[str, object], rows: Iterable[Mapping[str, object]]
-    ) -> list[dict[str, Cell]]:
-        """Return `validate_row(common | row)` of every row; what neighbours share is checked once.
-
-        Raises:
-            RowRefused: as `validate_row`.
-        """
-        fitted: list[dict[str, Cell]] = []
-        names: Set[str] = frozenset()
-        for row in rows:
-            if not fitted or row.keys() != names:
-                fitted.append(self.validate_row({**common, **row}))
-            else:
-                fitted.append({**fitted[-1], **self._fit(row)})
-            names = row.keys()
+    def _fit_column(self, name: str, values: Sequence[object]) -> list[Cell]:
+        is_nullable, check = self._checks[name]
+        fitted: list[Cell] = []
+        former: object = _NOTHING
+        cell: Cell = None
+        for value in values:
+            # Rows of one player share many a cell, and share the object.
+            if value is not former:
+                try:
+                    cell = check(value) if value is not None else None
+                except Unfit as unfit:
+                    problem = f"{_shown(value)} does not fit; it takes {unfit}"
+                    raise RowRefused(name, value, problem, row=len(fitted)) from None
+                if cell is None and not is_nullable:
+                    self._refuse_null(name, row=len(fitted))
+                former = value
+            fitted.append(cell)
         return fitted
 
-    def _fit(self, cells: Mapping[str, object]) -> dict[str, Cell]:
-        """Check some cells of known columns."""
-        fitted: dict[str, Cell] = {}
-        for name, value in cells.items():
-            is_nullable, check = self._check_of[name]
-            if value is None:
-                fitted[name] = None if is_nullable else self._fit_null(name, cells)
-                continue
-            try:
-                fitted[name] = check(value)
-            except Unfit as unfit:
-                raise RowRefused(name, value, f"{_shown(value)} does not fit; it takes {unfit}") from None
-        return fitted
-
-    def _fit_null(self, name: str, row: Mapping[str, object]) -> Cell:
+    def _absent(self, name: str, count: int) -> list[Cell]:
         column = self.column(name)
-        if column.mode == "REPEATED" and name not in row:
-            return []
+        if column.mode == "REQUIRED":
+            here = f"{self.table} v{self.version}"
+            raise RowRefused(name, None, f"is missing; {here} requires it, it takes {column.sql_type}")
+        return [[] if column.mode == "REPEATED" else None] * count
+
+    def _refuse_null(self, name: str, *, row: int) -> NoReturn:
+        column = self.column(name)
         if column.mode == "REPEATED":
-            raise RowRefused(name, None, f"None does not fit; it takes {column.sql_type}, [] where there is nothing")
-        is_there = "None does not fit" if name in row else "is missing"
-        raise RowRefused(
-            name, None, f"{is_there}; {self.table} v{self.version} requires it, it takes {column.sql_type}"
+            told = f"None does not fit; it takes {column.sql_type}, [] where there is nothing"
+        else:
+            told = f"None does not fit; {self.table} v{self.version} requires it, it takes {column.sql_type}"
+        raise RowRefused(name, None, told, row=row)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedRows:
+    """Rows by columns, checked: only `TableSchema.fit` makes them, from cells, and the methods here, from others."""
+
+    columns: tuple[Column, ...]
+    cells: Mapping[str, list[Cell]]
+    """Every column's cells, all of one length."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.cells.values())))
+
+    def rows(self) -> list[dict[str, Cell]]:
+        """The same as one mapping for each row."""
+        names = tuple(self.cells)
+        return [dict(zip(names, row, strict=True)) for row in zip(*self.cells.values(), strict=True)]
+
+    def part(self, *slices: slice) -> FittedRows:
+        """Some of the rows."""
+        return FittedRows(
+            self.columns,
+            {name: [cell for one in slices for cell in cells[one]] for name, cells in self.cells.items()},
         )
 
-    def _refuse_unknown(self, row: Mapping[str, object]) -> None:
-        name = min(row.keys() - self._names)
-        here = f"{self.table} v{self.version}"
-        raise RowRefused(
-            name, row[name], f"{here} has no such column; leave {_shown(row[name])} out or declare the column"
+    def beside(self, other: FittedRows) -> FittedRows:
+        """The columns of both; they are of the same rows."""
+        return FittedRows((*self.columns, *other.columns), {**self.cells, **other.cells})
+
+    def and_then(self, others: Sequence[FittedRows]) -> FittedRows:
+        """The rows of all; they have the same columns."""
+        return FittedRows(
+            self.columns,
+            {name: [*cells, *(c for other in others for c in other.cells[name])] for name, cells in self.cells.items()},
         )
+
+
+_NOTHING = object()
 
 
 def fingerprint(columns: Iterable[Column]) -> str:
@@ -269,12 +291,7 @@ def load(table: str, version: int | None = None) -> TableSchema:
 def staging_schema(version: int) -> TableSchema:
     """The staging table of a predictions version: its columns and limits, and the lineage. Raises `UnknownTable`."""
     predictions = load(PREDICTIONS, version)
-    lineage = (
-        Column(BATCH_COLUMN, "STRING", "REQUIRED", description="the batch whose player the row is about"),
-        Column(PLANNED_ON_COLUMN, "DATE", "REQUIRED", description="UTC date of the batch's planned_at"),
-        Column(DELIVERY_COLUMN, "STRING", "REQUIRED", description="rows that share it are identical copies"),
-    )
-    return TableSchema("staging", version, (*predictions.columns, *lineage), predictions.limits)
+    return TableSchema("staging", version, (*predictions.columns, *LINEAGE_SCHEMA.columns), predictions.limits)
 
 
 def staging_columns(version: int) -> tuple[Column, ...]:
@@ -336,3 +353,14 @@ def _clash(declared: Column, live: Column) -> str:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+LINEAGE_SCHEMA = TableSchema(
+    "lineage",
+    1,
+    (
+        Column(BATCH_COLUMN, "STRING", "REQUIRED", description="the batch whose player the row is about"),
+        Column(PLANNED_ON_COLUMN, "DATE", "REQUIRED", description="UTC date of the batch's planned_at"),
+        Column(DELIVERY_COLUMN, "STRING", "REQUIRED", description="rows that share it are identical copies"),
+    ),
+)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from schemas.tables import Column, Row
+from schemas.tables import Column, FittedRows, Row
 from shared.errors import InvalidInput
 
 # --- documents ------------------------------------------------------------------------------------------------
@@ -224,10 +224,11 @@ class Jobs(Protocol):
 class Tables(Protocol):
     """The dataset's tables."""
 
-    def append(self, table: str, rows: Sequence[Row]) -> None:
+    def append(self, table: str, rows: Sequence[Row] | FittedRows) -> None:
         """Append rows: durable and visible to queries when this returns. A repeat appends copies.
 
-        Columns that a row lacks become NULL (REPEATED: empty).
+        Columns that a row lacks become NULL (REPEATED: empty). Rows that were checked against the same columns before are
+        not checked again.
 
         Raises:
             TableMissing: the table is not there.

@@ -21,7 +21,7 @@ from coordinator.rules.entries import AnyOutcome
 from coordinator.usecases.start import Started
 from schemas import names, tables
 from schemas.messages import BatchFinished, PredictionRequest, Slice
-from schemas.tables import Column, Row
+from schemas.tables import Column, FittedRows, Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 from shared.declared import every_spec
@@ -240,7 +240,7 @@ class CountedWarehouse:
     def job(self, job_id: str, *, wait: timedelta = timedelta(0)) -> Job:
         return self.inner.job(job_id, wait=wait)
 
-    def append(self, table: str, rows: Sequence[Row]) -> None:
+    def append(self, table: str, rows: Sequence[Row] | FittedRows) -> None:
         self.countdown.effect()
         self.inner.append(table, rows)
 

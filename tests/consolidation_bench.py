@@ -160,7 +160,7 @@ class Bench:
     ) -> list[Row]:
         """A player's rows, one a line, every column filled; `cells` replace some. Another batch fills in other values."""
         batch, seed = self.batch(batch_id), self._seeds[batch_id]
-        delivery = names.delivery_id(batch_id, player, [{"by": revision}])
+        delivery = names.delivery_id(batch_id, player, {"by": [revision]})
         rows = (a_row(batch, player, line, seed=seed, version=version, delivery=delivery) for line in lines)
         return [row | cells for row in rows]
 
@@ -271,7 +271,7 @@ def predicted(
         "batch_id": batch_id,
         "player_lookup": player,
         "worker_revision": revision,
-        "delivery": names.delivery_id(batch_id, player, [{"by": revision}]),
+        "delivery": names.delivery_id(batch_id, player, {"by": [revision]}),
         "table": names.staging_table(version),
         "schema_version": version,
         "rows": len(ids),

@@ -46,7 +46,7 @@ def predicted(
         batch_id=batch_id,
         player_lookup=player,
         worker_revision=by,
-        delivery=names.delivery_id(batch_id, player, [{"by": by}]),
+        delivery=names.delivery_id(batch_id, player, {"by": [by]}),
         schema_version=version,
         rows=rows,
         digest=names.digest(f"{player}-{number}" for number in range(rows)),

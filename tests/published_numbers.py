@@ -29,7 +29,7 @@ def main(season: Path, requests: Path) -> None:
     for line in requests.read_text(encoding="utf-8").splitlines():
         request = PredictionRequest.model_validate_json(line)
         if inputs.has_history(request):
-            (rows,) = staged_rows([request], model, schema_version=2)
+            rows = staged_rows([request], model, schema_version=2).rows.rows()
             for row in rows:
                 sys.stdout.write(json.dumps(row, default=str) + "\n")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.tables import Column, Row
+from schemas.tables import Column, FittedRows, Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.ports import Job, Parameters, Table, TableSpec, Warehouse
 from tests.local_bigquery_peer import BIGQUERY, cannot_hold
@@ -98,7 +98,7 @@ class WatchedWarehouse:
     def job(self, job_id: str, *, wait: timedelta = timedelta(0)) -> Job:
         return self.inner.job(job_id, wait=wait)
 
-    def append(self, table: str, rows: Sequence[Row]) -> None:
+    def append(self, table: str, rows: Sequence[Row] | FittedRows) -> None:
         self.inner.append(table, rows)
 
     def create(self, spec: TableSpec) -> None:

@@ -6,6 +6,7 @@ calibration says how little. Most rows are therefore PASS. Knows nothing of syst
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -121,17 +122,24 @@ def gain(price: Floats) -> Floats:
     return won
 
 
-def judge(raw_over: float, over: float, odds: Odds = Odds()) -> Verdict:
-    """Recommend the side of a line that is worth more than its price by the margin, else PASS.
+def judge(raw_over: Floats, over: Floats, odds: Sequence[Odds]) -> list[Verdict]:
+    """Recommend of each line the side that is worth more than its price by the margin, else PASS.
 
     Args:
-        raw_over: the uncalibrated probability of OVER.
-        over: the calibrated one.
+        raw_over: the uncalibrated probabilities of OVER.
+        over: the calibrated ones.
+        odds: the best at each line.
     """
-    prices = np.array([odds.over_price or USUAL_PRICE, odds.under_price or USUAL_PRICE])
-    of_over, of_under = expected_value(np.array([over, 1.0 - over]), prices).tolist()
-    is_worth_it = max(of_over, of_under) > MARGIN
-    is_over = of_over >= of_under if is_worth_it else over >= 0.5
+    over_prices = np.array([each.over_price or USUAL_PRICE for each in odds])
+    under_prices = np.array([each.under_price or USUAL_PRICE for each in odds])
+    of_over, of_under = expected_value(over, over_prices), expected_value(1.0 - over, under_prices)
+    is_worth_it = np.maximum(of_over, of_under) > MARGIN
+    is_over = np.where(is_worth_it, of_over >= of_under, over >= 0.5)
+    every = (raw_over.tolist(), over.tolist(), odds, is_worth_it.tolist(), is_over.tolist())
+    return [_verdict(*each) for each in zip(*every, strict=True)]
+
+
+def _verdict(raw_over: float, over: float, odds: Odds, is_worth_it: bool, is_over: bool) -> Verdict:
     side = Recommendation.OVER if is_over else Recommendation.UNDER
     raw, calibrated = (raw_over, over) if is_over else (1.0 - raw_over, 1.0 - over)
     if not is_worth_it:

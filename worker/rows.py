@@ -8,22 +8,36 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
+from itertools import accumulate
+from typing import cast
 
 import numpy as np
 
 from schemas import names
 from schemas.messages import Absences, Line, PredictionRequest
-from schemas.tables import PREDICTIONS, Cell, TableSchema, lineage, load
+from schemas.tables import (
+    LINEAGE,
+    LINEAGE_SCHEMA,
+    PREDICTIONS,
+    Cell,
+    FittedRows,
+    TableSchema,
+    lineage,
+    load,
+    staging_schema,
+)
 from worker import inputs
 from worker.calibration import MARKET_V1, Odds, Recommendation, Verdict, beside_market, judge
 from worker.features import FEATURE_VERSION, FEATURES
 from worker.model import Model
-from worker.players import Floats, players_of
+from worker.players import players_of
 from worker.portable import settled
+from worker.staged import Staged
 from worker.systems import forecasts, market
 from worker.systems.forecast import Forecast, Situation
 
@@ -33,11 +47,8 @@ INTERVALS = (50, 80, 90)
 """The intervals that every row tells, in percent of what may come."""
 
 
-def staged_rows(
-    requests: Sequence[PredictionRequest], model: Model, *, schema_version: int
-) -> list[list[dict[str, Cell]]]:
-    """Predict players at once, and build each one's rows as the staging table takes them: one per system and line, or one
-    NO_LINE row per system.
+def staged_rows(requests: Sequence[PredictionRequest], model: Model, *, schema_version: int) -> Staged:
+    """Predict players at once, and build their rows: one per system and line, or one NO_LINE row per system.
 
     Numbers are rounded half away from zero to their column's scale, since the warehouse would round silently. A value
     outside its column is refused, never clamped (E8).
@@ -47,59 +58,102 @@ def staged_rows(
         ArithmeticError: a prediction is not a finite number.
     """
     situation = Situation.of(players_of(requests), model)
-    said, implied = forecasts(situation), market.implied(situation)
-    return [
-        rows_saying(
-            request,
-            [forecast for forecast in said if forecast.speaks_of(place)],
-            situation,
-            place,
-            implied=implied,
-            schema_version=schema_version,
-        )
-        for place, request in enumerate(requests)
-    ]
-
-
-Implied = tuple[Floats, Floats]
-"""What the market implies of each player of a situation, and the deviation around it."""
+    return rows_saying(requests, forecasts(situation), situation, schema_version=schema_version)
 
 
 def rows_saying(
-    request: PredictionRequest,
-    said: Sequence[Forecast],
-    situation: Situation,
-    place: int,
-    *,
-    implied: Implied,
-    schema_version: int,
-) -> list[dict[str, Cell]]:
-    """Write down what systems said of a request's player, who has a place in the situation.
+    requests: Sequence[PredictionRequest], said: Sequence[Forecast], situation: Situation, *, schema_version: int
+) -> Staged:
+    """Write down what systems said of the players who asked, who are those of the situation in the same order.
 
     Raises:
         RowRefused, ArithmeticError: as `staged_rows`.
     """
+    spoken = _Spoken.of(requests, said, situation)
+    of_players = [_player_cells(request, situation, place) for place, request in enumerate(requests)]
+    of_points = [_points_cells(forecast, place) for place, forecast in spoken.pairs]
+    of_rows = list(_row_cells(requests, spoken, situation, of_points))
+    counts = [max(1, len(requests[place].lines)) for place, _ in spoken.pairs]
+    pair_of_row = [pair for pair, count in enumerate(counts) for _ in range(count)]
+    place_of_row = [spoken.pairs[pair][0] for pair in pair_of_row]
     schema, newer_columns = _declared(schema_version)
-    common = _request_cells(request) | _hindsight_cells(request, situation.model) | _feature_cells(situation, place)
-    rows = []
-    of_systems = [_system_cells(forecast, place) for forecast in said]
-    judged_of_each = _judged_cells(request, said, situation, place, implied)
-    for forecast, of_system, bounds, all_judged in zip(
-        said, of_systems, _intervals(said, situation, place), judged_of_each, strict=True
-    ):
-        numbers = {"points": float(_points(forecast, place)), **bounds}
-        terms = json.loads(str(of_system.get("feature_importance", "{}")))
-        for judged, over in all_judged:
-            how = {**numbers, **({} if over is None else {"over": over}), **({"terms": terms} if terms else {})}
-            rows.append(of_system | judged | {"feature_importance": json.dumps(how)})
+    cells: dict[str, list[Cell]] = {}
+    for of_each, place_in in ((of_players, place_of_row), (of_points, pair_of_row), (of_rows, range(len(of_rows)))):
+        for name in dict.fromkeys(name for one in of_each for name in one):
+            if name not in newer_columns:
+                column = [one.get(name) for one in of_each]
+                cells[name] = [column[at] for at in place_in]
+    told = schema.fit(cells)
+    ends = list(accumulate(map(place_of_row.count, range(len(requests)))))
+    of_player = tuple(map(slice, [0, *ends], ends))
+    deliveries = tuple(
+        names.delivery_id(one.batch_id, one.player_lookup, {name: column[rows] for name, column in told.cells.items()})
+        for one, rows in zip(requests, of_player, strict=True)
+    )
+    of_lineage = [
+        lineage(one.batch_id, one.planned_at, delivery) for one, delivery in zip(requests, deliveries, strict=True)
+    ]
+    staged = LINEAGE_SCHEMA.fit({name: [of_lineage[place][name] for place in place_of_row] for name in LINEAGE})
+    return Staged(_beside(told, staged, schema_version), deliveries, of_player)
 
-    def declared(row: dict[str, Cell]) -> dict[str, Cell]:
-        return {name: cell for name, cell in row.items() if name not in newer_columns} if newer_columns else row
 
-    told = schema.validate_rows(declared(common), map(declared, rows))
-    delivery = names.delivery_id(request.batch_id, request.player_lookup, told)
-    staged = lineage(request.batch_id, request.planned_at, delivery)
-    return [row | staged for row in told]
+def _beside(told: FittedRows, staged: FittedRows, schema_version: int) -> FittedRows:
+    return replace(told.beside(staged), columns=staging_schema(schema_version).columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spoken:
+    """What systems say, by pairs of a player and a system that speaks of him, and by bets: a pair and one of his lines."""
+
+    pairs: Sequence[tuple[int, Forecast]]
+    bounds: Mapping[str, Sequence[float]]
+    """The bounds of the intervals that hold half, 80% and 90% of what may come, such as `low_80`, by pair."""
+    over: Sequence[float]
+    """The calibrated probability of OVER, by bet."""
+    verdicts: Sequence[Verdict]
+    has_market: Sequence[bool]
+
+    @classmethod
+    def of(cls, requests: Sequence[PredictionRequest], said: Sequence[Forecast], situation: Situation) -> _Spoken:
+        """Compute for all pairs and bets at once.
+
+        Raises:
+            ArithmeticError: a number of points is not finite.
+        """
+        pairs = [(place, one) for place in range(len(requests)) for one in said if one.speaks_of(place)]
+        for place, forecast in pairs:
+            if not np.isfinite(forecast.points[place]):
+                raise ArithmeticError(f"{forecast.system_id} predicts {forecast.points[place]} points")
+        bets = [(pair, line) for pair, (place, _) in enumerate(pairs) for line in requests[place].lines]
+        spread, players = situation.model.spread, np.array([place for place, _ in pairs], dtype=np.intp)
+        points = np.array([forecast.points[place] for place, forecast in pairs])
+        deviation = spread.deviation(points, situation.players.points[players])
+        pair = np.array([pair for pair, _ in bets], dtype=np.intp)
+        lines = np.array([float(line.points_line) for _, line in bets])
+        raw = spread.probability_over(lines, predicted=points[pair], deviation=deviation[pair])
+        mean, around = (of_market[players[pair]] for of_market in market.implied(situation))
+        over = situation.model.calibration.calibrate_all(raw)
+        known = ~np.isnan(mean)
+        implied = market.probability_over(lines[known], points=mean[known], deviation=around[known])
+        over[known] = beside_market(raw[known], implied)
+        of_lines = np.array([forecast.needs_line for _, forecast in pairs], dtype=np.bool_)[pair] & known
+        raw[of_lines] = over[of_lines] = market.probability_over(
+            lines[of_lines], points=points[pair][of_lines], deviation=around[of_lines]
+        )
+        odds = [_odds_of(request) for request in requests]
+        at_lines = [odds[pairs[pair][0]][line.points_line] for pair, line in bets]
+        bounds = {
+            f"{side}_{percent}": settled(spread.quantile(level, predicted=points, deviation=deviation))
+            for percent in INTERVALS
+            for side, level in (("low", (100 - percent) / 200), ("high", (100 + percent) / 200))
+        }
+        return cls(
+            pairs=pairs,
+            bounds={name: [round(each, 6) for each in of_pairs.tolist()] for name, of_pairs in bounds.items()},
+            over=over.tolist(),
+            verdicts=judge(raw, over, at_lines),
+            has_market=known.tolist(),
+        )
 
 
 @cache
@@ -107,6 +161,58 @@ def _declared(schema_version: int) -> tuple[TableSchema, frozenset[str]]:
     """The declared table, and the columns that only newer versions have."""
     schema = load(PREDICTIONS, schema_version)
     return schema, frozenset(set(load(PREDICTIONS).names) - set(schema.names))
+
+
+def _player_cells(request: PredictionRequest, situation: Situation, place: int) -> dict[str, Cell]:
+    return _request_cells(request) | _hindsight_cells(request, situation.model) | _feature_cells(situation, place)
+
+
+def _points_cells(forecast: Forecast, place: int) -> dict[str, Cell]:
+    return {
+        "system_id": forecast.system_id,
+        "predicted_points": _rounded(_points(forecast, place), _TENTH),
+        "prediction_error_code": forecast.code if forecast.is_stand_in[place] else None,
+        "processing_decision_reason": forecast.reason(place),
+        **forecast.cells(place),
+    }
+
+
+def _row_cells(
+    requests: Sequence[PredictionRequest],
+    spoken: _Spoken,
+    situation: Situation,
+    of_points: Sequence[dict[str, Cell]],
+) -> Iterator[dict[str, Cell]]:
+    """For each pair the cells of its rows. What a system tells of its terms goes into each row's numbers."""
+    warnings = [_warning_of(request, situation.model) for request in requests]
+    bet = 0
+    for pair, (place, forecast) in enumerate(spoken.pairs):
+        request, points = requests[place], of_points[pair]["predicted_points"]
+        numbers = {"points": float(_points(forecast, place))} | {
+            name: each[pair] for name, each in spoken.bounds.items()
+        }
+        terms = of_points[pair].pop("feature_importance", None)
+        before, after = json.dumps(numbers)[:-1], "}" if terms is None else f', "terms": {terms}}}'
+        if not request.lines:
+            no_line = _id(request, forecast, None)
+            yield {**_NO_LINE_CELLS, "prediction_id": no_line, "feature_importance": before + after}
+        warning = "stand_in" if forecast.is_stand_in[place] else None
+        if warnings[place] == HINDSIGHT or warning is None:
+            warning = warnings[place]
+        for line in request.lines:
+            over, verdict = spoken.over[bet], spoken.verdicts[bet]
+            method = MARKET_V1 if spoken.has_market[bet] else situation.model.calibration.method
+            filter_reason = "estimated_line" if line.is_estimated else warning or _unsure(verdict)
+            yield {
+                "prediction_id": _id(request, forecast, line.points_line),
+                "line_margin": cast(Decimal, points) - line.points_line,
+                "is_actionable": filter_reason is None,
+                "filter_reason": filter_reason,
+                "feature_importance": f'{before}, "over": {over!r}{after}',
+                **_line_cells(line, verdict.book),
+                **_verdict_cells(verdict, method),
+            }
+            bet += 1
 
 
 def _request_cells(request: PredictionRequest) -> dict[str, Cell]:
@@ -194,73 +300,17 @@ def _feature_cells(situation: Situation, place: int) -> dict[str, Cell]:
     }
 
 
-def _system_cells(forecast: Forecast, place: int) -> dict[str, Cell]:
-    return {
-        "system_id": forecast.system_id,
-        "predicted_points": _rounded(_points(forecast, place), _TENTH),
-        "prediction_error_code": forecast.code if forecast.is_stand_in[place] else None,
-        "processing_decision_reason": forecast.reason(place),
-        **forecast.cells(place),
-    }
-
-
 def _points(forecast: Forecast, place: int) -> Decimal:
-    """The exact number behind the float: a mean such as 247 / 20 is a tie at the tenth, and 12.35 as a float is not.
-
-    Raises:
-        ArithmeticError: it is no finite number.
-    """
-    if not np.isfinite(forecast.points[place]):
-        raise ArithmeticError(f"{forecast.system_id} predicts {forecast.points[place]} points")
+    """The exact number behind the float: a mean such as 247 / 20 is a tie at the tenth, and 12.35 as a float is not."""
     return _rounded(Decimal(float(forecast.points[place])), _BILLIONTH)
 
 
-def _intervals(said: Sequence[Forecast], situation: Situation, place: int) -> Iterator[dict[str, float]]:
-    """For each forecast, the bounds of the intervals that hold half, 80% and 90% of what may come, such as `low_80`."""
-    spread = situation.model.spread
-    predicted = np.array([forecast.points[place] for forecast in said])
-    history = np.repeat(situation.players.points[place : place + 1], len(said), axis=0)
-    deviation = spread.deviation(predicted, history)
-    bounds = {
-        f"{side}_{percent}": settled(spread.quantile(level, predicted=predicted, deviation=deviation))
-        for percent in INTERVALS
-        for side, level in (("low", (100 - percent) / 200), ("high", (100 + percent) / 200))
-    }
-    for system in range(len(said)):
-        yield {name: round(float(each[system]), 6) for name, each in bounds.items()}
-
-
-def _judged_cells(
-    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, place: int, implied: Implied
-) -> Iterator[list[tuple[dict[str, Cell], float | None]]]:
-    """For each forecast, in order, the cells of each of its rows and the calibrated probability of OVER, if any."""
-    raw, calibrated, method = _probabilities(request, said, situation, place, implied)
-    odds = [_odds(request, line) for line in request.lines]
-    for system, forecast in enumerate(said):
-        if not request.lines:
-            yield [({**_NO_LINE_CELLS, "prediction_id": _id(request, forecast, None)}, None)]
-            continue
-        points = _rounded(_points(forecast, place), _TENTH)
-        warning = _warning(request, forecast, situation.model, place)
-        judged: list[tuple[dict[str, Cell], float | None]] = []
-        for number, line in enumerate(request.lines):
-            over = float(calibrated[system, number])
-            verdict = judge(float(raw[system, number]), over, odds[number])
-            filter_reason = "estimated_line" if line.is_estimated else warning or _unsure(verdict)
-            cells: dict[str, Cell] = {
-                "prediction_id": _id(request, forecast, line.points_line),
-                "line_margin": points - line.points_line,
-                "is_actionable": filter_reason is None,
-                "filter_reason": filter_reason,
-                **_line_cells(line, verdict.book),
-                **_verdict_cells(verdict, method),
-            }
-            judged.append((cells, over))
-        yield judged
+def _odds_of(request: PredictionRequest) -> Mapping[Decimal, Odds]:
+    """The best odds that any book offers at each line; of equal ones those of the first book."""
+    return {line.points_line: _odds(request, line) for line in request.lines}
 
 
 def _odds(request: PredictionRequest, line: Line) -> Odds:
-    """The best odds that any book offers at a line; of equal ones those of the first book."""
     offers = [offer for offer in request.offers if offer.points_line == line.points_line]
     over = max(offers, key=lambda offer: offer.over_price or -math.inf, default=None)
     under = max(offers, key=lambda offer: offer.under_price or -math.inf, default=None)
@@ -270,31 +320,6 @@ def _odds(request: PredictionRequest, line: Line) -> Odds:
         over_book=over.sportsbook if over else None,
         under_book=under.sportsbook if under else None,
     )
-
-
-def _probabilities(
-    request: PredictionRequest, said: Sequence[Forecast], situation: Situation, place: int, implied: Implied
-) -> tuple[Floats, Floats, str]:
-    """The probability of OVER, `(systems, lines)`: as the system itself has it, and calibrated, by the method named."""
-    spread, lines = situation.model.spread, np.array([float(line.points_line) for line in request.lines])
-    predicted = np.array([forecast.points[place] for forecast in said])
-    history = np.repeat(situation.players.points[place : place + 1], len(said), axis=0)
-    deviation = spread.deviation(predicted, history)
-    raw = spread.probability_over(
-        np.tile(lines, len(said)),
-        predicted=np.repeat(predicted, len(lines)),
-        deviation=np.repeat(deviation, len(lines)),
-    ).reshape(len(said), len(lines))
-    mean, around = implied[0][place], implied[1][place]
-    if np.isnan(mean):
-        return raw, situation.model.calibration.calibrate_all(raw), situation.model.calibration.method
-    of_market = market.probability_over(lines, points=mean, deviation=around)
-    calibrated = beside_market(raw, np.broadcast_to(of_market, raw.shape))
-    for system, forecast in enumerate(said):
-        if forecast.needs_line:
-            raw[system] = market.probability_over(lines, points=predicted[system], deviation=around)
-            calibrated[system] = raw[system]
-    return raw, calibrated, MARKET_V1
 
 
 _NO_LINE_CELLS: dict[str, Cell] = {
@@ -340,12 +365,10 @@ def _verdict_cells(verdict: Verdict, method: str) -> dict[str, Cell]:
     }
 
 
-def _warning(request: PredictionRequest, forecast: Forecast, model: Model, place: int) -> str | None:
-    """Name the first reason, if any, why no one should act on the prediction, whatever the line."""
+def _warning_of(request: PredictionRequest, model: Model) -> str | None:
+    """Name the first reason, if any, why no one should act on predictions of a player, whatever the line."""
     if _has_hindsight(request, model):
         return HINDSIGHT
-    if forecast.is_stand_in[place]:
-        return "stand_in"
     if failed := inputs.failed_rules(request):
         return failed[0].value
     if request.injury is not None and request.injury.status in ("OUT", "DOUBTFUL", "QUESTIONABLE"):

@@ -23,13 +23,14 @@ from schemas.messages import (
     Skipped,
     SkipReason,
 )
-from schemas.tables import DELIVERY_COLUMN, PREDICTIONS, Row, RowRefused, load
+from schemas.tables import PREDICTIONS, RowRefused, load
 from shared.errors import MalformedMessage, QueryRefused, TipoffError, Unavailable
 from shared.ports import Outgoing, Publisher, Tables
 from shared.push import slice_of
 from worker import inputs, messages
 from worker.model import Model
 from worker.rows import staged_rows
+from worker.staged import Staged
 
 ROWS_PER_APPEND = 2_000
 """At some 2 kB a row far below the 10 MB of one append request: a request is taken whole or not at all, so a player's rows
@@ -146,42 +147,37 @@ class Worker:
         if not requests:
             return []
         try:
-            rows = staged_rows(requests, self._model, schema_version=self._schema_version)
+            staged = staged_rows(requests, self._model, schema_version=self._schema_version)
         except Exception as error:  # noqa: BLE001 - a pure function: what it raises is these requests', now and ever (F3)
             if len(requests) > 1:
                 return [outcome for request in requests for outcome in self._predict([request])]
             if isinstance(error, RowRefused):
                 return [self._failed(requests[0], FailureCode.ROW_REFUSED, error)]
             return [self._failed(requests[0], FailureCode.PREDICTION_ERROR, f"{type(error).__name__}: {error}")]
-        return self._stage(requests, rows)
+        return self._stage(requests, staged)
 
-    def _stage(self, requests: Sequence[PredictionRequest], rows: Sequence[Sequence[Row]]) -> list[Outcome]:
+    def _stage(self, requests: Sequence[PredictionRequest], staged: Staged) -> list[Outcome]:
         """Append the rows of all players at once, and of each by himself where they are refused together."""
-        if len(requests) > 1 and sum(map(len, rows)) > ROWS_PER_APPEND:
+        places = range(len(requests))
+        if len(requests) > 1 and len(staged.rows) > ROWS_PER_APPEND:
             half = len(requests) // 2
-            return [*self._stage(requests[:half], rows[:half]), *self._stage(requests[half:], rows[half:])]
-        deliveries = [str(of_player[0][DELIVERY_COLUMN]) for of_player in rows]
-        missing = [
-            row
-            for of_player, delivery in zip(rows, deliveries, strict=True)
-            for row in of_player
-            if delivery not in self._unannounced
-        ]
+            return [
+                *self._stage(requests[:half], staged.only(places[:half])),
+                *self._stage(requests[half:], staged.only(places[half:])),
+            ]
+        missing = [place for place in places if staged.deliveries[place] not in self._unannounced]
         try:
             if missing:
-                self._warehouse.append(names.staging_table(self._schema_version), missing)
+                rows = staged.rows if len(missing) == len(places) else staged.only(missing).rows
+                self._warehouse.append(names.staging_table(self._schema_version), rows)
         except QueryRefused as error:
             if len(requests) > 1:
-                return [
-                    outcome
-                    for one, of_one in zip(requests, rows, strict=True)
-                    for outcome in self._stage([one], [of_one])
-                ]
+                return [outcome for place in places for outcome in self._stage([requests[place]], staged.only([place]))]
             return [self._failed(requests[0], FailureCode.ROW_REFUSED, error)]
-        self._unannounced.add(deliveries)
+        self._unannounced.add(staged.deliveries)
         return [
-            self._predicted(request, delivery, {str(row["prediction_id"]) for row in of_player})
-            for request, delivery, of_player in zip(requests, deliveries, rows, strict=True)
+            self._predicted(requests[place], staged.deliveries[place], set(staged.prediction_ids(place)))
+            for place in places
         ]
 
     def _predicted(self, request: PredictionRequest, delivery: str, prediction_ids: Set[str]) -> Predicted:

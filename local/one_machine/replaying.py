@@ -19,7 +19,7 @@ def replay_rows(evidence: Mapping[str, Any], model: Model) -> list[dict[str, str
     """
     version = int(evidence["schema_version"])
     request = PredictionRequest.model_validate(evidence["request"])
-    (rows,) = staged_rows([request], model, schema_version=version)
+    rows = staged_rows([request], model, schema_version=version).rows.rows()
     made = (plain_row(row, version) for row in rows)
     now = {str(row["prediction_id"]): row for row in made}
     written = {str(row["prediction_id"]): row for row in evidence["rows"]}

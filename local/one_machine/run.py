@@ -27,6 +27,8 @@ _GOOD_ENDS = ("COMPLETE", "PARTIAL", "EMPTY")
 _LOOK_EVERY = timedelta(milliseconds=100)
 SWEEP_EVERY = timedelta(seconds=2)
 """How often the local Cloud Scheduler posts `/sweep`."""
+_SHARE = 0.05
+"""The most of the time that looking on may take, and that sweeping may: both read the whole ledger of a large batch."""
 
 
 class Seen(BaseModel):
@@ -136,23 +138,27 @@ def follow(stack: LocalStack, batch_id: str, *, patience: timedelta, shown: Call
     Raises:
         Unavailable: it has not ended within `patience`; names who is silent.
     """
-    began = last_sweep = time.monotonic()
+    began = time.monotonic()
+    next_sweep = began + SWEEP_EVERY.total_seconds()
     while True:
+        looked_at = time.monotonic()
         seen = look(stack, batch_id)
+        now = time.monotonic()
         shown(seen)
         if seen.has_ended:
             return seen
-        now = time.monotonic()
+        pause = max(_LOOK_EVERY.total_seconds(), (now - looked_at) / _SHARE)
         if now - began > patience.total_seconds():
             silent = ", ".join(seen.silent[:5])
             raise Unavailable(
                 f"batch {batch_id} is still {seen.state} after {patience}; silent: {silent or 'nobody'}; "
                 "run again with --resume to go on"
             )
-        if now - last_sweep > SWEEP_EVERY.total_seconds():
+        if now > next_sweep:
             stack.post("/sweep", {}, {})
-            last_sweep = now
-        stack.pause(_LOOK_EVERY)
+            swept_at = time.monotonic()
+            next_sweep = swept_at + max(SWEEP_EVERY.total_seconds(), (swept_at - now) / _SHARE)
+        stack.pause(timedelta(seconds=pause))
 
 
 def samples(stack: LocalStack, game_date: date) -> tuple[Sample, ...]:

@@ -23,7 +23,7 @@ from google.cloud.bigquery_storage_v1 import BigQueryWriteClient, types
 from google.rpc import code_pb2  # type: ignore[import-untyped]  # it ships no types
 from requests.exceptions import RequestException
 
-from schemas.tables import Column, Row, columns_from_json
+from schemas.tables import Column, FittedRows, Row, columns_from_json
 from shared.adapters.cells import fitted_columns
 from shared.adapters.proto_rows import chunked, row_descriptor, serialized_rows
 from shared.declared import addition_statement
@@ -172,7 +172,7 @@ class BigqueryWarehouse:
 
     # --- Tables -----------------------------------------------------------------------------------------------
 
-    def append(self, table: str, rows: Sequence[Row]) -> None:
+    def append(self, table: str, rows: Sequence[Row] | FittedRows) -> None:
         """Append rows by the table's default stream; see `Tables.append`.
 
         Rows of more than 9 MB go in several requests: what BigQuery alone would refuse (nothing that is known of, as
@@ -181,8 +181,9 @@ class BigqueryWarehouse:
         if not rows:
             self._known_columns(table)
             return
-        columns = [column for column, _ in fitted_columns(table, self._known_columns(table), rows)]
-        pieces = list(chunked(serialized_rows(columns, rows), max_bytes=_APPEND_BYTES))
+        fitted = fitted_columns(table, self._known_columns(table), rows)
+        columns = [column for column, _ in fitted]
+        pieces = list(chunked(serialized_rows(fitted), max_bytes=_APPEND_BYTES))
         try:
             with _translating():
                 self._send(table, columns, pieces)

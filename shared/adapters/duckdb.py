@@ -22,8 +22,8 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from schemas.tables import Cell, Column, Row
-from shared.adapters.cells import fitted_columns
+from schemas.tables import Cell, Column, FittedRows, Row
+from shared.adapters.cells import fitted_columns, joined
 from shared.adapters.duckdb_schema import (
     DESCRIPTIONS,
     add_column,
@@ -170,21 +170,21 @@ class DuckdbWarehouse:
 
     # --- Tables -----------------------------------------------------------------------------------------------
 
-    def append(self, table: str, rows: Sequence[Row]) -> None:
+    def append(self, table: str, rows: Sequence[Row] | FittedRows) -> None:
         """Append rows, together with those of other callers waiting for the table; see `Tables.append`."""
         self._appends.run(table, rows)
 
-    def _append_all(self, table: str, batches: Sequence[Sequence[Row]]) -> Sequence[TipoffError | None]:
+    def _append_all(self, table: str, batches: Sequence[Sequence[Row] | FittedRows]) -> Sequence[TipoffError | None]:
         columns = self._transaction(lambda cursor: append_columns(cursor, table))
         try:
-            self._insert(table, columns, [row for rows in batches for row in rows])
+            self._insert(table, columns, joined(batches))
         except QueryRefused as error:
             if len(batches) == 1:
                 return [error]
             return [answer for rows in batches for answer in self._append_all(table, [rows])]
         return [None] * len(batches)
 
-    def _insert(self, table: str, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    def _insert(self, table: str, columns: Sequence[Column], rows: Sequence[Row] | FittedRows) -> None:
         fitted = fitted_columns(table, columns, rows) if rows else []
         if not fitted:
             return

@@ -19,7 +19,7 @@ from google.protobuf.descriptor_pb2 import (  # type: ignore[import-untyped]  # 
     FileDescriptorProto,
 )
 
-from schemas.tables import Column, Row
+from schemas.tables import Cell, Column
 
 _EPOCH_DAY = date(1970, 1, 1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,10 +49,17 @@ def row_descriptor(columns: Sequence[Column]) -> DescriptorProto:
     return DescriptorProto(name="Row", field=fields)
 
 
-def serialized_rows(columns: Sequence[Column], rows: Sequence[Row]) -> list[bytes]:
-    """Serialize rows whose cells fit the columns (`cells.fitted_columns`)."""
-    message_class = _message_class(tuple(columns))
-    return [message_class(**dict(_wire_cells(columns, row))).SerializeToString() for row in rows]
+def serialized_rows(fitted: Sequence[tuple[Column, Sequence[Cell]]]) -> list[bytes]:
+    """Serialize rows, given by columns whose cells fit them (`cells.fitted_columns`)."""
+    message_class = _message_class(tuple(column for column, _ in fitted))
+    names = [column.name for column, _ in fitted]
+    wire = zip(*(_wire_cells(column, cells) for column, cells in fitted), strict=True)
+    return [
+        message_class(
+            **{name: cell for name, cell in zip(names, row, strict=True) if cell is not None}
+        ).SerializeToString()
+        for row in wire
+    ]
 
 
 def chunked(rows: Sequence[bytes], *, max_bytes: int) -> Iterator[Sequence[bytes]]:
@@ -77,16 +84,13 @@ def _message_class(columns: tuple[Column, ...]) -> Callable[..., Any]:
     return message_class
 
 
-def _wire_cells(columns: Sequence[Column], row: Row) -> Iterator[tuple[str, Any]]:
-    for column in columns:
-        cell = row.get(column.name)
-        if cell is not None:
-            to_wire = _TO_WIRE.get(column.type, _as_it_is)
-            yield column.name, [to_wire(each) for each in cell] if isinstance(cell, list) else to_wire(cell)
-
-
-def _as_it_is(cell: Any) -> Any:
-    return cell
+def _wire_cells(column: Column, cells: Sequence[Cell]) -> Sequence[Any]:
+    to_wire = _TO_WIRE.get(column.type)
+    if to_wire is None:
+        return cells
+    if column.mode == "REPEATED":
+        return [[to_wire(each) for each in cell] if isinstance(cell, list) else cell for cell in cells]
+    return [None if cell is None else to_wire(cell) for cell in cells]
 
 
 def _days(cell: Any) -> int:

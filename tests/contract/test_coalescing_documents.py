@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path as FilePath
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.adapters.coalescing import CoalescingDocuments, _join
-from shared.adapters.group_commit import GroupCommit
 from shared.adapters.sqlite import SqliteDocuments
-from shared.errors import DocumentMissing, InvalidInput, TipoffError, Unavailable
+from shared.errors import DocumentMissing, InvalidInput, Unavailable
 from shared.ports import Create, Document, FieldPath, Path, Update, Value, Where, Write
 from tests.documents_kit import fields_of, make, read
+from tests.waiting import PATIENCE_SECONDS, until, waiting
 
 SHARD: Path = ("batches", "b1", "shards", "0")
-PATIENCE_SECONDS = 20.0
 
 
 class GatedDocuments:
@@ -91,19 +88,7 @@ class Rush:
 
 
 def versions_of(*futures: Future[list[str]]) -> list[str]:
-    """What each of them was answered, once all are."""
     return [version for future in futures for version in future.result(PATIENCE_SECONDS)]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Watch until something holds, which other threads are about to bring about."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-
-
-def waiting(group_commit: GroupCommit[Any]) -> int:
-    return sum(len(queue.waiting) for queue in group_commit._queues.values())
 
 
 def an_entry(player: str, value: Value = True, *, path: Path = SHARD) -> Update:
@@ -370,33 +355,6 @@ def test_reads_of_different_documents_do_not_wait_for_one_another(rush: Rush) ->
     assert not first.done()
     rush.open()
     first.result(PATIENCE_SECONDS)
-
-
-# --- the group itself -----------------------------------------------------------------------------------------
-
-
-def test_work_that_is_cut_short_is_not_taken_for_done() -> None:
-    begun, killed = threading.Event(), threading.Event()
-
-    def work(_key: str, items: Sequence[int]) -> Sequence[TipoffError | None]:
-        if items == [1]:
-            begun.set()
-            assert killed.wait(PATIENCE_SECONDS)
-            return [None]
-        raise KeyboardInterrupt
-
-    group_commit = GroupCommit(work)
-    with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(group_commit.run, "k", 1)
-        assert begun.wait(PATIENCE_SECONDS)
-        others = [pool.submit(group_commit.run, "k", number) for number in (2, 3)]
-        until(lambda: waiting(group_commit) == 2)
-        killed.set()
-
-        first.result(PATIENCE_SECONDS)
-        ends = sorted(type(future.exception(PATIENCE_SECONDS)).__name__ for future in others)
-
-    assert ends == ["KeyboardInterrupt", "Unavailable"]
 
 
 def test_a_key_that_nobody_waits_for_is_forgotten(rush: Rush) -> None:

@@ -20,7 +20,7 @@ import pytest
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
 from schemas import names, tables
-from schemas.tables import Row
+from schemas.tables import FittedRows, Row
 from shared.declared import staging_spec
 from shared.errors import Unavailable
 from shared.policy import Policy
@@ -350,7 +350,7 @@ class HidesYoungTables:
     def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
-    def append(self, table: str, rows: Sequence[Row]) -> None:
+    def append(self, table: str, rows: Sequence[Row] | FittedRows) -> None:
         (made,) = (one.created_at for one in self._inner.list_tables(table) if one.name == table)
         if self._stand.now - made < timedelta(minutes=1):
             self.refused.append(table)

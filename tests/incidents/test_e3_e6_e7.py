@@ -30,7 +30,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 
 
 def rows_of(request: PredictionRequest) -> dict[str, dict[str, Cell]]:
-    (rows,) = staged_rows([request], shipped_model(), schema_version=2)
+    rows = staged_rows([request], shipped_model(), schema_version=2).rows.rows()
     return {str(row["system_id"]): row for row in rows}
 
 
@@ -98,7 +98,7 @@ def test_e6_every_system_of_the_list_makes_a_row_and_nobody_else_does() -> None:
 def test_e6_a_row_has_exactly_the_declared_columns(version: int, lines: tuple[Line, ...]) -> None:
     request = a_request(lines=lines)
 
-    (rows,) = staged_rows([request], shipped_model(), schema_version=version)
+    rows = staged_rows([request], shipped_model(), schema_version=version).rows.rows()
     for row in rows:
         assert tuple(row) == (*load("predictions", version).names, "_batch_id", "_planned_on", "_delivery")
 

@@ -14,7 +14,7 @@ from worker.rows import staged_rows
 
 
 def a_row(system_id: str = "ensemble", **overrides: Any) -> dict[str, Cell]:
-    (rows,) = staged_rows([a_request(**overrides)], shipped_model(), schema_version=2)
+    rows = staged_rows([a_request(**overrides)], shipped_model(), schema_version=2).rows.rows()
     return next(row for row in rows if row["system_id"] == system_id)
 
 

@@ -19,7 +19,7 @@ from google.protobuf import descriptor_pool, message_factory  # type: ignore[imp
 from google.protobuf.descriptor_pb2 import FileDescriptorProto  # type: ignore[import-untyped]  # it ships no types
 from requests.exceptions import ConnectionError as RequestsConnectionError
 
-from schemas.tables import Column, Row, load, staging_columns
+from schemas.tables import Cell, Column, Row, load, staging_columns
 from shared.adapters.bigquery import BigqueryWarehouse, _cell, _check_answer, _parameter, _translated
 from shared.adapters.proto_rows import chunked, row_descriptor, serialized_rows
 from shared.declared import addition_statement
@@ -51,6 +51,10 @@ def decoded(columns: tuple[Column, ...], data: bytes) -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("reader.Row")).FromString(data)
 
 
+def by_column(columns: tuple[Column, ...], row: Row) -> list[tuple[Column, list[Cell]]]:
+    return [(column, [row.get(column.name)]) for column in columns]
+
+
 def test_a_full_row_travels_exactly() -> None:
     row: Row = {
         "id": "nikola-jokić",
@@ -65,7 +69,7 @@ def test_a_full_row_travels_exactly() -> None:
         "issues": ["x", "y"],
     }
 
-    (data,) = serialized_rows(COLUMNS, [row])
+    (data,) = serialized_rows(by_column(COLUMNS, row))
 
     message = decoded(COLUMNS, data)
     assert (message.id, message._delivery) == ("nikola-jokić", "d1")
@@ -77,7 +81,7 @@ def test_a_full_row_travels_exactly() -> None:
 
 
 def test_null_cells_are_left_out_and_zero_is_not() -> None:
-    (data,) = serialized_rows(COLUMNS, [{"id": "a", "_delivery": "d", "n": 0, "active": None, "issues": []}])
+    (data,) = serialized_rows(by_column(COLUMNS, {"id": "a", "_delivery": "d", "n": 0, "active": None, "issues": []}))
 
     message = decoded(COLUMNS, data)
 
@@ -87,7 +91,7 @@ def test_null_cells_are_left_out_and_zero_is_not() -> None:
 def test_times_before_1970_travel_as_negative_microseconds() -> None:
     columns = (Column("seen_at", "TIMESTAMP"),)
 
-    (data,) = serialized_rows(columns, [{"seen_at": datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)}])
+    (data,) = serialized_rows(by_column(columns, {"seen_at": datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)}))
 
     assert decoded(columns, data).seen_at == -1
 

@@ -53,7 +53,7 @@ def test_two_pairs_of_date_and_key_never_share_a_batch_id(one: date, key: str, o
 def test_the_border_between_parts_is_part_of_the_hash(game_date: date, left: str, right: str) -> None:
     assume(right)
 
-    assert names.delivery_id(BATCH_ID, left + right, []) != names.delivery_id(BATCH_ID, left, [{right: right}])
+    assert names.delivery_id(BATCH_ID, left + right, {}) != names.delivery_id(BATCH_ID, left, {right: [right]})
     assert names.batch_id(game_date, left + right) != names.batch_id(game_date, left)
     assert a_prediction_id(game_id=left + right, player_lookup="") != a_prediction_id(game_id=left, player_lookup=right)
 
@@ -146,19 +146,32 @@ def test_an_event_id_follows_batch_state_and_merge() -> None:
 def test_a_delivery_differs_by_player_and_by_content(player: str, other: str) -> None:
     assume(player != other)
 
-    assert names.delivery_id(BATCH_ID, player, []) != names.delivery_id(BATCH_ID, other, [])
-    assert names.delivery_id(BATCH_ID, "p", [{"a": player}]) != names.delivery_id(BATCH_ID, "p", [{"a": other}])
+    assert names.delivery_id(BATCH_ID, player, {}) != names.delivery_id(BATCH_ID, other, {})
+    assert names.delivery_id(BATCH_ID, "p", {"a": [player]}) != names.delivery_id(BATCH_ID, "p", {"a": [other]})
 
 
 def test_a_delivery_is_the_same_whatever_the_order_of_its_columns() -> None:
-    one = {"points": Decimal("24.5"), "at": datetime(2026, 1, 30, tzinfo=UTC), "issues": ["a"], "none": None}
+    one: dict[str, list[object]] = {
+        "points": [Decimal("24.5")],
+        "at": [datetime(2026, 1, 30, tzinfo=UTC)],
+        "issues": [["a"]],
+        "none": [None],
+    }
 
     reordered = dict(reversed(one.items()))
-    assert names.delivery_id(BATCH_ID, "p", [one]) == names.delivery_id(BATCH_ID, "p", [reordered])
-    assert names.delivery_id(BATCH_ID, "p", [one]) != names.delivery_id(BATCH_ID, "p", [one, one])
+    assert names.delivery_id(BATCH_ID, "p", one) == names.delivery_id(BATCH_ID, "p", reordered)
+    assert names.delivery_id(BATCH_ID, "p", one) != names.delivery_id(
+        BATCH_ID, "p", {name: cells * 2 for name, cells in one.items()}
+    )
+
+
+def test_a_list_that_all_rows_share_is_another_content_than_its_elements_in_turn() -> None:
+    assert names.delivery_id(BATCH_ID, "p", {"x": [["a", "b"]] * 2}) != names.delivery_id(
+        BATCH_ID, "p", {"x": ["a", "b"]}
+    )
 
 
 def test_names_are_ascii_whatever_the_player_is_called() -> None:
-    delivery = names.delivery_id(BATCH_ID, "nikola-jokić `; \\ 🏀", [{"name": "jokić 🏀"}])
+    delivery = names.delivery_id(BATCH_ID, "nikola-jokić `; \\ 🏀", {"name": ["jokić 🏀"]})
 
     assert re.fullmatch(r"[0-9a-f]{16}", delivery)

@@ -368,20 +368,32 @@ def test_a_differing_type_mode_or_precision_is_a_clash_in_words(declared: Column
     assert compare([declared], [live]).clashes == (f"x is declared {words}",)
 
 
-@given(points=st.lists(st.integers(0, 99), min_size=1, max_size=6), has_line=st.booleans())
-def test_rows_checked_together_are_the_rows_checked_one_by_one(points: list[int], has_line: bool) -> None:
+@given(points=st.lists(st.integers(0, 99), min_size=1, max_size=6), books=st.sampled_from([None, "fanduel"]))
+def test_rows_checked_by_columns_are_the_rows_checked_one_by_one(points: list[int], books: str | None) -> None:
     schema = load(PREDICTIONS)
-    flag = {"is_actionable": True} if has_line else {}
-    own: list[dict[str, object]] = [{"predicted_points": each, "sportsbook": None, **flag} for each in points]
-    own.append({"predicted_points": 1, "sportsbook": "fanduel"})
+    rows = [a_row(predicted_points=each, sportsbook=books) for each in points]
 
-    together = schema.validate_rows(a_row(), own)
+    together = schema.fit({name: [row[name] for row in rows] for name in rows[0]})
 
-    assert together == [schema.validate_row(a_row() | row) for row in own]
-    assert all(tuple(row) == schema.names for row in together)
+    assert together.rows() == [schema.validate_row(row) for row in rows]
+    assert tuple(together.cells) == schema.names
+    assert len(together) == len(points)
 
 
-@pytest.mark.parametrize("bad", [{"predicted_points": 999}, {"predicted_points": None}])
-def test_a_later_row_that_does_not_fit_is_refused_by_name(bad: dict[str, object]) -> None:
-    with pytest.raises(RowRefused, match="predicted_points"):
-        load(PREDICTIONS).validate_rows(a_row(), [{"predicted_points": 9}, bad])
+@pytest.mark.parametrize("bad", [999, None])
+def test_a_later_row_that_does_not_fit_is_refused_by_name_and_place(bad: int | None) -> None:
+    rows = [a_row(predicted_points=9), a_row(predicted_points=9), a_row(predicted_points=bad)]
+
+    with pytest.raises(RowRefused, match="predicted_points") as refused:
+        load(PREDICTIONS).fit({name: [row[name] for row in rows] for name in rows[0]})
+
+    assert refused.value.row == 2
+
+
+def test_parts_of_checked_rows_and_all_of_several_are_checked_rows() -> None:
+    fitted = one_column("INT64").fit({"x": [1, 2, 3, 4]})
+
+    assert fitted.part(slice(0, 1), slice(2, 4)).cells == {"x": [1, 3, 4]}
+    assert fitted.part(slice(0, 1)).and_then([fitted.part(slice(3, 4))]).cells == {"x": [1, 4]}
+    beside = fitted.beside(one_column("INT64").fit({"x": [5, 6, 7, 8]}))
+    assert beside.cells == {"x": [5, 6, 7, 8]}

@@ -14,6 +14,7 @@ from worker.calibration import (
     Odds,
     PlattScaling,
     Recommendation,
+    Verdict,
     beside_market,
     expected_value,
     fit_slope,
@@ -114,6 +115,11 @@ def test_american_odds_say_what_a_stake_wins(price: int, won: float) -> None:
     assert value[0] == pytest.approx(0)
 
 
+def judged(raw_over: float, over: float, odds: Odds | None = None) -> Verdict:
+    (verdict,) = judge(np.array([raw_over]), np.array([over]), [odds or Odds()])
+    return verdict
+
+
 @pytest.mark.parametrize(
     ("over", "odds", "recommendation"),
     [
@@ -136,7 +142,7 @@ def test_american_odds_say_what_a_stake_wins(price: int, won: float) -> None:
 def test_a_side_is_recommended_by_what_it_is_worth_at_its_price(
     over: float, odds: Odds, recommendation: Recommendation
 ) -> None:
-    verdict = judge(0.7, over, odds)
+    verdict = judged(0.7, over, odds)
 
     assert verdict.recommendation is recommendation
     is_over = verdict.side is Recommendation.OVER
@@ -145,13 +151,13 @@ def test_a_side_is_recommended_by_what_it_is_worth_at_its_price(
 
 
 def test_a_pass_tells_the_likelier_side() -> None:
-    assert judge(0.3, 0.49).side is Recommendation.UNDER
-    assert judge(0.3, 0.51).side is Recommendation.OVER
+    assert judged(0.3, 0.49).side is Recommendation.UNDER
+    assert judged(0.3, 0.51).side is Recommendation.OVER
 
 
 def test_a_recommendation_names_the_book_that_pays_best() -> None:
     odds = Odds(over_price=120, under_price=-130, over_book="one", under_book="two")
 
-    assert judge(0.5, 0.55, odds).book == "one"
-    assert judge(0.5, 0.35, odds).book == "two"
-    assert judge(0.5, 0.46, odds).book is None
+    assert judged(0.5, 0.55, odds).book == "one"
+    assert judged(0.5, 0.35, odds).book == "two"
+    assert judged(0.5, 0.46, odds).book is None

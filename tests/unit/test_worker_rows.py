@@ -35,7 +35,6 @@ from worker.rows import rows_saying as rows_of_forecasts
 from worker.rows import staged_rows
 from worker.systems import OWN_SYSTEMS, SYSTEMS
 from worker.systems.forecast import Forecast, Situation, StandInCode
-from worker.systems.market import implied
 
 OF_SIMILARITY = {"similarity_baseline", "similar_games_count", "avg_similarity_score", "min_similarity_score"}
 OF_RIDGE = {
@@ -55,8 +54,7 @@ INJURY = {
 
 
 def rows_of(request: PredictionRequest, *, schema_version: int = 2) -> list[dict[str, Cell]]:
-    (rows,) = staged_rows([request], shipped_model(), schema_version=schema_version)
-    return rows
+    return staged_rows([request], shipped_model(), schema_version=schema_version).rows.rows()
 
 
 def a_row(system_id: str = "season_average", **overrides: Any) -> dict[str, Cell]:
@@ -73,7 +71,7 @@ def rows_saying(points: str, **overrides: Any) -> list[dict[str, Cell]]:
         reason=lambda _player: "a test says so",
     )
     situation = Situation.of(players_of([request]), shipped_model())
-    return rows_of_forecasts(request, [said], situation, 0, implied=implied(situation), schema_version=2)
+    return rows_of_forecasts([request], [said], situation, schema_version=2).rows.rows()
 
 
 def null_in(row: dict[str, Cell]) -> set[str]:
@@ -191,7 +189,7 @@ def test_a_delivery_is_named_by_the_rows_and_by_nothing_else() -> None:
     rows = rows_of(a_request())
 
     (delivery,) = {row["_delivery"] for row in rows}
-    told = [{name: cell for name, cell in row.items() if name not in LINEAGE} for row in rows]
+    told = {name: [row[name] for row in rows] for name in rows[0] if name not in LINEAGE}
     assert delivery == names.delivery_id(BATCH_ID, "nikola-jokić", told)
 
 
