@@ -9,7 +9,7 @@ BUILT := .venv/.built
 # One more than there are processors: many tests wait for a process or an emulator of theirs.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: run test check lint bench bench-completions bench-predictions bench-pushes bench-start lock clean
+.PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
 run: $(BUILT)
@@ -34,6 +34,10 @@ lint: $(BUILT)
 # A day beside its floor, e.g. `make bench DATA=DIR DATE=2026-01-30`.
 bench: $(BUILT)
 	$(BIN)/python -m bench.run_day $(if $(DATA),--data "$(DATA)") $(if $(DATE),--date $(DATE)) $(ARGS)
+
+# A day of 423 to 100,110 players: seconds, calls a player, memory, beside the floor. ARGS="--leagues 3,28" for fewer.
+bench-scale: $(BUILT)
+	$(BIN)/python -m bench.scale $(ARGS)
 
 # Completions a second beside the one-document design, on the Firestore emulator (Java and the Google Cloud SDK).
 bench-completions: $(BUILT)

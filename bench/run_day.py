@@ -68,15 +68,15 @@ def main(data: Path | None, game_date: str, runs: int) -> None:
 def _round(folder: Path, game_date: str, scratch: Path) -> Round:
     scratch.mkdir()
     where = ["--data", str(folder), "--game-date", game_date, "--state", str(scratch / "state")]
-    run, printed = _timed([sys.executable, "-c", _TIPOFF, "run", "--json", *where], scratch)
+    run, printed = timed([sys.executable, "-c", _TIPOFF, "run", "--json", *where], scratch)
     bare = scratch / "floor.duckdb"
-    floor, _nothing = _timed([sys.executable, "-m", "bench.floor", str(folder), game_date, str(bare)], scratch)
+    floor, _nothing = timed([sys.executable, "-m", "bench.floor", str(folder), game_date, str(bare)], scratch)
     if _rows(scratch / "state/warehouse.duckdb") != _rows(bare):
         raise click.ClickException("the floor's predictions are not those of tipoff run: the ratio would mean nothing")
     return Round(run, floor, json.loads(printed))
 
 
-def _timed(command: Sequence[str], scratch: Path) -> tuple[Cost, str]:
+def timed(command: Sequence[str], scratch: Path) -> tuple[Cost, str]:
     """Run a command to its end; tell what it took and printed."""
     out = scratch / "printed"
     with out.open("w", encoding="utf-8") as file:
