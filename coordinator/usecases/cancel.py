@@ -41,7 +41,7 @@ def _check_merge_ended(batch: Batch, warehouse: Jobs) -> None:
     last = batch.last_merge
     if last is None or last.state == "failed":
         return
-    state = JobState.DONE if last.state == "done" else use_up(warehouse, last.job_id)
+    state = JobState.DONE if last.state == "done" else use_up(warehouse, last.job_id).state
     if state is JobState.RUNNING:
         raise Conflict(
             f"MERGE job {last.job_id} of batch {batch.batch_id} still runs; try again", batch_id=batch.batch_id

@@ -308,7 +308,7 @@ def test_another_batchs_unsubmitted_merge_is_used_up_before_its_lease_is_taken_o
         with pytest.raises(LeaseLost):
             asleep.result()
     assert stand.predictions(active=None) == before
-    assert stand.warehouse.job(names.merge_job_id(first.batch_id, 2)).state is JobState.DONE
+    assert stand.warehouse.job(names.merge_job_id(first.batch_id, 2)).state is JobState.FAILED
 
 
 def test_a_delivery_that_a_merge_carries_counts_whatever_is_recorded_before_the_next_holder_looks(stand: Stand) -> None:
