@@ -169,7 +169,7 @@ def _look(day: Day) -> None:
 
 def _clocks_jump(day: Day) -> None:
     for running in day.alive["coordinator"]:
-        running.instance.skew += day.world.rng.choice((-90, 90, 3600)) * SECOND
+        running.instance.skew += day.world.rng.choice((-90, 90, 400)) * SECOND
     day.world.say("world", "the coordinators' clocks jump")
 
 
