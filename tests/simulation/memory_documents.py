@@ -28,7 +28,8 @@ class MemoryDocuments:
 
     def get(self, path: Path) -> Document | None:
         """See `DocumentStore.get`."""
-        check_document_path(path)
+        if not self._trusting:
+            check_document_path(path)
         return self._kept.get(path)
 
     def commit(self, writes: Sequence[Write]) -> None:
@@ -41,7 +42,8 @@ class MemoryDocuments:
 
     def query(self, collection: Path, where: Sequence[Where] = (), *, limit: int | None = None) -> list[Document]:
         """See `DocumentStore.query`."""
-        check_query(collection, where, limit=limit)
+        if not self._trusting:
+            check_query(collection, where, limit=limit)
         found = [document for path, document in self._kept.items() if path[:-1] == collection]
         found = [document for document in found if all(_holds(one, document.fields) for one in where)]
         if where:

@@ -148,7 +148,7 @@ class MemoryWarehouse:
         """Run a job's statement now, or end it with an error and without an effect."""
         kept = self.jobs[job_id]
         if kept.statement.form == "nothing" and "ERROR" in kept.statement.text:
-            error = error or "used up"
+            error = error or kept.statement.text.split("'")[1]
         if error is None and kept.statement.form == "merge":
             try:
                 kept.effect = self._merge(kept.statement, kept.parameters)

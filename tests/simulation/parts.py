@@ -165,7 +165,7 @@ def _named(path: Path) -> str:
 def _told(writes: Sequence[Write]) -> str:
     return "; ".join(
         f"{'create' if isinstance(write, Create) else 'update'} {_named(write.path)} "
-        + ("" if isinstance(write, Create) else ", ".join(f"{'.'.join(at)}={_short(v)}" for at, v in write.fields.items()))
+        + ("" if isinstance(write, Create) else ", ".join(f"{'.'.join(at)}={_short(value)}" for at, value in sorted(write.fields.items())))
         for write in writes
     )
 

@@ -116,6 +116,7 @@ class World:
         self.story: list[str] | None = [] if told else None
         self.broken: LawBroken | None = None
         self.kills = 0
+        self.calls = 0
         self.effect_hooks: list[Callable[[Task, str, bool], None]] = []
         """Called before (False) and after (True) every effect; may raise `Killed` by `kill`."""
         self._ready: list[Task] = []
@@ -230,6 +231,7 @@ class World:
     def call(self, what: str, effect: Callable[[], T], *, writes: bool, about: Callable[[], str] | None = None) -> T:
         """Make a port call of the current task, with whatever the climate does to it."""
         task, climate, rng = self.current, self.climate, self.rng
+        self.calls += 1
         self.pass_turn()
         if climate is not self.climate:
             climate = self.climate
