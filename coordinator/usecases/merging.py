@@ -103,9 +103,10 @@ class Merger:
                 former = replace(former, state="failed", error=found.error)
                 self.record(former)
             else:
-                self.record(replace(former, state="done"))
-                if former.counts.staged == job.snapshot.rows and self._holds(job):
-                    return None
+                former = replace(former, state="done")
+                self.record(former)
+        if former.state == "done" and former.counts.staged == job.snapshot.rows and self._holds(job):
+            return None
         if former.state == "failed" and not confirmed:
             self._check_attempts((*batch.merges[:-1], former), allowed=batch.policy.max_merge_attempts)
         return former.number + 1

@@ -329,6 +329,10 @@ class Laws:
         for batch in merged:
             shards = Ledger(self._documents).shards(batch.batch_id)
             snapshot = take_snapshot(shards)
+            if batch.state == "FAILED":
+                # A person has to look: of what it merged before the refusal nothing says how far it speaks.
+                unsure |= {player for shard in shards for player in shard.expected}
+                continue
             spoken = self._spoken(batch)
             if batch.kind == "root":
                 expected = {player: rows for player, rows in expected.items() if player in snapshot.missing}
