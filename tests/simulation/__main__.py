@@ -98,11 +98,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("seeds", help="FIRST:END to play, or one seed to be told of")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--first-failure", action="store_true", help="stop at the first failure, in one process")
     asked = parser.parse_args()
     if ":" not in asked.seeds:
         return 0 if tell(int(asked.seeds)) else 1
     first, end = map(int, asked.seeds.split(":"))
-    played = play_all(range(first, end), processes=asked.processes)
+    if asked.first_failure:
+        played = play_some(range(first, end), stop_at_first=True)
+        for seed, law in played.failures.items():
+            print(f"seed {seed}: {law}")  # noqa: T201 - the command's answer
+    else:
+        played = play_all(range(first, end), processes=asked.processes)
     print(summary(played))  # noqa: T201 - the command's answer
     return 1 if played.failures else 0
 
