@@ -82,6 +82,7 @@ class Day:
     policy: Policy = POLICY
     alive: dict[str, list[Running]] = field(default_factory=lambda: {"coordinator": [], "worker": []})
     started: dict[str, int] = field(default_factory=lambda: {"coordinator": 0, "worker": 0})
+    draining: list[Running] = field(default_factory=list)
     under_way: int = 0
     """Messages that are not yet acknowledged."""
 
@@ -146,17 +147,29 @@ class Day:
         )
 
     def _replace_later(self, dead: Instance) -> None:
-        alive = self.alive[dead.service]
-        self.alive[dead.service] = [one for one in alive if one.instance is not dead]
-        for one in alive:
+        is_drained = any(one.instance is dead for one in self.draining)
+        for one in (*self.alive[dead.service], *self.draining):
             if one.instance is dead:
                 for message in list(one.open.values()):
                     self._redeliver(message, one)
+        if is_drained:
+            return  # its successor runs already
+        self.alive[dead.service] = [one for one in self.alive[dead.service] if one.instance is not dead]
         self.world.after(self.world.rng.choice((1, 30)) * SECOND, lambda: self._replace(dead.service))
 
     def _replace(self, service: str) -> None:
         running = self.new_instance(service)
         self.world.say(running.instance.name, "starts")
+
+    def drain(self, instance: Instance) -> None:
+        """Send SIGTERM: no further request for the instance, a successor at once, and its end 10 s later."""
+        self.world.say(instance.name, "is drained")
+        for one in self.alive[instance.service]:
+            if one.instance is instance:
+                self.draining.append(one)
+        self.alive[instance.service] = [one for one in self.alive[instance.service] if one.instance is not instance]
+        self._replace(instance.service)
+        self.world.after(10 * SECOND, lambda: self.world.kill(instance))
 
     def any_of(self, service: str) -> Running | None:
         """One of a service's instances; None while all are down."""

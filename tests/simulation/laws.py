@@ -365,7 +365,7 @@ class Laws:
         if not expected:
             return
         batch = self._batch_planned_at(next(iter(expected.values()))["updated_at"])
-        request = self._request(batch, player)
+        request = self.request(batch, player)
         possible = [
             {row["prediction_id"]: row["predicted_points"] for row in simulated_rows([request], revision, schema_version=2)[0]}
             for revision in self._revisions
@@ -403,7 +403,8 @@ class Laws:
             if row["_batch_id"] == batch_id and row["player_lookup"] == player
         ]
 
-    def _request(self, batch: Batch, player: str) -> PredictionRequest:
+    def request(self, batch: Batch, player: str) -> PredictionRequest:
+        """The request of a player, as his batch's frozen plan has it."""
         row = next(one for one in self._warehouse.plans[batch.batch_id] if one["player_lookup"] == player)
         of_batch = {"batch_id": batch.batch_id, "planned_at": batch.planned_at, "late_until": batch.late_until}
         return PredictionRequest.model_validate(json.loads(str(row["request"])) | of_batch)

@@ -119,6 +119,8 @@ class World:
         self.calls = 0
         self.effect_hooks: list[Callable[[Task, str, bool], None]] = []
         """Called before (False) and after (True) every effect; may raise `Killed` by `kill`."""
+        self.call_hook: Callable[[Task, str, bool], None] | None = None
+        """Called before every port call, with whether it writes; may sleep, kill or refuse service."""
         self._ready: list[Task] = []
         self._timers: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = 0
@@ -235,6 +237,8 @@ class World:
         self.pass_turn()
         if climate is not self.climate:
             climate = self.climate
+        if self.call_hook is not None:
+            self.call_hook(task, what, writes)
         if climate is CALM:
             return self._carry_out(task, what, effect, writes=writes, about=about)
         if climate.pause and rng.random() < climate.pause:
