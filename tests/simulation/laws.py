@@ -154,16 +154,14 @@ class Laws:
     def _hold_lease(
         self, batch_id: str, what: str, writes: Sequence[Write], before: Mapping[Path, Document | None]
     ) -> None:
-        """Only the lease's holder writes `what`: as the lease stood before the same commit."""
+        """Only the lease's holder writes `what`: who had it before the commit, or takes it by the commit itself."""
         path = ("dates", GAME_DATE.isoformat())
-        day = before.get(path) or self._documents.get(path)
-        assert day is not None
-        lease: Any = day.fields["lease"]
+        leases: list[Any] = [day.fields["lease"] for day in (before.get(path), self._documents.get(path)) if day]
         task = self._world.author
         assert isinstance(task, Task)
         assert task.instance is not None
-        is_held = lease["holder"] == task.instance.name and lease["batch_id"] == batch_id
-        self._hold(is_held, f"{task.name} wrote {what} while {lease['holder']} held the lease for {lease['batch_id']}")
+        is_held = any(one["holder"] == task.instance.name and one["batch_id"] == batch_id for one in leases)
+        self._hold(is_held, f"{task.name} wrote {what}, and the lease stood {leases}")
 
     def _is_in_the_table(self, batch_id: str, player: str, delivery: str) -> None:
         batch = self._batch(batch_id)

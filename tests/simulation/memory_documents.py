@@ -32,13 +32,14 @@ class MemoryDocuments:
             check_document_path(path)
         return self._kept.get(path)
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> list[str]:
         """See `DocumentStore.commit`."""
         if not self._trusting:
             check_writes(writes)
         with self._lock:
             changed = [self._created(one) if isinstance(one, Create) else self._updated(one) for one in writes]
             self._kept |= {document.path: document for document in changed}
+        return [document.version for document in changed]
 
     def query(self, collection: Path, where: Sequence[Where] = (), *, limit: int | None = None) -> list[Document]:
         """See `DocumentStore.query`."""

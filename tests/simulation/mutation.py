@@ -142,7 +142,7 @@ def main() -> int:
     for mutant in mutants():
         if wanted and mutant.name not in wanted:
             continue
-        one = find(mutant, most=400)
+        one = find(mutant, most=300)
         found.append(one)
         print(f"{mutant.name}: {one.schedules or one.by_suite} {one.law[:120]}", flush=True)  # noqa: T201
     missed = [one.mutant.name for one in found if not one.is_found]

@@ -30,11 +30,12 @@ class SimulatedDocuments:
     def get(self, path: Path) -> Document | None:
         return self.world.call("documents.get", lambda: self.inner.get(path), writes=False, about=lambda: _named(path))
 
-    def commit(self, writes: Sequence[Write]) -> None:
-        if not writes:
-            return
-        self.world.call("documents.commit", lambda: self._commit(writes), writes=True, about=lambda: _told(writes))
+    def commit(self, writes: Sequence[Write]) -> list[str]:
+        versions = self.world.call(
+            "documents.commit", lambda: self._commit(writes), writes=True, about=lambda: _told(writes)
+        )
         self._perhaps_seen_as_refused(writes)
+        return versions
 
     def _perhaps_seen_as_refused(self, writes: Sequence[Write]) -> None:
         """A client that repeats a commit whose answer was lost may be told that its own write came between."""
@@ -48,11 +49,12 @@ class SimulatedDocuments:
             self.world.say(self.world.current.name, "documents.commit: done, and seen as disturbed")
             raise VersionChanged("another version")
 
-    def _commit(self, writes: Sequence[Write]) -> None:
+    def _commit(self, writes: Sequence[Write]) -> list[str]:
         before = {write.path: self.inner.get(write.path) for write in writes}
-        self.inner.commit(writes)
+        versions = self.inner.commit(writes)
         with self.world.noticing():
             self.committed(writes, before)
+        return versions
 
     def query(self, collection: Path, where: Sequence[Where] = (), *, limit: int | None = None) -> list[Document]:
         return self.world.call(
