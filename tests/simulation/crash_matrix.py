@@ -35,7 +35,7 @@ class Fault(StrEnum):
     PAUSE = "paused past the lease before a call"
     """The task goes on with what it has read, after others have taken over."""
     DRAIN = "drained: SIGTERM, a successor at once, killed 10 s later"
-    STORE_RESTART = "the document store restarts: three calls in a row get no answer"
+    STORE_RESTART = "the document store restarts: no answer for 5 s"
     UNTOLD = "done, and the caller is told of trouble"
 
 
@@ -70,11 +70,10 @@ def run(places: Sequence[Place], *, told: bool = False) -> Run:
     day = Day(seed=1, players=PLAYERS, in_order=True, coordinators=1, policy=LENIENT, told=told)
     found = Run(places, day, [])
     left = list(places)
-    refusals = [0]
+    restarted_at = [day.world.now]
 
     def before_call(task: Task, what: str, writes: bool) -> None:  # noqa: FBT001 - the hook's shape
-        if refusals[0] and what.startswith("documents."):
-            refusals[0] -= 1
+        if day.world.now < restarted_at[0] and what.startswith("documents."):
             raise Unavailable("the store restarts")
         found.calls.append(writes)
         if not left or task.instance is None or len(found.calls) - 1 != left[0].call:
@@ -93,10 +92,10 @@ def run(places: Sequence[Place], *, told: bool = False) -> Run:
             case Fault.DRAIN:
                 day.drain(task.instance)
             case Fault.STORE_RESTART:
-                refusals[0] = 3
+                restarted_at[0] = day.world.now + 5 * SECOND
 
     day.world.call_hook = before_call
-    day.world.after(SECOND, day.start)
+    day.world.after(SECOND, lambda: day.start(tries=12))
     for minute in (4, 8, 12):
         day.world.after(minute * MINUTE, day.sweep)
     day.world.run(until=day.world.now + 14 * MINUTE)

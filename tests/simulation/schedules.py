@@ -53,7 +53,7 @@ def drawn(seed: int, *, told: bool = False) -> Day:
     for minute in (5, 10, 15, 22, 31, 36, 41):
         if rng.random() < 0.6:
             day.world.after(minute * MINUTE + rng.randrange(60) * SECOND, day.sweep)
-    for _ in range(rng.choice((0, 0, 1, 2, 4))):
+    for _ in range(rng.choice((0, 1, 2, 3, 5))):
         act = rng.choice(ACTS)
         at = rng.choice((1, 5, 15, 45)) * MINUTE * rng.random()
         day.world.after(at, lambda act=act: act(day))  # type: ignore[misc]
@@ -74,7 +74,7 @@ def _players(rng: random.Random) -> tuple[PlannedPlayer, ...]:
 
 
 def _revisions(rng: random.Random) -> tuple[Revision, ...]:
-    if rng.random() < 0.6:
+    if rng.random() < 0.5:
         return (Revision("worker-1"),)
     second = Revision("worker-2", version=rng.choice((1, 2)), answers=1, more_lines=rng.random() < 0.5)
     return (Revision("worker-1", version=rng.choice((1, 2))), second)
@@ -189,7 +189,7 @@ def _heal(day: Day) -> None:
 
 
 ACTS: tuple[Callable[[Day], None], ...] = (
-    *(_start_again, _start_anew, _start_anew, _force, _force, _redrive, _redrive, _redrive, _cancel),
+    *(_start_again, _start_anew, _start_anew, _force, _force, _force, _redrive, _redrive, _redrive, _cancel, _cancel),
     *(_change_policy, _change_policy, _consolidate, _consolidate, _two_sweeps, _look, _clocks_jump),
 )
 

@@ -75,6 +75,10 @@ class Climate:
 CALM = Climate()
 
 
+_WEIGHTS = {"warehouse.submit": 6}
+"""Where trouble is worth more than elsewhere: a schedule has few MERGEs, and its laws are about them."""
+
+
 @dataclass(eq=False)
 class Instance:
     """One running copy of a service, with its own clock."""
@@ -241,11 +245,12 @@ class World:
             self.call_hook(task, what, writes)
         if climate is CALM:
             return self._carry_out(task, what, effect, writes=writes, about=about)
+        weight = _WEIGHTS.get(what, 1)
         if climate.pause and rng.random() < climate.pause:
             lasting = SECOND * rng.choice((5, 30, 70, 200, 900))
             self.say(task.name, f"sleeps {lasting} before {what}")
             self.sleep(lasting)
-        if writes and climate.killed_before and task.instance and rng.random() < climate.killed_before:
+        if writes and climate.killed_before and task.instance and rng.random() < weight * climate.killed_before:
             self.say(task.name, f"dies before {what}")
             self.kill(task.instance)
         if climate.unavailable and rng.random() < climate.unavailable:
@@ -253,16 +258,16 @@ class World:
             raise Unavailable(f"{what}: no answer")
         if not writes:
             return self._carry_out(task, what, effect, writes=False, about=about)
-        if climate.lands_later and rng.random() < climate.lands_later:
-            delay = SECOND * rng.choice((1, 10, 100))
+        if climate.lands_later and rng.random() < weight * climate.lands_later:
+            delay = SECOND * rng.choice((1, 10, 100, 400))
             self.say(task.name, f"{what}: no answer, and it lands {delay} later  {about() if about else ''}")
             self.after(delay, lambda: self._land(task, what, effect))
             raise Unavailable(f"{what}: no answer")
         found = self._carry_out(task, what, effect, writes=True, about=about)
-        if climate.killed_after and task.instance and rng.random() < climate.killed_after:
+        if climate.killed_after and task.instance and rng.random() < weight * climate.killed_after:
             self.say(task.name, f"dies after {what}")
             self.kill(task.instance)
-        if climate.ambiguous and rng.random() < climate.ambiguous:
+        if climate.ambiguous and rng.random() < weight * climate.ambiguous:
             self.say(task.name, f"{what}: done, but the caller is told of trouble")
             raise Unavailable(f"{what}: no answer")
         return found
