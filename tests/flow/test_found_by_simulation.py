@@ -170,6 +170,23 @@ def test_a_submission_that_lands_after_a_takeover_looked_for_it_changes_nothing(
     assert [merge.state for merge in stand.batch(batch_id).merges] == ["failed", "done"]
 
 
+def test_a_late_rounds_lost_submission_cannot_land_after_a_newer_root(stand: Stand) -> None:
+    first = stand.start("first", policy=Policy(tolerated_failed_share=1)).batch
+    stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]), a_failure(first.batch_id, PLAYERS[2]))
+    assert stand.batch(first.batch_id).status is Status.PARTIAL
+    late = LateWarehouse(stand)
+    stand.coordinator = stand.new_coordinator("one", warehouse=late)
+    with pytest.raises(Unavailable):
+        stand.record(stand.answer(PLAYERS[2]))
+    stand.coordinator = stand.new_coordinator("two")
+    stand.run("second")
+    before = stand.predictions(active=None)
+
+    late.land()
+
+    assert stand.predictions(active=None) == before
+
+
 def test_cancelling_twice_around_a_lost_submission_is_no_conflict(stand: Stand) -> None:
     batch_id = stand.start().batch.batch_id
     stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))

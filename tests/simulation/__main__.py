@@ -1,7 +1,7 @@
 """`make simulate`: play many seeded schedules, or tell the story of one.
 
-    python -m tests.simulation 0:20000          play these seeds; the last line counts them, exit 1 on any failure
-    python -m tests.simulation 4091             play one and tell what happened, line by line
+python -m tests.simulation 0:20000          play these seeds; the last line counts them, exit 1 on any failure
+python -m tests.simulation 4091             play one and tell what happened, line by line
 """
 
 from __future__ import annotations

@@ -269,9 +269,7 @@ class Chaos:
 
     def _rows(self) -> list[Row]:
         columns = ", ".join(f"`{column.name}`" for column in tables.load(tables.PREDICTIONS).columns)
-        return self._stack.warehouse.query(
-            f"SELECT {columns} FROM `{names.PREDICTIONS_TABLE}` WHERE is_active"
-        )
+        return self._stack.warehouse.query(f"SELECT {columns} FROM `{names.PREDICTIONS_TABLE}` WHERE is_active")
 
 
 def _plain(row: Row) -> dict[str, Any]:

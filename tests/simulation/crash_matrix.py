@@ -72,7 +72,7 @@ def run(places: Sequence[Place], *, told: bool = False) -> Run:
     left = list(places)
     restarted_at = [day.world.now]
 
-    def before_call(task: Task, what: str, writes: bool) -> None:  # noqa: FBT001 - the hook's shape
+    def before_call(task: Task, what: str, writes: bool) -> None:
         if day.world.now < restarted_at[0] and what.startswith("documents."):
             raise Unavailable("the store restarts")
         found.calls.append(writes)
@@ -107,7 +107,7 @@ def run(places: Sequence[Place], *, told: bool = False) -> Run:
 def _after_effect(day: Day, task: Task, fault: Fault) -> None:
     """Let the effect happen, and then kill the instance or tell the caller of trouble."""
 
-    def after(who: Task, _what: str, done: bool) -> None:  # noqa: FBT001 - the hook's shape
+    def after(who: Task, _what: str, done: bool) -> None:
         if who is not task or not done:
             return
         day.world.effect_hooks.remove(after)

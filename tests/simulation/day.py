@@ -31,7 +31,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 POLICY = Policy(deadline_minutes=30, republish_after_minutes=4, players_per_request=2, max_republishes=3)
 
 planning.MIN_SHARD_PLAYERS = 2  # so that a batch of few players has several shards
-worker.service.staged_rows = cast(Any, simulated_rows)
+worker.service.staged_rows = cast(Any, simulated_rows)  # type: ignore[attr-defined]  # its own import of it
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Message:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """This delivery of it."""
+        """The delivery, among all."""
         return self.topic, self.number, self.attempt
 
 
@@ -87,9 +87,7 @@ class Day:
     """Messages that are not yet acknowledged."""
 
     def __post_init__(self) -> None:
-        self.world = World(
-            self.seed, now=MORNING, climate=self.climate, told=self.told, in_order=self.in_order
-        )
+        self.world = World(self.seed, now=MORNING, climate=self.climate, told=self.told, in_order=self.in_order)
         self.world.on_kill = self._replace_later
         self.documents = MemoryDocuments(trusting=True)
         self.warehouse = MemoryWarehouse(
@@ -304,7 +302,9 @@ class Day:
     def start(self, key: str = "day", *, force: str | None = None, tries: int = 6) -> None:
         """Have Cloud Scheduler start the date."""
         self.ask(
-            "start", lambda c: c.starter.start(GAME_DATE, key=key, policy=self.policy, force=force).batch.state, tries=tries
+            "start",
+            lambda c: c.starter.start(GAME_DATE, key=key, policy=self.policy, force=force).batch.state,
+            tries=tries,
         )
 
     def sweep(self) -> None:

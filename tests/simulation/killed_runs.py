@@ -46,7 +46,7 @@ def run(moments: int, seed: int, said: Callable[[str], None]) -> Killed:
 
 
 def _one(folder: Path, state: Path, moment: float, undisturbed: list[dict[str, str]], found: Killed) -> None:
-    process = subprocess.Popen(  # noqa: S603 - our own command
+    process = subprocess.Popen(
         command("run", *_data(folder), "--state", state),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

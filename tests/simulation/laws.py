@@ -69,7 +69,7 @@ class Laws:
                 continue
             match path:
                 case ("batches", batch_id):
-                    self._judge_batch(batch_id, was, found, writes, before)
+                    self._judge_batch(batch_id, was, found, before)
                 case ("dates", _):
                     self._judge_date(was, found)
                 case ("batches", batch_id, "shards", _):
@@ -80,7 +80,6 @@ class Laws:
         batch_id: str,
         was: Document | None,
         found: Document,
-        writes: Sequence[Write],
         before: Mapping[Path, Document | None],
     ) -> None:
         after: Any = found.fields
@@ -95,9 +94,9 @@ class Laws:
         if was is not None:
             for name in HOLDERS_ONLY:
                 if after[name] != old[name]:
-                    self._hold_lease(batch_id, f"{name} of {batch_id}", writes, before)
+                    self._hold_lease(batch_id, f"{name} of {batch_id}", before)
             if after["status"] != old["status"] and {after["status"], old["status"]} & {"CONSOLIDATING"}:
-                self._hold_lease(batch_id, f"the status of {batch_id}", writes, before)
+                self._hold_lease(batch_id, f"the status of {batch_id}", before)
             for number in set(after["settled_shards"]) - set(old["settled_shards"]):
                 shard = self._shard(batch_id, int(number))
                 self._hold(not shard.silent, f"shard {number} of {batch_id} is marked settled without {shard.silent}")
@@ -125,9 +124,7 @@ class Laws:
         after: Any = found.fields
         self._hold(after["lease"]["epoch"] >= old["lease"]["epoch"], "the lease's epoch went back")
         if after["newest"]["batch_id"] != old["newest"]["batch_id"]:
-            self._hold(
-                after["newest"]["planned_at"] > old["newest"]["planned_at"], "a newer batch is planned no later"
-            )
+            self._hold(after["newest"]["planned_at"] > old["newest"]["planned_at"], "a newer batch is planned no later")
         if old["merged"] and after["merged"]["batch_id"] != old["merged"]["batch_id"]:
             self._hold(
                 after["merged"]["planned_at"] > old["merged"]["planned_at"], "an older root merged after a newer one"
@@ -146,14 +143,12 @@ class Laws:
         for kind in ("carried", "merged"):
             changed = {player: one for player, one in after[kind].items() if old[kind].get(player) != one}
             if changed:
-                self._hold_lease(batch_id, f"{kind} of {batch_id}", (), before)
+                self._hold_lease(batch_id, f"{kind} of {batch_id}", before)
             if kind == "merged":
                 for player, delivery in changed.items():
                     self._is_in_the_table(batch_id, player, delivery)
 
-    def _hold_lease(
-        self, batch_id: str, what: str, writes: Sequence[Write], before: Mapping[Path, Document | None]
-    ) -> None:
+    def _hold_lease(self, batch_id: str, what: str, before: Mapping[Path, Document | None]) -> None:
         """Only the lease's holder writes `what`: who had it before the commit, or takes it by the commit itself."""
         path = ("dates", GAME_DATE.isoformat())
         leases: list[Any] = [day.fields["lease"] for day in (before.get(path), self._documents.get(path)) if day]
@@ -228,6 +223,8 @@ class Laws:
         said = (event.state, *event.rows.model_dump().values())
         true = self._history.get(event.batch_id, set())
         self._hold(said in true, f"it is told of {event.batch_id} that it is {said}; it was {true or 'not ended'}")
+        others = {one.state for one in self._told.get(event.event_id, [])} - {event.state}
+        self._hold(not others, f"one id tells of {event.batch_id} that it is {event.state} and {others}")
         self._told.setdefault(event.event_id, []).append(event)
 
     def acknowledged(self, topic: str, sent: Outgoing) -> None:
@@ -289,7 +286,7 @@ class Laws:
             return
         rows = batch.merged_rows
         self._hold(rows.staged == rows.inserted + rows.updated + rows.unchanged, f"{batch.batch_id}: {rows}")
-        said = self._told.get(batch.event_id, [])
+        said = [event for event in self._told.get(batch.event_id, []) if event.state == batch.state]
         self._hold(bool(said), f"nobody was told that {batch.batch_id} is {batch.state}")
         for merge in batch.merges:
             job = self._warehouse.jobs.get(merge.job_id)
@@ -297,7 +294,9 @@ class Laws:
                 effect = job.effect if job else None
                 counted = (merge.counts.inserted, merge.counts.updated, merge.counts.superseded)
                 true = (effect.inserted, effect.updated, effect.superseded) if effect else None
-                self._hold(counted == true, f"MERGE {merge.number} of {batch.batch_id} is told as {counted}, did {true}")
+                self._hold(
+                    counted == true, f"MERGE {merge.number} of {batch.batch_id} is told as {counted}, did {true}"
+                )
         if batch.overtaken_by is None and batch.state != "CANCELLED":
             lost = [
                 player
@@ -365,7 +364,10 @@ class Laws:
         batch = self._batch_planned_at(next(iter(expected.values()))["updated_at"])
         request = self.request(batch, player)
         possible = [
-            {row["prediction_id"]: row["predicted_points"] for row in simulated_rows([request], revision, schema_version=2)[0]}
+            {
+                row["prediction_id"]: row["predicted_points"]
+                for row in simulated_rows([request], revision, schema_version=2)[0]
+            }
             for revision in self._revisions
         ]
         stands = {key: row["predicted_points"] for key, row in found.items()}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from schemas import names, tables
 from schemas.tables import Column, Row
@@ -207,7 +207,7 @@ class MemoryWarehouse:
     def _freeze(self, said: Statement, parameters: Parameters) -> list[Row]:
         if said.batch_id not in self.plans:
             self.plans[said.batch_id] = [
-                {**row, "planned_at": parameters["planned_at"]} for row in self.plan(parameters)
+                {**row, "planned_at": cast("datetime", parameters["planned_at"])} for row in self.plan(parameters)
             ]
         return []
 
@@ -261,7 +261,7 @@ class MemoryWarehouse:
             for (player, delivery, version), rows in of_each.items()
         ]
 
-    def _source(self, said: Statement, parameters: Parameters) -> tuple[list[Row], list[Row], set[Any]]:
+    def _source(self, said: Statement, parameters: Parameters) -> tuple[list[Row], list[dict[str, Any]], set[Any]]:
         """The staged rows that count, without copies; the active rows that are retired; and the players overtaken."""
         counting = [row for _, row in self._counting(said, parameters)]
         copies = {(row["prediction_id"], row["_delivery"]): row for row in reversed(counting)}
@@ -317,15 +317,15 @@ class MemoryWarehouse:
             raise QueryRefused("UPDATE/MERGE must match at most one source row for each target row")
         for row in retired:
             row.update(is_active=False, superseded_by=parameters["batch_id"])
-        for row, kind in zip(staged, kinds, strict=True):
-            found = self.predictions.get(str(row["prediction_id"]))
+        for new, kind in zip(staged, kinds, strict=True):
+            key = str(new["prediction_id"])
             if kind == "insert":
-                self.predictions[str(row["prediction_id"])] = {
-                    name: row.get(name) for name in (*_COLUMNS, *(name for name in row if not name.startswith("_")))
-                }
-            elif kind == "update" and found is not None:
+                declared = (*_COLUMNS, *(name for name in new if not name.startswith("_")))
+                self.predictions[key] = {name: new.get(name) for name in declared}
+            elif kind == "update":
+                found = self.predictions[key]
                 kept = {"created_at": found["created_at"], "prediction_version": found["prediction_version"] + 1}
-                found.update({name: row.get(name) for name in found} | kept)
+                found.update({name: new.get(name) for name in found} | kept)
         return Effect(said.batch_id, kinds.count("insert"), kinds.count("update"), len(retired))
 
 

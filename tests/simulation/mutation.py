@@ -82,7 +82,8 @@ def _read(path: Path) -> Mutant:
 def find(mutant: Mutant, *, most: int, runs: int = len(STARTS)) -> Found:
     """Look for a mutant with so many schedules a run, and then with its tests of the suite."""
     with planted(mutant) as folder:
-        seen, law = [], ""
+        seen: list[int] = []
+        law = ""
         for start in STARTS[:runs]:
             played = _ask(folder, "-m", "tests.simulation", f"{start}:{start + most}", "--first-failure")
             failure = re.search(r"seed (\d+): (.*)", played.stdout)
@@ -121,9 +122,7 @@ def planted(mutant: Mutant) -> Iterator[Path]:
 def _ask(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, *arguments]
-    return subprocess.run(  # noqa: S603 - our own command
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def table(found: Sequence[Found]) -> str:

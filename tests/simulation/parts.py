@@ -143,7 +143,9 @@ class SimulatedTopic:
     published: Callable[[Outgoing], None]
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
-        self.world.call(f"{self.name}.publish", lambda: self._publish(messages), writes=True, about=self._about(messages))
+        self.world.call(
+            f"{self.name}.publish", lambda: self._publish(messages), writes=True, about=self._about(messages)
+        )
 
     def _about(self, messages: Sequence[Outgoing]) -> Callable[[], str]:
         return lambda: "; ".join(
@@ -167,7 +169,11 @@ def _named(path: Path) -> str:
 def _told(writes: Sequence[Write]) -> str:
     return "; ".join(
         f"{'create' if isinstance(write, Create) else 'update'} {_named(write.path)} "
-        + ("" if isinstance(write, Create) else ", ".join(f"{'.'.join(at)}={_short(value)}" for at, value in sorted(write.fields.items())))
+        + (
+            ""
+            if isinstance(write, Create)
+            else ", ".join(f"{'.'.join(at)}={_short(value)}" for at, value in sorted(write.fields.items()))
+        )
         for write in writes
     )
 

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from coordinator.assembly import Coordinator
 from coordinator.usecases.cancel import cancel
 from coordinator.usecases.change_policy import change_policy
 from shared.policy import Policy
 from tests.simulation.day import MINUTE, POLICY, Day
-from tests.simulation.league import GAME_DATE, PlannedPlayer, Revision
-from tests.simulation.world import SECOND, Climate, LawBroken
+from tests.simulation.league import PlannedPlayer, Revision
+from tests.simulation.world import SECOND, Climate
 
 NAMES = ("a.j.-green", "jokić", "lebron-james", "o.g.-anunoby", "shai", "t.j.-o'neil", "zion")
 
@@ -192,4 +191,3 @@ ACTS: tuple[Callable[[Day], None], ...] = (
     *(_start_again, _start_anew, _start_anew, _force, _force, _force, _redrive, _redrive, _redrive, _cancel, _cancel),
     *(_change_policy, _change_policy, _consolidate, _consolidate, _two_sweeps, _look, _clocks_jump),
 )
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -77,7 +76,7 @@ def test_a_law_that_never_holds_fails_every_schedule(monkeypatch: pytest.MonkeyP
     assert set(played.failures.values()) == {"LawBroken: the canary"}
 
 
-def test_the_command_exits_1_where_a_law_is_broken(tmp_path: Path) -> None:
+def test_a_planted_bug_that_shows_at_once_is_found_at_once() -> None:
     found = find(_named("told_before_the_end"), most=5, runs=1)
 
     assert found.schedules

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from greenlet import getcurrent, greenlet
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]  # it ships no types
 
 from shared.errors import TipoffError, Unavailable
 
@@ -90,7 +90,7 @@ class Instance:
     tasks: set[Task] = field(default_factory=set)
 
 
-class Task(greenlet):
+class Task(greenlet):  # type: ignore[misc]  # likewise
     """One request on one instance, or something that the world does."""
 
     def __init__(self, run: Callable[[], None], *, name: str, instance: Instance | None) -> None:
@@ -220,7 +220,8 @@ class World:
         self.say(instance.name, "is killed")
         own = getcurrent()
         for task in sorted(instance.tasks, key=lambda one: one.name):
-            if task is not own and task:  # it has begun and not ended
+            has_begun = bool(task)  # a greenlet is true between its begin and its end
+            if task is not own and has_begun:
                 task.parent = own  # where control goes on when it has ended
                 task.throw(Killed)
         self._ready = [task for task in self._ready if task.instance is not instance]
