@@ -17,7 +17,7 @@ from schemas.messages import Failed, FailureCode
 from shared.errors import Conflict, Unavailable
 from shared.policy import Policy
 from shared.ports import JobState, Parameters, Update, Write
-from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
+from tests.batch_stand import LEASE, PLAYERS, Crash, Stand, a_league
 
 A_WHILE = timedelta(seconds=30)
 FAILS = "SELECT * FROM `no_such_table`"
@@ -179,6 +179,7 @@ def test_a_late_rounds_lost_submission_cannot_land_after_a_newer_root(stand: Sta
     with pytest.raises(Unavailable):
         stand.record(stand.answer(PLAYERS[2]))
     stand.coordinator = stand.new_coordinator("two")
+    stand.load(a_league(2))  # the newer root does not expect the late player, so that no newer row of his is in the way
     stand.run("second")
     before = stand.predictions(active=None)
 
