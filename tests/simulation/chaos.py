@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import requests
 
 from local.emulated.cloud_stack import COMMANDS, CloudStack
@@ -329,12 +330,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     asked = parser.parse_args()
-    cells = run(asked.minutes, asked.seed, lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
+    cells = run(asked.minutes, asked.seed, lambda text: click.echo(text, err=True))
     if asked.json:
-        print(json.dumps([vars(cell) for cell in cells]))  # noqa: T201 - the command's answer
+        click.echo(json.dumps([vars(cell) for cell in cells]))
     bad = sum(cell.lost + cell.doubled + cell.not_ended for cell in cells)
     days, rows = sum(cell.days for cell in cells), sum(cell.rows for cell in cells)
-    print(f"{days} days under faults, {rows:,} rows compared, {bad} lost, doubled or not ended", file=sys.stderr)  # noqa: T201
+    click.echo(f"{days} days under faults, {rows:,} rows compared, {bad} lost, doubled or not ended", err=True)
     return 1 if bad else 0
 
 

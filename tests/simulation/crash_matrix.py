@@ -15,7 +15,7 @@ from typing import Any
 from shared.errors import Unavailable
 from shared.policy import Policy
 from tests.simulation.day import MINUTE, POLICY, Day
-from tests.simulation.league import PlannedPlayer
+from tests.simulation.league import PlannedPlayer, Revision, simulated_rows
 from tests.simulation.world import SECOND, LawBroken, Task
 
 PLAYERS = (
@@ -135,8 +135,6 @@ _EXPECTED: list[Any] = []
 
 def _without_faults() -> list[Any]:
     if not _EXPECTED:
-        from tests.simulation.league import Revision, simulated_rows  # noqa: PLC0415 - only the first run needs it
-
         day = Day(seed=1, players=PLAYERS, in_order=True, coordinators=1, policy=LENIENT)
         day.world.after(SECOND, day.start)
         day.world.run(until=day.world.now + MINUTE)

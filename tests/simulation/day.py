@@ -83,6 +83,8 @@ class Day:
     alive: dict[str, list[Running]] = field(default_factory=lambda: {"coordinator": [], "worker": []})
     started: dict[str, int] = field(default_factory=lambda: {"coordinator": 0, "worker": 0})
     draining: list[Running] = field(default_factory=list)
+    acted_at: datetime = MORNING
+    """When a person asked for something last, after which the sweeps need their time again."""
     under_way: int = 0
     """Messages that are not yet acknowledged."""
 
@@ -275,6 +277,8 @@ class Day:
 
     def ask(self, name: str, act: Callable[[Coordinator], object], *, tries: int = 1) -> None:
         """Have somebody ask a coordinator, as often as the answer is that it may help to try again."""
+        if name != "sweep":
+            self.acted_at = self.world.now
         running = self.any_of("coordinator")
         if running is None or running.coordinator is None:
             if tries > 1:
@@ -296,7 +300,11 @@ class Day:
 
         self.world.spawn(f"{running.instance.name} {name}", request, instance=running.instance)
         if tries > 1:
-            again = lambda: None if answered else self.ask(name, act, tries=tries - 1)  # noqa: E731
+
+            def again() -> None:
+                if not answered:
+                    self.ask(name, act, tries=tries - 1)
+
             self.world.after(90 * SECOND, again)
 
     def start(self, key: str = "day", *, force: str | None = None, tries: int = 6) -> None:
@@ -331,12 +339,12 @@ class Day:
         """
         world, every = self.world, 6 * MINUTE
         world.calm_down()
-        calm_at = world.now
+        self.acted_at = world.now
         sweeps_when_idle = 0
         while sweeps_when_idle < _SWEEPS_AT_THE_END:
             self.sweep()
             world.run(until=world.now + every)
-            ends_by = max([calm_at, *(batch.deadline_at for batch in self.laws.batches())]) + _PATIENCE
+            ends_by = max([self.acted_at, *(batch.deadline_at for batch in self.laws.batches())]) + _PATIENCE
             if world.now < ends_by:
                 continue
             self.laws.nothing_is_stuck()

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import click
+
 from tests.tipoff_command import DAY, command, environment, read_csv, stored_predictions, tipoff, without, write_league
 
 STAMPS = ("created_at", "updated_at")
@@ -85,6 +87,6 @@ def _data(folder: Path) -> tuple[str | Path, ...]:
 
 
 if __name__ == "__main__":
-    ended = run(int(sys.argv[1]) if len(sys.argv) > 1 else 10, 1, lambda text: print(text, flush=True))  # noqa: T201
-    print(asdict(ended))  # noqa: T201 - the command's answer
+    ended = run(int(sys.argv[1]) if len(sys.argv) > 1 else 10, 1, click.echo)
+    click.echo(asdict(ended))
     sys.exit(0 if ended.exact == ended.tried else 1)

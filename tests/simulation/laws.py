@@ -6,9 +6,7 @@ that they judge, so that a mistake in a rule is not repeated here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from coordinator.documents import entry_of
@@ -16,14 +14,15 @@ from coordinator.ledger import Ledger
 from coordinator.operator.views import Views
 from coordinator.rules.batch import Batch
 from coordinator.rules.due import By, due_now
-from coordinator.rules.entries import Shard, Snapshot, take_snapshot
-from schemas.messages import BatchFinished, Outcomes, Predicted, PredictionRequest, Slice
+from coordinator.rules.entries import take_snapshot
+from schemas.messages import BatchFinished, Outcomes, Predicted, Slice
 from shared.errors import MalformedMessage
 from shared.ports import Document, Outgoing, Path, Write
 from shared.push import slice_of
 from tests.simulation.league import GAME_DATE, Revision, simulated_rows
 from tests.simulation.memory_documents import MemoryDocuments
 from tests.simulation.memory_warehouse import MemoryWarehouse
+from tests.simulation.standing import Standing
 from tests.simulation.world import LawBroken, Task, World
 
 LIVE = {"PLANNED", "RUNNING", "CONSOLIDATING"}
@@ -40,15 +39,14 @@ HOLDERS_ONLY = ("merges", "result")
 """Fields of a batch that only the holder of its date's lease writes."""
 
 
-class Laws:
+class Laws(Standing):
     """The laws over one world, and what they have to remember of it."""
 
     def __init__(
         self, world: World, documents: MemoryDocuments, warehouse: MemoryWarehouse, revisions: Sequence[Revision]
     ) -> None:
+        super().__init__(documents, warehouse)
         self._world = world
-        self._documents = documents
-        self._warehouse = warehouse
         self._revisions = revisions
         self._history: dict[str, set[tuple[Any, ...]]] = {}
         """Of each batch, the ends that it has had: state and counts of rows."""
@@ -98,14 +96,14 @@ class Laws:
             if after["status"] != old["status"] and {after["status"], old["status"]} & {"CONSOLIDATING"}:
                 self._hold_lease(batch_id, f"the status of {batch_id}", before)
             for number in set(after["settled_shards"]) - set(old["settled_shards"]):
-                shard = self._shard(batch_id, int(number))
+                shard = self.shard(batch_id, int(number))
                 self._hold(not shard.silent, f"shard {number} of {batch_id} is marked settled without {shard.silent}")
         live = [one.path[-1] for one in self._documents.query(("batches",)) if one.fields["status"] in LIVE]
         self._hold(len(live) <= 1, f"several batches of the date live: {live}")
         self._judge_end(batch_id)
 
     def _judge_end(self, batch_id: str) -> None:
-        batch = self._batch(batch_id)
+        batch = self.batch(batch_id)
         if batch.is_live:
             return
         ends = self._history.setdefault(batch_id, set())
@@ -159,8 +157,8 @@ class Laws:
         self._hold(is_held, f"{task.name} wrote {what}, and the lease stood {leases}")
 
     def _is_in_the_table(self, batch_id: str, player: str, delivery: str) -> None:
-        batch = self._batch(batch_id)
-        for row in self._staged(batch_id, player, delivery):
+        batch = self.batch(batch_id)
+        for row in self.staged(batch_id, player, delivery):
             stands = self._warehouse.predictions.get(str(row["prediction_id"]))
             is_there = stands is not None and stands["updated_at"] >= batch.planned_at
             if not is_there and not self._is_spoken_for_by_newer(batch, player):
@@ -168,7 +166,7 @@ class Laws:
 
     def _is_spoken_for_by_newer(self, batch: Batch, player: str) -> bool:
         newer = [one for one in self.batches() if one.planned_at > batch.planned_at and one.state in ENDED_MERGED]
-        return any(player in self._spoken(one) for one in newer)
+        return any(player in self.spoken(one) for one in newer)
 
     # --- jobs ---
 
@@ -176,7 +174,7 @@ class Laws:
         """A MERGE's number is in the ledger before its job begins."""
         if not sql.startswith("MERGE"):
             return
-        known = {str(merge["job_id"]) for one in self._batch_fields() for merge in one["merges"].values()}
+        known = {str(merge["job_id"]) for one in self.batch_fields() for merge in one["merges"].values()}
         self._hold(job_id in known, f"job {job_id} is submitted and no batch has recorded it")
 
     def before_job(self, job_id: str) -> Mapping[str, Any]:
@@ -189,7 +187,7 @@ class Laws:
         job = self._warehouse.jobs[job_id]
         if job.effect is None or not job.effect.is_effective:
             return
-        batch = self._batch(job.effect.batch_id)
+        batch = self.batch(job.effect.batch_id)
         self._hold(batch.state != "CANCELLED", f"MERGE {job_id} of the cancelled batch {batch.batch_id} landed")
         number = next((merge.number for merge in batch.merges if merge.job_id == job_id), None)
         self._hold(number is not None, f"MERGE {job_id} landed and batch {batch.batch_id} does not know it")
@@ -214,7 +212,7 @@ class Laws:
         self._announced |= {(one.batch_id, one.player_lookup) for one in outcomes.outcomes}
         for one in outcomes.outcomes:
             if isinstance(one, Predicted):
-                staged = self._staged(one.batch_id, one.player_lookup, one.delivery)
+                staged = self.staged(one.batch_id, one.player_lookup, one.delivery)
                 self._hold(bool(staged), f"{one.player_lookup} is announced before his rows are staged")
 
     def told(self, sent: Outgoing) -> None:
@@ -235,14 +233,14 @@ class Laws:
                 self._hold(key in self._announced, f"the request of {key[1]} is acknowledged without an outcome")
         elif topic == "outcomes":
             for outcome in Outcomes.model_validate_json(sent.data).outcomes:
-                batch = self._batch(outcome.batch_id)
+                batch = self.batch(outcome.batch_id)
                 if self._world.now > batch.late_until:
                     continue
                 (kind, player, answer), _ = entry_of(outcome, at=self._world.now)
                 shard: Any = next(
                     one.fields
                     for one in self._documents.query(("batches", batch.batch_id, "shards"))
-                    if player in one.fields["expected"]  # type: ignore[operator]
+                    if player in one.fields["expected"]  # type: ignore[operator]  # a map, as the codec writes it
                 )
                 is_there = answer in shard[kind].get(player, {})
                 self._hold(is_there, f"the outcome of {player} is acknowledged and not in the ledger")
@@ -251,7 +249,7 @@ class Laws:
                 name = slice_of(sent.attributes)
             except MalformedMessage:
                 return
-            found = self._shard(name.batch_id, name.shard)
+            found = self.shard(name.batch_id, name.shard)
             players = found.ordered[name.start : name.stop]
             if len(players) == 1:
                 self._hold(players[0] not in found.silent, f"{players[0]} was given up and nobody knows")
@@ -301,11 +299,11 @@ class Laws:
             lost = [
                 player
                 for player in snapshot.missing
-                if self._staged_by(batch.batch_id, player) and not self._is_asked(batch)
+                if self.staged_by(batch.batch_id, player) and not self._is_asked(batch)
             ]
             self._hold(not lost, f"rows of {lost} are staged, and {batch.batch_id} ended without them")
         if batch.state in ENDED_MERGED and batch.overtaken_by is None and batch.late_refusal is None:
-            late = [player for player in snapshot.predicted if not self._merged_as(shards, player)]
+            late = [player for player in snapshot.predicted if not self.merged_as(shards, player)]
             self._hold(not late, f"{late} are predicted and {batch.batch_id} never merged them")
 
     def _is_asked(self, batch: Batch) -> bool:
@@ -315,7 +313,7 @@ class Laws:
     def _judge_table(self) -> None:
         """The table is what the ledger says: for each player the rows of the newest batch that speaks for him."""
         for row in self._warehouse.predictions.values():
-            batch = self._batch_planned_at(row["updated_at"])
+            batch = self.batch_planned_at(row["updated_at"])
             self._hold(batch.state != "CANCELLED", f"a row of the cancelled {batch.batch_id} stands in the table")
         merged = sorted(
             (one for one in self.batches() if any(merge.state == "done" for merge in one.merges)),
@@ -330,17 +328,17 @@ class Laws:
                 # A person has to look: of what it merged before the refusal nothing says how far it speaks.
                 unsure |= {player for shard in shards for player in shard.expected}
                 continue
-            spoken = self._spoken(batch)
+            spoken = self.spoken(batch)
             if batch.kind == "root":
                 expected = {player: rows for player, rows in expected.items() if player in snapshot.missing}
                 unsure &= set(snapshot.missing)
-            if self._has_unmerged_news(batch, snapshot):
-                unsure |= set(snapshot.skipped) | set(snapshot.predicted) - self._merged_players(shards)
+            if self.has_unmerged_news(batch, snapshot):
+                unsure |= set(snapshot.skipped) | set(snapshot.predicted) - self.merged_players(shards)
             for player in spoken:
                 expected.pop(player, None)
-                delivery = self._merged_as(shards, player)
+                delivery = self.merged_as(shards, player)
                 if player in snapshot.predicted and delivery:
-                    rows = self._staged(batch.batch_id, player, delivery)
+                    rows = self.staged(batch.batch_id, player, delivery)
                     expected[player] = {str(row["prediction_id"]): row for row in rows}
         found: dict[str, dict[str, Any]] = {}
         for key, row in self._warehouse.predictions.items():
@@ -361,7 +359,7 @@ class Laws:
                 self._hold(found[key][name] == row[name], f"{player}: {name} is {found[key][name]}, not {row[name]}")
         if not expected:
             return
-        batch = self._batch_planned_at(next(iter(expected.values()))["updated_at"])
+        batch = self.batch_planned_at(next(iter(expected.values()))["updated_at"])
         request = self.request(batch, player)
         possible = [
             {
@@ -372,57 +370,6 @@ class Laws:
         ]
         stands = {key: row["predicted_points"] for key, row in found.items()}
         self._hold(stands in possible, f"{player} has rows that no worker's revision gives without faults")
-
-    # --- what stands where ---
-
-    def batches(self) -> list[Batch]:
-        """Every batch."""
-        ledger = Ledger(self._documents)
-        return [ledger.batch(one.path[-1]) for one in self._documents.query(("batches",))]
-
-    def _batch(self, batch_id: str) -> Batch:
-        return Ledger(self._documents).batch(batch_id)
-
-    def _batch_fields(self) -> list[Any]:
-        return [one.fields for one in self._documents.query(("batches",))]
-
-    def _batch_planned_at(self, planned_at: datetime) -> Batch:
-        return next(one for one in self.batches() if one.planned_at == planned_at)
-
-    def _shard(self, batch_id: str, number: int) -> Shard:
-        return Ledger(self._documents).shard(batch_id, number)
-
-    def _staged(self, batch_id: str, player: str, delivery: str) -> list[Any]:
-        return [row for row in self._staged_by(batch_id, player) if row["_delivery"] == delivery]
-
-    def _staged_by(self, batch_id: str, player: str) -> list[Any]:
-        return [
-            row
-            for rows in self._warehouse.staging.values()
-            for row in rows
-            if row["_batch_id"] == batch_id and row["player_lookup"] == player
-        ]
-
-    def request(self, batch: Batch, player: str) -> PredictionRequest:
-        """The request of a player, as his batch's frozen plan has it."""
-        row = next(one for one in self._warehouse.plans[batch.batch_id] if one["player_lookup"] == player)
-        of_batch = {"batch_id": batch.batch_id, "planned_at": batch.planned_at, "late_until": batch.late_until}
-        return PredictionRequest.model_validate(json.loads(str(row["request"])) | of_batch)
-
-    def _spoken(self, batch: Batch) -> set[str]:
-        """For whom a merged batch has spoken in the table."""
-        shards = Ledger(self._documents).shards(batch.batch_id)
-        return self._merged_players(shards) | set(take_snapshot(shards).skipped)
-
-    def _merged_players(self, shards: Sequence[Shard]) -> set[str]:
-        return {player for shard in shards for player in shard.merged}
-
-    def _merged_as(self, shards: Sequence[Shard], player: str) -> str | None:
-        return next((shard.merged[player] for shard in shards if player in shard.merged), None)
-
-    def _has_unmerged_news(self, batch: Batch, snapshot: Snapshot) -> bool:
-        """Whether something came to the batch that no MERGE of it has told; only a newer batch or a person is in the way."""
-        return snapshot.has_news(missing_at_end=batch.missing_at_end)
 
     def _hold(self, is_so: bool, otherwise: str) -> None:
         if not is_so:

@@ -222,14 +222,14 @@ class MemoryWarehouse:
                     yield version, row
 
     def _counting(self, said: Statement, parameters: Parameters) -> list[tuple[int, Row]]:
-        wanted: Any = {version: frozenset(parameters[f"deliveries_v{version}"]) for version, _ in said.staged}  # type: ignore[arg-type]
+        wanted: Any = {version: frozenset(parameters[f"deliveries_v{version}"]) for version, _ in said.staged}  # type: ignore[arg-type]  # arrays of text
         return [(version, row) for version, row in self._staged(said) if row["_delivery"] in wanted[version]]
 
     def _staging_check(self, said: Statement, parameters: Parameters) -> list[Row]:
         game_date = date.fromisoformat(re.findall(r"`game_date` != DATE '([0-9-]+)'", said.text)[0])
         of_each: dict[tuple[str, int], list[Row]] = {}
         for version, row in self._counting(said, parameters):
-            of_each.setdefault((row["_delivery"], version), []).append(row)  # type: ignore[arg-type]
+            of_each.setdefault((row["_delivery"], version), []).append(row)  # type: ignore[arg-type]  # lineage is text
         return [
             {
                 "_delivery": delivery,
@@ -268,7 +268,7 @@ class MemoryWarehouse:
         planned_at: Any = parameters["planned_at"]
         named: Any = parameters["players"]
         of_date = [row for row in self.predictions.values() if row["game_date"] == said.game_date]
-        overtaken: set[Any] = {*parameters["overtaken"]}  # type: ignore[misc]
+        overtaken: set[Any] = {*parameters["overtaken"]}  # type: ignore[misc]  # an array of text
         overtaken |= {row["player_lookup"] for row in of_date if (row["updated_at"] or _NEVER) > planned_at}
         staged_ids = {row["prediction_id"] for row in counting}
         retired = [

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 ROOT = Path(__file__).parents[2]
 MUTANTS = Path(__file__).parent / "mutants"
 COPIED = ("bench", "coordinator", "local", "schemas", "shared", "tests", "worker", "pyproject.toml")
@@ -143,9 +145,9 @@ def main() -> int:
             continue
         one = find(mutant, most=300)
         found.append(one)
-        print(f"{mutant.name}: {one.schedules or one.by_suite} {one.law[:120]}", flush=True)  # noqa: T201
+        click.echo(f"{mutant.name}: {one.schedules or one.by_suite} {one.law[:120]}")
     missed = [one.mutant.name for one in found if not one.is_found]
-    print(f"{len(found) - len(missed)} of {len(found)} planted bugs found; missed: {missed}")  # noqa: T201
+    click.echo(f"{len(found) - len(missed)} of {len(found)} planted bugs found; missed: {missed}")
     return 1 if missed else 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import platform
 import statistics
@@ -19,6 +20,12 @@ from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import click
+
+from tests.simulation import chaos, crash_matrix, killed_runs, load
+from tests.simulation.__main__ import play_all, summary
+from tests.simulation.mutation import find, mutants
 
 ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "docs/reliability.json"
@@ -57,11 +64,9 @@ NOT_SHOWN = (
 
 def measure_simulation(asked: argparse.Namespace) -> Mapping[str, Any]:
     """Play the seeds."""
-    from tests.simulation.__main__ import play_all, summary  # noqa: PLC0415 - parts load what they need
-
     first, end = map(int, asked.seeds.split(":"))
     played = play_all(range(first, end), processes=os.cpu_count() or 1)
-    print(summary(played), file=sys.stderr)  # noqa: T201
+    click.echo(summary(played), err=True)
     return {
         "seeds": asked.seeds,
         "schedules": played.schedules,
@@ -75,10 +80,6 @@ def measure_simulation(asked: argparse.Namespace) -> Mapping[str, Any]:
 
 def measure_matrix(asked: argparse.Namespace) -> Mapping[str, Any]:
     """Try every fault, and every second one, or every n-th pair."""
-    import logging  # noqa: PLC0415
-
-    from tests.simulation import crash_matrix  # noqa: PLC0415
-
     logging.disable(logging.CRITICAL)
     singles = crash_matrix.singles()
     pairs = crash_matrix.pairs(tuple(crash_matrix.Fault), tuple(crash_matrix.Fault), every=asked.every)
@@ -93,8 +94,6 @@ def measure_matrix(asked: argparse.Namespace) -> Mapping[str, Any]:
 
 def measure_mutants(_asked: argparse.Namespace) -> Mapping[str, Any]:
     """Look for every planted bug."""
-    from tests.simulation.mutation import find, mutants  # noqa: PLC0415
-
     found = {}
     for mutant in mutants():
         one = find(mutant, most=300)
@@ -105,28 +104,22 @@ def measure_mutants(_asked: argparse.Namespace) -> Mapping[str, Any]:
             "by_suite": one.by_suite,
             "by": by,
         }
-        print(mutant.name, one.schedules or one.by_suite, file=sys.stderr, flush=True)  # noqa: T201
+        click.echo(f"{mutant.name}: {one.schedules or one.by_suite}", err=True)
     return found
 
 
 def measure_chaos(asked: argparse.Namespace) -> Sequence[Mapping[str, Any]]:
     """Run days under faults on the emulated cloud."""
-    from tests.simulation import chaos  # noqa: PLC0415
-
     return [asdict(cell) for cell in chaos.run(asked.minutes, asked.seed, _say)]
 
 
 def measure_killed(asked: argparse.Namespace) -> Mapping[str, Any]:
     """Kill and resume `tipoff run`."""
-    from tests.simulation import killed_runs  # noqa: PLC0415
-
     return asdict(killed_runs.run(asked.moments, asked.seed, _say))
 
 
 def measure_load(asked: argparse.Namespace) -> Sequence[Mapping[str, Any]]:
     """Run the loads."""
-    from tests.simulation import load  # noqa: PLC0415
-
     return [asdict(load.bursts()), asdict(load.a_batch(asked.players))]
 
 
@@ -154,7 +147,7 @@ def _collected(arguments: Sequence[str]) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - progress
+    click.echo(text, err=True)
 
 
 # --- the report -----------------------------------------------------------------------------------------------

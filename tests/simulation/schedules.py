@@ -29,7 +29,7 @@ def play(seed: int, *, told: bool = False) -> Day:
         day.go_to_the_end()
     except Exception as error:
         day.world.say("law", f"{type(error).__name__}: {error}")
-        error.day = day  # type: ignore[attr-defined]
+        error.day = day  # type: ignore[attr-defined]  # its story, for whoever asks
         raise
     return day
 
@@ -55,7 +55,7 @@ def drawn(seed: int, *, told: bool = False) -> Day:
     for _ in range(rng.choice((0, 1, 2, 3, 5))):
         act = rng.choice(ACTS)
         at = rng.choice((1, 5, 15, 45)) * MINUTE * rng.random()
-        day.world.after(at, lambda act=act: act(day))  # type: ignore[misc]
+        day.world.after(at, lambda act=act: act(day))  # type: ignore[misc]  # bound by the loop
     return day
 
 

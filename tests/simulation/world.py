@@ -90,7 +90,7 @@ class Instance:
     tasks: set[Task] = field(default_factory=set)
 
 
-class Task(greenlet):  # type: ignore[misc]  # likewise
+class Task(greenlet):  # type: ignore[misc]  # it ships no types
     """One request on one instance, or something that the world does."""
 
     def __init__(self, run: Callable[[], None], *, name: str, instance: Instance | None) -> None:
