@@ -140,7 +140,8 @@ def _without_faults() -> list[Any]:
         day.world.run(until=day.world.now + MINUTE)
         (batch,) = day.laws.batches()
         requests = [day.laws.request(batch, player.name) for player in PLAYERS if not player.is_out]
-        for rows in simulated_rows(requests, Revision("worker-1"), schema_version=2):
+        for request in requests:
+            rows = simulated_rows(request, Revision("worker-1"), schema_version=2)
             _EXPECTED.extend(
                 (row["prediction_id"], row["player_lookup"], row["predicted_points"], True, 1) for row in rows
             )

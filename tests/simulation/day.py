@@ -17,7 +17,7 @@ from shared.policy import PlanningRules, Policy
 from shared.ports import Outgoing
 from shared.push import Pushed
 from tests.simulation.laws import Laws
-from tests.simulation.league import GAME_DATE, PlannedPlayer, Revision, simulated_rows
+from tests.simulation.league import GAME_DATE, PlannedPlayer, Revision, simulated_staged
 from tests.simulation.memory_documents import MemoryDocuments
 from tests.simulation.memory_warehouse import MemoryWarehouse
 from tests.simulation.parts import SimulatedDocuments, SimulatedTopic, SimulatedWarehouse
@@ -31,7 +31,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 POLICY = Policy(deadline_minutes=30, republish_after_minutes=4, players_per_request=2, max_republishes=3)
 
 planning.MIN_SHARD_PLAYERS = 2  # so that a batch of few players has several shards
-worker.service.staged_rows = cast(Any, simulated_rows)  # type: ignore[attr-defined]  # its own import of it
+worker.service.staged_rows = cast(Any, simulated_staged)  # type: ignore[attr-defined]  # its own import of it
 
 
 @dataclass

@@ -364,7 +364,7 @@ class Laws(Standing):
         possible = [
             {
                 row["prediction_id"]: row["predicted_points"]
-                for row in simulated_rows([request], revision, schema_version=2)[0]
+                for row in simulated_rows(request, revision, schema_version=2)
             }
             for revision in self._revisions
         ]

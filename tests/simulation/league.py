@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 from schemas import names, tables
 from schemas.messages import PredictionRequest
-from schemas.tables import Row, RowRefused
+from schemas.tables import FittedRows, Row, RowRefused
+from worker.staged import Staged
 
 GAME_DATE = date(2026, 1, 30)
 
@@ -70,14 +72,20 @@ class Revision:
     """Predicts a line more than older revisions, so that ids differ too."""
 
 
-def simulated_rows(
-    requests: Sequence[PredictionRequest], revision: Revision, *, schema_version: int
-) -> list[list[dict[str, Any]]]:
+def simulated_staged(requests: Sequence[PredictionRequest], revision: Revision, *, schema_version: int) -> Staged:
     """What `worker.rows.staged_rows` makes, with few columns."""
-    return [_rows_of(request, revision, schema_version) for request in requests]
+    of_each = [simulated_rows(request, revision, schema_version=schema_version) for request in requests]
+    ends = list(accumulate(map(len, of_each)))
+    rows = [row for of_one in of_each for row in of_one]
+    return Staged(
+        FittedRows((), {name: [row[name] for row in rows] for name in rows[0]}),
+        tuple(str(of_one[0][tables.DELIVERY_COLUMN]) for of_one in of_each),
+        tuple(map(slice, [0, *ends], ends)),
+    )
 
 
-def _rows_of(request: PredictionRequest, revision: Revision, schema_version: int) -> list[dict[str, Any]]:
+def simulated_rows(request: PredictionRequest, revision: Revision, *, schema_version: int) -> list[dict[str, Any]]:
+    """The rows that a revision stages for a request."""
     poisons = {line.sportsbook for line in request.lines}
     if "prediction" in poisons:
         raise ArithmeticError("not a finite number")
@@ -107,6 +115,7 @@ def _rows_of(request: PredictionRequest, revision: Revision, schema_version: int
         }
         for line in lines
     ]
-    delivery = names.delivery_id(request.batch_id, request.player_lookup, [*rows, {"version": schema_version}])
+    cells = {name: [row[name] for row in rows] for name in rows[0]} | {"version": [schema_version]}
+    delivery = names.delivery_id(request.batch_id, request.player_lookup, cells)
     staged = tables.lineage(request.batch_id, request.planned_at, delivery)
     return [row | staged for row in rows]

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from schemas import names, tables
-from schemas.tables import Column, Row
+from schemas.tables import Column, FittedRows, Row
 from shared.declared import every_spec
 from shared.errors import QueryRefused, TableMissing
 from shared.ports import Job, JobState, Parameters, Table, TableSpec
@@ -158,8 +158,9 @@ class MemoryWarehouse:
 
     # --- tables ---
 
-    def append(self, table: str, rows: Sequence[Row]) -> None:
+    def append(self, table: str, rows: Sequence[Row] | FittedRows) -> None:
         """See `Tables.append`."""
+        rows = rows_of(rows)
         if table not in self.live:
             raise TableMissing(f"there is no table `{table}`")
         if any(map(self.refuses, rows)):
@@ -338,3 +339,8 @@ _COLUMNS = (
 def _described(rows: Sequence[Row]) -> Row:
     ids = {str(row["prediction_id"]) for row in rows}
     return {"distinct_rows": len(ids), "digest": names.digest(ids)}
+
+
+def rows_of(rows: Sequence[Row] | FittedRows) -> Sequence[Row]:
+    """Rows one by one, however they were given."""
+    return rows.rows() if isinstance(rows, FittedRows) else rows

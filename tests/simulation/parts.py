@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from schemas.tables import Column, Row
+from schemas.tables import Column, FittedRows, Row
 from shared.errors import DocumentExists, VersionChanged
 from shared.ports import Create, Document, Job, JobState, Outgoing, Parameters, Path, Table, TableSpec, Where, Write
 from tests.simulation.memory_documents import MemoryDocuments
-from tests.simulation.memory_warehouse import MemoryWarehouse, understood
+from tests.simulation.memory_warehouse import MemoryWarehouse, rows_of, understood
 from tests.simulation.world import SECOND, World
 
 _SEEN_AFTER = 5 * SECOND
@@ -110,12 +110,12 @@ class SimulatedWarehouse:
         world.say(world.current.name, f"job {job_id} is {found.state}")
         return found
 
-    def append(self, table: str, rows: Sequence[Row]) -> None:
+    def append(self, table: str, rows: Sequence[Row] | FittedRows) -> None:
         self.world.call(
             "warehouse.append",
             lambda: self.inner.append(table, rows),
             writes=True,
-            about=lambda: f"{table}: {len(rows)} rows of {', '.join(sorted({str(r['player_lookup']) for r in rows}))}",
+            about=lambda: f"{table}: rows of {', '.join(sorted({str(one['player_lookup']) for one in rows_of(rows)}))}",
         )
 
     def create(self, spec: TableSpec) -> None:
