@@ -9,7 +9,8 @@ BUILT := .venv/.built
 # One more than there are processors: many tests wait for a process or an emulator of theirs.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start lock clean
+.PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start simulate chaos \
+	reliability lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
 run: $(BUILT)
@@ -54,6 +55,20 @@ bench-pushes: $(BUILT)
 # Import and start of each service beside Flask and the Google clients alone.
 bench-start: $(BUILT)
 	$(BIN)/python -m bench.start $(ARGS)
+
+# Seeded days of the whole system under faults, e.g. `make simulate SEEDS=0:20000`; `make simulate SEEDS=4091` tells of one.
+SEEDS ?= 0:20000
+simulate: $(BUILT)
+	$(BIN)/python -m tests.simulation $(SEEDS)
+
+# Days on the emulated cloud, each with a service killed or paused or a connection cut.
+MINUTES ?= 5
+chaos: $(BUILT)
+	$(BIN)/python -m tests.simulation.chaos --minutes $(MINUTES)
+
+# All that docs/reliability.md tells, measured anew (hours); one part of it with ARGS="chaos --minutes 5".
+reliability: $(BUILT)
+	$(BIN)/python -m tests.simulation.report $(ARGS)
 
 # Every package is pinned by hash, the build backend too, so the project itself installs without fetching anything.
 # The pins are the whole of what is installed: without --no-deps, pip looks for the newest release of a package that

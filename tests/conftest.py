@@ -22,6 +22,7 @@ from shared.ports import Path as DocumentPath
 from tests import emulators
 from tests.batch_stand import Stand
 from tests.coordinator_front import Front
+from tests.simulation.memory_documents import MemoryDocuments
 
 # An emulator's first answers are slow, and both cores may be busy: no deadline per example.
 hypothesis.settings.register_profile("laptop", deadline=None, max_examples=50)
@@ -58,12 +59,14 @@ def firestore_client(firestore_emulator: Emulator) -> firestore.Client:
         return firestore.Client(project="tipoff-test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
 
 
-@pytest.fixture(params=["sqlite", "firestore", "coalescing-sqlite", "coalescing-firestore"])
+@pytest.fixture(params=["memory", "sqlite", "firestore", "coalescing-sqlite", "coalescing-firestore"])
 def documents(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DocumentStore]:
     """Each document store in turn. Firestore's is shared by all tests: use names that no other test uses."""
     with ExitStack() as closing_later:
         store: DocumentStore
-        if request.param.endswith("firestore"):
+        if request.param == "memory":
+            store = MemoryDocuments()
+        elif request.param.endswith("firestore"):
             store = FirestoreDocuments(request.getfixturevalue("firestore_client"))
         else:
             store = closing_later.enter_context(closing(SqliteDocuments(tmp_path / "documents.sqlite")))

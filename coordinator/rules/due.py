@@ -157,9 +157,9 @@ class Look:
 
     @property
     def may_still_land(self) -> bool:
-        """Whether a MERGE that was submitted may have changed the predictions table, or yet may."""
-        last = self.batch.last_merge
-        return last is not None and last.state != "failed"
+        """Whether a MERGE that was submitted may have changed the predictions table, or yet may; one that failed after it
+        takes nothing back."""
+        return any(merge.state != "failed" for merge in self.batch.merges)
 
 
 def due(look: Look) -> tuple[Due, ...]:

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Literal
 
 from coordinator.rules.entries import Delivery, Snapshot
@@ -371,7 +372,11 @@ def absent(column: Column) -> str:
 
 def listed(cells: Iterable[str]) -> str:
     """The cells over several lines, for whoever reads the text; none is broken in two."""
-    unbroken = ", ".join(cell.replace(" ", "\0") for cell in cells)
+    return _filled(", ".join(cell.replace(" ", "\0") for cell in cells))
+
+
+@lru_cache(maxsize=64)
+def _filled(unbroken: str) -> str:
     lines = textwrap.fill(unbroken, 110, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     return lines.replace("\0", " ")
 

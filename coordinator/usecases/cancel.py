@@ -38,17 +38,17 @@ def cancel(ledger: Ledger, warehouse: Jobs, batch_id: str) -> Batch:
 
 
 def _check_merge_ended(batch: Batch, warehouse: Jobs) -> None:
-    last = batch.last_merge
-    if last is None or last.state == "failed":
-        return
-    state = JobState.DONE if last.state == "done" else use_up(warehouse, last.job_id)
-    if state is JobState.RUNNING:
-        raise Conflict(
-            f"MERGE job {last.job_id} of batch {batch.batch_id} still runs; try again", batch_id=batch.batch_id
-        )
-    if state is JobState.DONE:
-        raise Conflict(
-            f"MERGE job {last.job_id} of batch {batch.batch_id} has landed; finish the batch with "
-            f"POST /batches/{batch.batch_id}/consolidate",
-            batch_id=batch.batch_id,
-        )
+    for merge in batch.merges:
+        if merge.state == "failed":
+            continue
+        state = JobState.DONE if merge.state == "done" else use_up(warehouse, merge.job_id).state
+        if state is JobState.RUNNING:
+            raise Conflict(
+                f"MERGE job {merge.job_id} of batch {batch.batch_id} still runs; try again", batch_id=batch.batch_id
+            )
+        if state is JobState.DONE:
+            raise Conflict(
+                f"MERGE job {merge.job_id} of batch {batch.batch_id} has landed; finish the batch with "
+                f"POST /batches/{batch.batch_id}/consolidate",
+                batch_id=batch.batch_id,
+            )

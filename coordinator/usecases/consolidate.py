@@ -154,8 +154,9 @@ class _Round:
         if batch.status in (Status.CANCELLED, Status.PLANNED) or not self._is_due(look):
             self._declined = Report.WAITING if batch.is_live else Report.NOTHING_TO_DO
             return None
-        # A later round merges what has come, whoever is still missing.
-        forced = self._forced or batch.status in MERGED
+        # A later round merges what has come, whoever is still missing. A MERGE that may have landed was decided on by a
+        # former holder, perhaps by a person's word: who takes over carries it out, since the table may hold its rows.
+        forced = self._forced or batch.status in MERGED or look.may_still_land
         self._snapshot, self._end = look.snapshot, ending(look.snapshot.players, batch.policy, forced=forced)
         if batch.status in MERGED or (batch.status is Status.FAILED and not self._forced):
             return found

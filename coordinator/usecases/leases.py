@@ -14,7 +14,7 @@ from coordinator.ledger import Entry, Ledger, Notes
 from coordinator.rules.batch import Batch, Lease
 from schemas import names
 from shared.errors import LeaseLost
-from shared.ports import Jobs, JobState
+from shared.ports import Job, Jobs, JobState
 
 log = logging.getLogger(__name__)
 
@@ -106,18 +106,23 @@ class Leases:
         """
         if lease.merge_no is None or lease.batch_id is None or lease.batch_id == batch.batch_id:
             return True
-        return use_up(self.warehouse, names.merge_job_id(lease.batch_id, lease.merge_no)) is not JobState.RUNNING
+        job_id = names.merge_job_id(lease.batch_id, lease.merge_no)
+        return use_up(self.warehouse, job_id).state is not JobState.RUNNING
 
 
-def use_up(warehouse: Jobs, job_id: str) -> JobState:
-    """Make sure that a job id that was never submitted never will be; return what had become of it.
+USED_UP = "used up before it was submitted"
+"""What the job of a used-up id says: it fails, so that a MERGE's job that is DONE has always changed the table."""
 
-    ABSENT means that the id is now used up by a statement that does nothing; RUNNING that it must be asked again. A
-    repeat after ABSENT returns DONE.
+
+def use_up(warehouse: Jobs, job_id: str) -> Job:
+    """Make sure that a job id that was never submitted never will be; return what has become of it.
+
+    FAILED: it changed nothing and never will. DONE: it had run after all. RUNNING: it must be asked again. A repeat finds
+    the same.
     """
-    state = warehouse.job(job_id).state
-    if state is not JobState.ABSENT:
-        return state
-    warehouse.submit("SELECT 1 AS `used_up`", {}, job_id=job_id)
-    # A late holder may have come first with its MERGE, which then runs under this id.
-    return JobState.RUNNING if warehouse.job(job_id, wait=_USING_UP).state is JobState.RUNNING else JobState.ABSENT
+    found = warehouse.job(job_id)
+    if found.state is JobState.ABSENT:
+        warehouse.submit(f"SELECT ERROR('{USED_UP}') AS `used_up`", {}, job_id=job_id)
+        # A late holder may have come first with its MERGE, which then runs under this id; a look this soon may miss either.
+        found = warehouse.job(job_id, wait=_USING_UP)
+    return replace(found, state=JobState.RUNNING) if found.state is JobState.ABSENT else found

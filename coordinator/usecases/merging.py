@@ -15,6 +15,7 @@ from itertools import takewhile
 from coordinator.rules import merge
 from coordinator.rules.batch import Batch, Merge
 from coordinator.rules.entries import Snapshot
+from coordinator.usecases.leases import USED_UP, use_up
 from coordinator.usecases.schema_check import fit, lacks
 from schemas import names
 from shared.errors import ConfirmationNeeded, QueryRefused, Unavailable, VerificationRefused
@@ -94,25 +95,30 @@ class Merger:
         if former.state == "submitted":
             found = self._wait(former)
             if found.state is JobState.ABSENT:
-                return former.number
+                # It may yet land, with another snapshot than ours, between our counting and our submission.
+                found = use_up(self.warehouse, former.job_id)
+            if found.state is JobState.RUNNING:
+                raise Unavailable(f"MERGE job {former.job_id} may yet land")
             if found.state is JobState.FAILED:
                 former = replace(former, state="failed", error=found.error)
                 self.record(former)
             else:
-                self.record(replace(former, state="done"))
-                if former.counts.staged == job.snapshot.rows and self._holds(job):
-                    return None
+                former = replace(former, state="done")
+                self.record(former)
+        if former.state == "done" and former.counts.staged == job.snapshot.rows and self._holds(job):
+            return None
         if former.state == "failed" and not confirmed:
             self._check_attempts((*batch.merges[:-1], former), allowed=batch.policy.max_merge_attempts)
         return former.number + 1
 
     def _check_attempts(self, merges: tuple[Merge, ...], *, allowed: int) -> None:
-        """Stop after as many failed jobs in a row as the policy allows.
+        """Stop after as many failed jobs in a row as the policy allows; those that never were submitted do not count.
 
         Raises:
             VerificationRefused: with the warehouse's own last words.
         """
-        in_a_row = len(list(takewhile(lambda numbered: numbered.state == "failed", reversed(merges))))
+        failed = takewhile(lambda numbered: numbered.state == "failed", reversed(merges))
+        in_a_row = sum(USED_UP not in (numbered.error or "") for numbered in failed)
         if in_a_row >= allowed:
             last = merges[-1]
             raise VerificationRefused(f"{in_a_row} MERGE jobs failed in a row; job {last.job_id} says: {last.error}")

@@ -55,16 +55,17 @@ class Sweeper:
         swept = Swept(batch.batch_id)
         look = self.ledger.look(batch, now=now)
         try:
+            found = {one.step: one for one in due_now(look, By.SWEEP)}
             for step in Step:
-                found = next((one for one in due_now(look, By.SWEEP) if one.step is step), None)
-                if found is None:
+                if step not in found:
                     continue
                 if dry_run:
-                    self._tell(look, found, swept)
+                    self._tell(look, found[step], swept)
                     continue
-                if done := self._do[step](look, found):
+                if done := self._do[step](look, found[step]):
                     swept.did_one(done)
                 look = self.ledger.look(self.ledger.batch(batch.batch_id), now=now)
+                found = {one.step: one for one in due_now(look, By.SWEEP)}
             self._call_a_person(look, swept)
         except Transient as trouble:
             swept.verdict, swept.why = Verdict.TRY_AGAIN, str(trouble)

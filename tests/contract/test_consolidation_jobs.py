@@ -80,7 +80,7 @@ def take_over(bench: Bench, batch_id: str, *, patience: timedelta = A_WHILE) -> 
 
 
 @on_every_warehouse
-def test_a_takeover_that_finds_the_job_absent_submits_the_same_id(bench: Bench) -> None:
+def test_a_takeover_that_finds_the_job_absent_uses_its_id_up_and_runs_the_next(bench: Bench) -> None:
     batch_id = a_settled_batch(bench)
     with dying(bench, after_submission=False):
         bench.consolidate(batch_id)
@@ -90,8 +90,9 @@ def test_a_takeover_that_finds_the_job_absent_submits_the_same_id(bench: Bench) 
     assert take_over(bench, batch_id) is Report.MERGED
 
     assert is_whole(bench, batch_id)
-    assert numbers(bench, batch_id) == [(1, "done")]
-    assert bench.warehouse.job(names.merge_job_id(batch_id, 1)).state is JobState.DONE
+    assert numbers(bench, batch_id) == [(1, "failed"), (2, "done")]
+    assert bench.warehouse.job(names.merge_job_id(batch_id, 1)).state is JobState.FAILED
+    assert bench.warehouse.job(names.merge_job_id(batch_id, 2)).state is JobState.DONE
 
 
 def test_a_takeover_that_finds_the_job_running_waits_for_it(bench: Bench) -> None:

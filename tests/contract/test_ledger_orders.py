@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from coordinator.assembly import Coordinator, Parts, assemble
 from coordinator.documents import batch_fields, batch_path, date_path, new_shard, read_date, shard_path, shards_path
 from coordinator.ledger import Entry, Ledger
+from coordinator.rules import planning
 from coordinator.rules.batch import Batch, BatchMark, Lease
 from coordinator.rules.entries import AnyOutcome, Snapshot
 from coordinator.rules.lifecycle import Status
@@ -361,3 +362,14 @@ def test_a_holder_that_expired_unnoticed_may_go_on_and_renews(
 
     assert renewed == replace(lease, expires_at=clock.now + LASTING) == lease_of(documents, batch)
     assert fields_of(documents, batch_path(batch.batch_id))["status"] == "COMPLETE"
+
+
+def test_outcomes_of_several_shards_are_recorded_in_each(documents: DocumentStore) -> None:
+    players = [f"player-{number:02}" for number in range(60)]
+    batch = a_batch(players, game_date=date(2026, 2, 1) + timedelta(days=uuid.uuid4().int % 3_000))
+    ledger = Ledger(documents)
+    assert ledger.plan(batch, planning.cut_shards(players), after=ledger.day(batch.game_date))
+
+    ledger.record(batch, [predicted(one, batch_id=batch.batch_id) for one in (players[0], players[-1])], at=PLANNED_AT)
+
+    assert ledger.snapshot(batch.batch_id).predicted.keys() == {players[0], players[-1]}

@@ -1,0 +1,148 @@
+"""Load: thousands of players in one batch, and bursts of pushes at one instance.
+
+What is asked is whether anything is lost or refused for good, and how much memory it takes; how fast it is, `bench/` says.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from google.pubsub_v1.types import PushConfig
+
+from bench.many_players import write_copies
+from bench.pushes import _look, _pulled, _start
+from local.emulated.cloud_stack import PROJECT, TOPICS, CloudStack
+from local.sample.season import SAMPLE_GAME_DATE
+from schemas import names
+
+SAMPLE_PLAYERS = 141
+PATIENCE_SECONDS = 1_800
+CALLERS = 80
+ROUNDS = 50
+"""A push that is answered 429 or 503 comes again, as Pub/Sub would bring it."""
+
+
+@dataclass
+class Load:
+    """How one load ended."""
+
+    what: str
+    players: int = 0
+    rows: int = 0
+    state: str = ""
+    seconds: float = 0.0
+    megabytes: dict[str, int] = field(default_factory=dict)
+    """The most memory that each service's processes took together."""
+    answers: dict[str, int] = field(default_factory=dict)
+    """Answers of the services to pushes, by status."""
+    lost: int = 0
+    """Players without an outcome at the end."""
+
+
+def a_batch(players: int) -> Load:
+    """One batch of at least so many players on the emulated cloud."""
+    found = Load(f"one batch of {players:,} players on the emulators")
+    with tempfile.TemporaryDirectory(prefix="tipoff-load-") as text:
+        folder = Path(text)
+        write_copies(folder / "season", copies=-(-players // SAMPLE_PLAYERS))
+        with CloudStack(folder / "stack", environ=os.environ) as stack:
+            stack.load(folder / "season", SAMPLE_GAME_DATE, max_bytes=1 << 40)
+            begun = time.monotonic()
+            batch_id = _start(stack)
+            while True:
+                _measure(stack, found)
+                view = _look(stack, batch_id)
+                if view["state"] not in ("PLANNED", "RUNNING", "CONSOLIDATING"):
+                    break
+                if time.monotonic() - begun > PATIENCE_SECONDS:
+                    break
+                time.sleep(1)
+            found.seconds = time.monotonic() - begun
+            found.state, found.players = view["state"], view["players"]["expected"]
+            found.lost = view["players"]["silent"] + view["players"]["failed"]
+            (counted,) = stack.warehouse.query(
+                f"SELECT COUNT(*) AS n, COUNT(DISTINCT prediction_id) AS ids FROM `{names.PREDICTIONS_TABLE}`"
+            )
+            found.rows = int(str(counted["ids"]))
+            found.lost += int(str(counted["n"])) - found.rows
+    return found
+
+
+def bursts(copies: int = 3) -> Load:
+    """A day's pushes, one player each, eighty at a time at the worker and then at the coordinator."""
+    found = Load(f"bursts of {CALLERS} concurrent pushes at one instance of each service")
+    with tempfile.TemporaryDirectory(prefix="tipoff-load-") as text:
+        folder = Path(text)
+        write_copies(folder / "season", copies=copies)
+        settings = {"TIPOFF_PLAYERS_PER_REQUEST": "1"}
+        with CloudStack(folder / "stack", environ=os.environ, settings=settings) as stack:
+            stack.load(folder / "season", SAMPLE_GAME_DATE)
+            for topic in (TOPICS.requests, TOPICS.outcomes):
+                name = stack.subscriber.subscription_path(PROJECT, topic)
+                stack.subscriber.modify_push_config(subscription=name, push_config=PushConfig())
+            begun = time.monotonic()
+            batch_id = _start(stack)
+            found.players = _look(stack, batch_id)["players"]["expected"]
+            for url, topic in (
+                (f"{stack.worker_url}/predict", TOPICS.requests),
+                (f"{stack.coordinator_url}/complete", TOPICS.outcomes),
+            ):
+                _burst(url, _pulled(stack, topic, count=found.players), found)
+                _measure(stack, found)
+            view = _look(stack, batch_id)
+            found.seconds = time.monotonic() - begun
+            found.state = view["state"]
+            found.lost = view["players"]["silent"] + view["players"]["failed"]
+            found.rows = view["rows"]["inserted"] if view.get("rows") else 0
+    return found
+
+
+def _burst(url: str, envelopes: Sequence[dict[str, Any]], found: Load) -> None:
+    """Post all, so many at once, and again what was answered 429 or 503."""
+    answers: Counter[str] = Counter(found.answers)
+
+    def post(envelope: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            status = str(requests.post(url, json=envelope, timeout=600).status_code)
+        except requests.ConnectionError:
+            status = "connection refused"
+        answers[status] += 1
+        return None if status == "204" else envelope
+
+    left = list(envelopes)
+    with ThreadPoolExecutor(CALLERS) as pool:
+        for _ in range(ROUNDS):
+            left = [one for one in pool.map(post, left) if one is not None]
+            if not left:
+                break
+            time.sleep(0.5)
+    found.answers = dict(answers)
+
+
+def _measure(stack: CloudStack, found: Load) -> None:
+    for part in stack.parts():
+        if part.pid is not None:
+            taken = _megabytes(part.pid)
+            found.megabytes[part.name] = max(taken, found.megabytes.get(part.name, 0))
+
+
+def _megabytes(group: int) -> int:
+    """Resident memory of a process group."""
+    total = 0
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rsplit(")", 1)[1].split()
+            if int(fields[2]) == group:
+                total += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError):
+            continue  # it has ended meanwhile
+    return total >> 20
