@@ -34,6 +34,9 @@ _CALL_SECONDS = 60.0
 _QUERY_SECONDS = 300.0
 _CONFIRM_SECONDS = 15.0
 _RETRY = DEFAULT_RETRY.with_timeout(_CALL_SECONDS)
+_APPEND_SECONDS = 60.0
+_APPEND_RETRY_SECONDS = 15.0
+"""No attempt begins later than this after the first, so an append takes `_APPEND_SECONDS` more at most."""
 
 _APPEND_BYTES = 9_000_000
 """A request may have 10 MB (https://cloud.google.com/bigquery/quotas#write-api-limits); the rest is room for its frame."""
@@ -212,7 +215,7 @@ class BigqueryWarehouse:
             f"{self._write_client.table_path(self._client.project, self._dataset.dataset_id, table)}/streams/_default"
         )
         schema = types.ProtoSchema(proto_descriptor=row_descriptor(columns))
-        requests = (
+        requests = [
             types.AppendRowsRequest(
                 write_stream=stream,
                 proto_rows=types.AppendRowsRequest.ProtoData(
@@ -220,17 +223,31 @@ class BigqueryWarehouse:
                 ),
             )
             for piece in pieces
-        )
+        ]
         routing = (("x-goog-request-params", f"write_stream={stream}"),)
-        answers = self._write_client.append_rows(requests=requests, timeout=_CALL_SECONDS, metadata=routing)
-        before = 0
         confirmed = 0
-        for piece, answer in zip(pieces, answers, strict=False):
-            _check_answer(table, before, answer)
-            before += len(piece)
-            confirmed += 1
-        if confirmed < len(pieces):
+
+        def send_the_rest() -> None:
+            """Send what is not confirmed yet; answers come in the order of the requests."""
+            nonlocal confirmed
+            # The client's own retry lasts a day and sends nothing, since the first attempt has used up the requests.
+            answers = self._write_client.append_rows(
+                requests=iter(requests[confirmed:]), retry=None, timeout=_APPEND_SECONDS, metadata=routing
+            )
+            for answer in answers:
+                _check_answer(table, sum(map(len, pieces[:confirmed])), answer)
+                confirmed += 1
+                if confirmed == len(pieces):
+                    return
             raise Unavailable(f"table {table}: {confirmed} of {len(pieces)} append requests were confirmed")
+
+        again = Retry(
+            predicate=if_exception_type(api.ServiceUnavailable, api.Aborted, Unavailable),
+            initial=0.2,
+            maximum=2.0,
+            timeout=_APPEND_RETRY_SECONDS,
+        )
+        again(send_the_rest)()
 
     def create(self, spec: TableSpec) -> None:
         """Create a table unless there is one of that name; see `Tables.create`."""
