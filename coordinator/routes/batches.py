@@ -26,7 +26,7 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
     @app.get("/batches")
     def batches() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         check_query("game_date", "limit")
         game_date = query_value("game_date", _GAME_DATE, None)
         limit = query_value("limit", TypeAdapter(int), 50)
@@ -37,17 +37,17 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
     @app.get("/batches/<batch_id>")
     def batch(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return _shown(coordinator, batch_id_of(batch_id))
 
     @app.get("/batches/<batch_id>/explain")
     def explain(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return jsonify(coordinator.diagnosis.explain(batch_id_of(batch_id)).model_dump(mode="json"))
 
     @app.get("/batches/<batch_id>/gaps")
     def gaps(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return jsonify(coordinator.diagnosis.find_gaps(batch_id_of(batch_id)).model_dump(mode="json"))
 
     _serve_deeds(app, coordinator, check)

@@ -46,22 +46,22 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
     @app.get("/")
     def dashboard() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: _list(coordinator))
 
     @app.get("/dashboard/batches/<batch_id>")
     def dashboard_batch(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: _batch(coordinator, batch_id_of(batch_id)))
 
     @app.get("/dashboard/batches/<batch_id>/gaps")
     def dashboard_gaps(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: _gaps(coordinator, batch_id_of(batch_id)))
 
     @app.get("/dashboard/schema")
     def dashboard_schema() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: _schema(coordinator))
 
     @app.post("/dashboard/sweep")

@@ -23,6 +23,8 @@ class Caller(StrEnum):
     PUSH = "push"
     SCHEDULER = "scheduler"
     ADMIN = "admin"
+    VIEWER = "viewer"
+    """Sees everything and changes nothing."""
 
 
 MAX_KEY = 200

@@ -28,11 +28,12 @@ class Target:
     project: str | None
     dataset: str | None
     location: str | None
+    staging_dataset: str | None = None
     firestore_database: str | None = None
 
     def __post_init__(self) -> None:
         if self.project is None:
-            for name in ("dataset", "location", "firestore_database"):
+            for name in ("dataset", "location", "staging_dataset", "firestore_database"):
                 if getattr(self, name) is not None:
                     problem = "given without --project; name the project too, or leave it out for the state folder"
                     raise InvalidInput(_option(name), problem)
@@ -118,7 +119,14 @@ class Target:
 
         # `__post_init__` has seen to it that none is missing.
         project, dataset, location = self.project or "", self.dataset or "", self.location or ""
-        return bigquery_clients.connect(self.environ, project=project, dataset=dataset, location=location)
+        with _told_how_to_log_in():
+            return bigquery_clients.connect(
+                self.environ,
+                project=project,
+                dataset=dataset,
+                location=location,
+                staging_dataset=self.staging_dataset,
+            )
 
     def _firestore(self) -> DocumentStore:
         from google.cloud import firestore  # noqa: PLC0415 - as above
@@ -127,7 +135,20 @@ class Target:
 
         if self.firestore_database is None:
             raise InvalidInput("--firestore-database", "missing; name the database of the ledger, such as (default)")
-        return FirestoreDocuments(firestore.Client(project=self.project, database=self.firestore_database))
+        with _told_how_to_log_in():
+            return FirestoreDocuments(firestore.Client(project=self.project, database=self.firestore_database))
+
+
+@contextmanager
+def _told_how_to_log_in() -> Iterator[None]:
+    """Say what Google's clients need: credentials of their own, which gcloud's login does not make."""
+    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except DefaultCredentialsError as error:
+        problem = "needs Application Default Credentials; make them with `gcloud auth application-default login`"
+        raise InvalidInput("--project", problem) from error
 
 
 def target_options(*, has_ledger: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -143,6 +164,7 @@ def target_options(*, has_ledger: bool = False) -> Callable[[Callable[..., Any]]
             project: str | None,
             dataset: str | None,
             location: str | None,
+            staging_dataset: str | None,
             firestore_database: str | None = None,
             **options: Any,
         ) -> Any:
@@ -152,6 +174,7 @@ def target_options(*, has_ledger: bool = False) -> Callable[[Callable[..., Any]]
                 project=project,
                 dataset=dataset,
                 location=location,
+                staging_dataset=staging_dataset,
                 firestore_database=firestore_database,
             )
             return command(target=target, **options)
@@ -174,6 +197,7 @@ _OPTIONS = (
     click.option("--project", help="Google Cloud project of the dataset, in the place of a state folder."),
     click.option("--dataset", help="BigQuery dataset; needed with --project."),
     click.option("--location", help="The dataset's location, such as US; needed with --project."),
+    click.option("--staging-dataset", help="BigQuery dataset of the staging tables, where it is not the other."),
     click.option("--firestore-database", help="Firestore database of the ledger; needed with --project."),
 )
 

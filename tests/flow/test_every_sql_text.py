@@ -17,7 +17,7 @@ from typing import Literal
 
 import pytest
 
-from coordinator.rules import merge, planning
+from coordinator.rules import looking, merge, planning
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
@@ -114,6 +114,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator/rules/plan_check.sql": [findings],
         "coordinator.rules.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
         "coordinator.rules.planning.requests_statement": [requests],
+        "coordinator.rules.looking.simulated": [Text("simulated", looking.simulated(), {"game_date": GAME_DATE})],
         "coordinator.usecases.leases.use_up": [a_job_id_used_up()],
         "local.one_machine.export.active_predictions_sql": [
             Text("export", export.active_predictions_sql(), {"game_date": GAME_DATE})

@@ -141,6 +141,125 @@ def test_what_broke_off_is_finished_by_the_next_run(provisioning: Provisioning) 
     assert provisioning.resources() == whole
 
 
+def test_what_was_not_made_here_is_left_when_the_rest_is_destroyed(provisioning: Provisioning) -> None:
+    provisioning.run()
+    anothers = {"__demo_project_tipoff", "artifacts_repositories__tipoff"}
+    for resource in anothers:
+        provisioning.unlabel(resource)
+
+    destroyed = provisioning.run("--destroy", "demo-project")
+
+    left = {name for name in provisioning.resources() if not name.startswith("artifacts_docker_images")}
+    assert destroyed.returncode == 0
+    assert left == anothers
+    assert destroyed.stderr.count("was not made here") == 2
+
+
+# --- what passes, and what does not ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("gcloud projects add-iam-policy-binding", "ERROR: 403 permission denied"),
+        ("gcloud iam service-accounts add-iam-policy-binding", "ERROR: Service account x does not exist."),
+        ("gcloud alpha monitoring policies create", "ERROR: NOT_FOUND: 404 Cannot find metric that matches type"),
+    ],
+)
+def test_what_is_not_known_everywhere_yet_is_tried_again(provisioning: Provisioning, command: str, says: str) -> None:
+    provisioning.trouble(command, says, 3)
+
+    done = provisioning.run()
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(says) == 3
+
+
+def test_a_metric_has_longer_to_be_known_than_the_ten_minutes_it_may_take(provisioning: Provisioning) -> None:
+    provisioning.trouble("gcloud alpha monitoring policies create", "404 Cannot find metric", 45)  # 11 min, 15 s apart
+
+    assert provisioning.run().returncode == 0
+
+
+@pytest.mark.parametrize(("says", "tries"), [("ERROR: 403 permission denied", 21), ("ERROR: invalid argument", 1)])
+def test_what_does_not_pass_stops_it_within_a_bound(provisioning: Provisioning, says: str, tries: int) -> None:
+    provisioning.trouble("gcloud pubsub topics create", says, 1_000)
+
+    done = provisioning.run()
+
+    assert done.returncode != 0
+    assert done.stderr.count(says) == tries
+    assert "run_services__tipoff_worker" not in provisioning.resources()
+
+
+def test_without_credentials_of_googles_client_nothing_is_made(provisioning: Provisioning) -> None:
+    provisioning.trouble("gcloud auth application-default print-access-token", "ERROR: no credentials", 1)
+
+    done = provisioning.run()
+
+    assert (done.returncode, provisioning.resources()) == (2, set())
+    assert "gcloud auth application-default login" in done.stderr
+
+
+# --- who may ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("caller", "account"),
+    [
+        ("group:oncall@example.com", "operator"),
+        ("group:analysts@example.com", "viewer"),
+        ("serviceAccount:tipoff-build@demo-project.iam.gserviceaccount.com", "build"),
+    ],
+)
+def test_who_is_to_act_as_an_account_gets_its_token_and_a_stranger_does_not(
+    provisioning: Provisioning, caller: str, account: str
+) -> None:
+    provisioning.run()
+    asked = ["auth", "print-identity-token", "--audiences=https://x", "--include-email"]
+    asked += [f"--impersonate-service-account=tipoff-{account}@demo-project.iam.gserviceaccount.com"]
+
+    given = provisioning.gcloud(*asked, caller=caller)
+    refused = provisioning.gcloud(*asked, caller="user:stranger@example.com")
+
+    assert given.stdout.startswith(f"token-of-tipoff-{account}@"), given.stderr
+    assert refused.returncode == 1
+
+
+def test_the_first_build_runs_as_an_account_that_has_its_rights_by_then(provisioning: Provisioning) -> None:
+    provisioning.run()
+
+    calls = [" ".join(call) for call in provisioning.calls()]
+    (build,) = [number for number, call in enumerate(calls) if "builds submit" in call]
+    rights = [
+        number
+        for number, call in enumerate(calls)
+        if "add-iam-policy-binding" in call and "tipoff-build@" in call and "run services" not in call
+    ]
+    assert "--service-account=projects/demo-project/serviceAccounts/tipoff-build@" in calls[build]
+    assert "--gcs-source-staging-dir=gs://demo-project-tipoff-build/" in calls[build]
+    assert len(rights) >= 6
+    assert max(rights) < build
+    assert "CLOUD_LOGGING_ONLY" in (DEPLOY / "images.yaml").read_text(encoding="utf-8")
+
+
+def test_the_worker_may_write_to_the_staging_dataset_alone(commands: list[list[str]]) -> None:
+    grants = [command[-1] for command in commands if command[0] == "bq" and "query" in command]
+
+    of_worker = [grant for grant in grants if "tipoff-worker@" in grant]
+    assert [re.findall(r"`([^`]+)`", grant) for grant in of_worker] == [
+        ["roles/bigquery.dataEditor", "demo-project", "tipoff_staging"]
+    ]
+    of_coordinator = {tuple(re.findall(r"`([^`]+)`", grant)) for grant in grants if "tipoff-coordinator@" in grant}
+    assert ("roles/bigquery.dataViewer", "demo-project", "tipoff_staging") in of_coordinator
+
+
+def test_one_dataset_for_both_is_refused(provisioning: Provisioning) -> None:
+    provisioning.values["STAGING_DATASET"] = "tipoff"
+
+    assert (provisioning.run().returncode, provisioning.calls()) == (2, [])
+
+
 # --- services -------------------------------------------------------------------------------------------------
 
 
@@ -159,7 +278,9 @@ def test_a_service_is_given_its_required_settings_and_starts_with_them(
 ) -> None:
     given = environment_of(service(commands, verb, name))
 
-    assert given.keys() == {row.name for row in describe(kind) if row.required} | {"TIPOFF_AUTH"}
+    besides = {"tipoff-coordinator": {"TIPOFF_VIEWER_CALLERS"}, "tipoff-worker": {"TIPOFF_MODEL"}}[name]
+    required = {row.name for row in describe(kind) if row.required}
+    assert given.keys() == required | {"TIPOFF_AUTH", "TIPOFF_STAGING_DATASET"} | besides
     assert read(kind, {**given, "K_SERVICE": name}).audience == f"https://{name}-123456789012.us-east1.run.app"
 
 
@@ -171,6 +292,39 @@ def test_tokens_without_signature_are_accepted_only_where_cloud_run_asks_every_c
 
     assert environment_of(deploy)["TIPOFF_AUTH"] == "cloud-run"
     assert "--no-allow-unauthenticated" in deploy
+
+
+def test_the_worker_may_read_its_model_and_the_shipped_one_has_to_be_asked_for(provisioning: Provisioning) -> None:
+    grants = [one for one in provisioning.printed() if one[1:4] == ["storage", "buckets", "add-iam-policy-binding"]]
+    assert ("gs://demo-models", "serviceAccount:tipoff-worker@demo-project.iam.gserviceaccount.com") in {
+        (one[4], flags_of(one)["member"]) for one in grants
+    }
+
+    provisioning.values["MODEL"] = "simulated"
+    worker = service(provisioning.printed(), ["run", "deploy"], "tipoff-worker")
+    assert environment_of(worker)["TIPOFF_ALLOW_SIMULATED_MODEL"] == "true"
+
+    provisioning.values["MODEL"] = "model.json"
+    done = provisioning.run("--dry-run")
+    assert done.returncode == 2
+    assert "MODEL: model.json is neither" in done.stderr
+
+
+def test_an_image_is_deployed_by_its_digest(provisioning: Provisioning) -> None:
+    provisioning.run()
+
+    deployed = [flags_of(call)["image"] for call in provisioning.calls() if call[1:3] == ["run", "deploy"]]
+
+    assert len(deployed) == 2
+    assert all(re.search(r"/tipoff-(worker|coordinator)@sha256:", image) for image in deployed)
+
+
+def test_cloud_run_asks_the_workers_ready_before_a_revision_is_one(commands: list[list[str]]) -> None:
+    probe = flags_of(service(commands, ["run", "deploy"], "tipoff-worker"))["startup-probe"]
+    numbers = dict(re.findall(r"(\w+)=(\d+)", probe))
+
+    assert "httpGet.path=/ready" in probe
+    assert int(numbers["periodSeconds"]) * int(numbers["failureThreshold"]) <= 240, "the most that Cloud Run takes"
 
 
 def test_no_command_replaces_an_environment() -> None:
@@ -201,7 +355,12 @@ def test_a_changed_service_takes_no_traffic_unseen(commands: list[list[str]]) ->
 def test_scheduler_tries_again_and_waits_longer_than_the_service_takes(commands: list[list[str]]) -> None:
     timeout = int(flags_of(service(commands, ["run", "deploy"], "tipoff-coordinator"))["timeout"])
 
-    for job, path in (("tipoff-start", "/start"), ("tipoff-sweep", "/sweep"), ("tipoff-grade", "/grade")):
+    for job, path in (
+        ("tipoff-start", "/start"),
+        ("tipoff-start-evening", "/start"),
+        ("tipoff-sweep", "/sweep"),
+        ("tipoff-grade", "/grade"),
+    ):
         flags = flags_of(service(commands, ["scheduler", "jobs", "create", "http"], job))
         assert int(flags["max-retry-attempts"]) >= 1
         assert timeout < lasting(flags["attempt-deadline"]) <= 1800  # the most that HTTP targets may have
