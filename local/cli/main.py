@@ -19,6 +19,7 @@ from local.cli.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
 from local.cli.explain import explain
 from local.cli.gaps import gaps
 from local.cli.grade import grade
+from local.cli.load import load
 from local.cli.policy import policy
 from local.cli.quota import quota
 from local.cli.redrive import redrive
@@ -75,6 +76,7 @@ for command in (
     explain,
     gaps,
     grade,
+    load,
     policy,
     quota,
     redrive,

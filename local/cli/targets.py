@@ -5,16 +5,23 @@ The cloud is an emulator where BIGQUERY_EMULATOR_HOST (with BIGQUERY_STORAGE_EMU
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shared.errors import InvalidInput, Unavailable
-from shared.ports import DocumentStore, Warehouse
+from shared.ports import DocumentStore, TableSpec, Warehouse
+
+if TYPE_CHECKING:
+    from local.one_machine.loading import StageFile
+    from schemas.tables import Column
+    from shared.adapters.duckdb import DuckdbWarehouse
 
 _WAREHOUSE, _LEDGER = "warehouse.duckdb", "ledger.sqlite"
 
@@ -30,6 +37,8 @@ class Target:
     location: str | None
     staging_dataset: str | None = None
     firestore_database: str | None = None
+    is_exact: bool = False
+    """Whether the state folder is the one that is named, whatever lies in it."""
 
     def __post_init__(self) -> None:
         if self.project is None:
@@ -49,6 +58,8 @@ class Target:
         """The state folder that holds a warehouse; the sample season's where only that was run."""
         state = self.state or Path(".tipoff")
         simulated = state / "simulated"
+        if self.is_exact:
+            return state
         return simulated if not (state / _WAREHOUSE).exists() and (simulated / _WAREHOUSE).exists() else state
 
     @property
@@ -69,6 +80,11 @@ class Target:
         if self.project is not None:
             yield self._bigquery()
             return
+        with self._embedded(is_made=is_made) as embedded:
+            yield embedded
+
+    @contextmanager
+    def _embedded(self, *, is_made: bool) -> Iterator[DuckdbWarehouse]:
         from shared.adapters.duckdb import DuckdbWarehouse  # noqa: PLC0415 - so that --help answers at once
 
         file = self.home / _WAREHOUSE
@@ -83,6 +99,36 @@ class Target:
             yield embedded
         finally:
             embedded.close()
+
+    @contextmanager
+    def input_tables(self) -> Iterator[tuple[Warehouse, StageFile]]:
+        """Open the warehouse whose input tables are to be filled, and the way to get a file there; made where absent.
+
+        A state folder is the one that is named, never the simulated season's within it.
+
+        Raises:
+            InvalidInput: another process uses the state folder.
+        """
+        from local.one_machine.inputs import copy_in  # noqa: PLC0415 - as above
+
+        if self.project is None:
+            own = replace(self, state=self.state or Path(".tipoff"), is_exact=True)
+            with own._embedded(is_made=True) as embedded:
+                yield embedded, partial(copy_in, embedded)
+            return
+        from local.emulated.cloud_inputs import load_file  # noqa: PLC0415 - as above
+        from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
+
+        place = f"{self.project}.{self.dataset}"
+        with _told_how_to_log_in():
+            client, _ = bigquery_clients.clients(self.environ, project=self.project, location=self.location or "")
+        warehouse = self._bigquery()
+
+        def load(table: str, columns: Sequence[Column], file: Path) -> None:
+            warehouse.create(TableSpec(table, tuple(columns), partition_by="game_date", expires_at=_tomorrow()))
+            load_file(client, f"{place}.{table}", columns, file)
+
+        yield warehouse, load
 
     @contextmanager
     def documents(self) -> Iterator[DocumentStore]:
@@ -137,6 +183,10 @@ class Target:
             raise InvalidInput("--firestore-database", "missing; name the database of the ledger, such as (default)")
         with _told_how_to_log_in():
             return FirestoreDocuments(firestore.Client(project=self.project, database=self.firestore_database))
+
+
+def _tomorrow() -> datetime:
+    return datetime.now(UTC) + timedelta(days=1)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
 from coordinator.usecases.leases import use_up
 from local.cli import adoption
-from local.one_machine import export, run
+from local.one_machine import export, loading, run
 from schemas import names, tables
 from schemas.tables import Column, Row
 from shared.adapters.bigquery import BigqueryWarehouse
@@ -75,6 +75,19 @@ class Text:
 # --- who writes what ------------------------------------------------------------------------------------------
 
 
+def loads() -> list[Text]:
+    """What `tipoff load` says, of all columns and of the fewest that a file may have."""
+    found = []
+    for table, key in loading.KEYS.items():
+        declared = tables.load(table)
+        fewest = [c.name for c in declared.columns if c.mode == "REQUIRED" or c.name in key]
+        for columns in (declared.names, fewest):
+            found += [
+                Text(f"load {table}", text(table, table, columns)) for text in (loading.merge_text, loading.count_text)
+            ]
+    return found
+
+
 @cache
 def written_by() -> Mapping[str, Sequence[Text]]:
     """The function, or module or file, that holds an SQL text → the statements that the text ends up in."""
@@ -114,6 +127,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator/rules/plan_check.sql": [findings],
         "coordinator.rules.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
         "coordinator.rules.planning.requests_statement": [requests],
+        **{f"local.one_machine.loading.{part}": loads() for part in ("merge_text", "count_text", "_source")},
         "coordinator.rules.looking.simulated": [Text("simulated", looking.simulated(), {"game_date": GAME_DATE})],
         "coordinator.usecases.leases.use_up": [a_job_id_used_up()],
         "local.one_machine.export.active_predictions_sql": [
