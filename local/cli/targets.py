@@ -80,11 +80,12 @@ class Target:
         if self.project is not None:
             yield self._bigquery()
             return
-        with self._embedded(is_made=is_made) as embedded:
+        with self.embedded(is_made=is_made) as embedded:
             yield embedded
 
     @contextmanager
-    def _embedded(self, *, is_made: bool) -> Iterator[DuckdbWarehouse]:
+    def embedded(self, *, is_made: bool) -> Iterator[DuckdbWarehouse]:
+        """Open the warehouse of the state folder; as `warehouse`."""
         from shared.adapters.duckdb import DuckdbWarehouse  # noqa: PLC0415 - so that --help answers at once
 
         file = self.home / _WAREHOUSE
@@ -113,7 +114,7 @@ class Target:
 
         if self.project is None:
             own = replace(self, state=self.state or Path(".tipoff"), is_exact=True)
-            with own._embedded(is_made=True) as embedded:
+            with own.embedded(is_made=True) as embedded:
                 yield embedded, partial(copy_in, embedded)
             return
         from local.emulated.cloud_inputs import load_file  # noqa: PLC0415 - as above

@@ -75,8 +75,8 @@ class Text:
 # --- who writes what ------------------------------------------------------------------------------------------
 
 
-def loads() -> list[Text]:
-    """What `tipoff load` says, of all columns and of the fewest that a file may have."""
+def of_inputs_and_models() -> Mapping[str, Sequence[Text]]:
+    """What `tipoff load` says, of all columns and of the fewest that a file may have; and whose model predicted."""
     found = []
     for table, key in loading.KEYS.items():
         declared = tables.load(table)
@@ -85,7 +85,10 @@ def loads() -> list[Text]:
             found += [
                 Text(f"load {table}", text(table, table, columns)) for text in (loading.merge_text, loading.count_text)
             ]
-    return found
+    return {
+        **{f"local.one_machine.loading.{part}": found for part in ("merge_text", "count_text", "_source")},
+        "coordinator.rules.looking.simulated": [Text("simulated", looking.simulated(), {"game_date": GAME_DATE})],
+    }
 
 
 @cache
@@ -127,8 +130,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator/rules/plan_check.sql": [findings],
         "coordinator.rules.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
         "coordinator.rules.planning.requests_statement": [requests],
-        **{f"local.one_machine.loading.{part}": loads() for part in ("merge_text", "count_text", "_source")},
-        "coordinator.rules.looking.simulated": [Text("simulated", looking.simulated(), {"game_date": GAME_DATE})],
+        **of_inputs_and_models(),
         "coordinator.usecases.leases.use_up": [a_job_id_used_up()],
         "local.one_machine.export.active_predictions_sql": [
             Text("export", export.active_predictions_sql(), {"game_date": GAME_DATE})
