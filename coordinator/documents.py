@@ -71,6 +71,7 @@ def batch_fields(batch: Batch) -> Fields:
         "overtaken_by": batch.overtaken_by,
         "late_refusal": batch.late_refusal,
         "left_out": list(batch.left_out),
+        "input_gaps": list(batch.input_gaps),
         "staging_looked_at": batch.staging_looked_at,
         "revision": batch.revision,
     }
@@ -96,6 +97,7 @@ def read_batch(document: Document) -> Batch:
         refused_writes={int(number): reason for number, reason in raw["refused_writes"].items()},
         merges=tuple(_read_merge(number, raw["merges"][number]) for number in sorted(raw["merges"], key=int)),
         left_out=tuple(raw["left_out"]),
+        input_gaps=tuple(raw.get("input_gaps", ())),
         version=document.version,
     )
 

@@ -328,6 +328,8 @@ def _refused(look: Look) -> Iterator[str]:
 def _around(look: Look) -> Iterator[str]:
     """What holds whatever the state."""
     batch = look.batch
+    if batch.input_gaps:
+        yield f"It was planned on inputs that are not whole: {' '.join(batch.input_gaps)}"
     if batch.kind == "redrive":
         yield f"It is a redrive of {batch.parent} and speaks for its own players only."
     if batch.left_out:

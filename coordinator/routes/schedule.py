@@ -13,7 +13,7 @@ from coordinator.operator.bodies import StartBody, SweepBody
 from coordinator.routes.exchange import Caller, Check, idempotency_key, read_body
 from coordinator.usecases.sweep_report import SweepAnswer, Verdict
 from shared.edge import problem
-from shared.errors import Conflict, TipoffError
+from shared.errors import Conflict, InputsIncomplete, TipoffError
 from shared.problems import problem_of_status
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,8 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
         try:
             return _start(coordinator)
         except Conflict as conflict:
-            if not _is_scheduler(request):
+            # Inputs may still come, so Scheduler is to try again; then its failed job is seen.
+            if not _is_scheduler(request) or isinstance(conflict, InputsIncomplete):
                 raise
             # To Cloud Scheduler everything but 2xx is a failure to be tried again (D5).
             _log.warning("start not needed", extra={"json_fields": {"reason": str(conflict)}})

@@ -55,6 +55,8 @@ class Batch:
     """Why a later round of an ended batch was refused."""
     left_out: tuple[str, ...] = ()
     """Players who were to be redriven, and whom the fresh plan does not expect any more."""
+    input_gaps: tuple[str, ...] = ()
+    """What was lacking of the inputs when it was planned, in sentences."""
     staging_looked_at: datetime | None = None
     """When the sweep last looked in staging for deliveries whose outcomes were lost."""
     revision: str = ""

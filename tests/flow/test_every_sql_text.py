@@ -17,7 +17,7 @@ from typing import Literal
 
 import pytest
 
-from coordinator.rules import looking, merge, planning
+from coordinator.rules import completeness, looking, merge, planning
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
@@ -87,6 +87,9 @@ def of_inputs_and_models() -> Mapping[str, Sequence[Text]]:
             ]
     return {
         **{f"local.one_machine.loading.{part}": found for part in ("merge_text", "count_text", "_source")},
+        "coordinator/rules/completeness.sql": [
+            Text("completeness", completeness.completeness_query(), {"game_date": GAME_DATE})
+        ],
         "coordinator.rules.looking.simulated": [Text("simulated", looking.simulated(), {"game_date": GAME_DATE})],
     }
 

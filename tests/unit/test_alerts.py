@@ -15,12 +15,14 @@ import pytest
 
 from coordinator.app import create_app
 from shared import logs
+from shared.errors import InputsIncomplete
 from shared.policy import Policy
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, a_skip
 from tests.flow.test_accuracy import intervals
+from tests.flow.test_completeness import a_week
 from tests.incidents.test_f2_f4_junk import FullDocuments
-from tests.plan_inputs import GAME_DATE
+from tests.plan_inputs import GAME_DATE, League
 from tests.provision_stand import DEPLOY, Provisioning
 
 OURS = "logging.googleapis.com/user/"
@@ -106,6 +108,19 @@ def test_a_batch_that_meets_trouble_again_and_again_is_counted(stand: Stand, wri
         stand.coordinator.sweeper.sweep()
 
     assert counted(written)["tipoff-batch-stuck"] == 4
+
+
+def test_a_start_on_stale_inputs_and_an_empty_batch_in_the_season_are_counted(
+    stand: Stand, written: io.StringIO
+) -> None:
+    stand.load(a_week(lacking=2))
+    with pytest.raises(InputsIncomplete):
+        stand.start()
+    assert counted(written)["tipoff-inputs-incomplete"] == 1
+
+    stand.load(League(logs=(), games=()))
+    stand.start()
+    assert counted(written)["tipoff-inputs-incomplete"] == 2
 
 
 def test_an_outcome_that_the_store_refuses_is_counted(stand: Stand, written: io.StringIO) -> None:
