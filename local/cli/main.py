@@ -14,6 +14,7 @@ from local.cli.backfill import backfill
 from local.cli.backtest import backtest
 from local.cli.cancel import cancel
 from local.cli.consolidate import consolidate
+from local.cli.dashboard import dashboard
 from local.cli.diff import diff
 from local.cli.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
 from local.cli.explain import explain
@@ -72,6 +73,7 @@ for command in (
     backtest,
     cancel,
     consolidate,
+    dashboard,
     diff,
     explain,
     gaps,

@@ -139,19 +139,35 @@ def client_of_url(
     Raises:
         InvalidInput: the URL would give the token away, or there is no account to be.
     """
+    base = address_of(url)
+    token = token_source(base, audience=audience, impersonate=impersonate, search_path=search_path)()
+    with requests.Session() as session:
+        session.trust_env = urlsplit(base).hostname not in _LOOPBACK
+        yield CoordinatorClient(lambda ask: _over_http(session, base, ask, token), runs=True)
+
+
+def address_of(url: str) -> str:
+    """Return a coordinator's address as paths are put after it.
+
+    Raises:
+        InvalidInput: it is no address, or would carry an identity token unencrypted.
+    """
     base = url.rstrip("/")
     parts = urlsplit(base)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidInput("--url", f"{url!r} is no address; write it as https://coordinator-123.us-central1.run.app")
-    is_loopback = parts.hostname in _LOOPBACK
-    if parts.scheme == "http" and not is_loopback:
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise InvalidInput("--url", f"{url!r} would carry an identity token unencrypted; use https")
-    token = None
-    if parts.scheme == "https":
-        token = identity_token(audience or base, impersonate=impersonate, search_path=search_path)
-    with requests.Session() as session:
-        session.trust_env = not is_loopback
-        yield CoordinatorClient(lambda ask: _over_http(session, base, ask, token), runs=True)
+    return base
+
+
+def token_source(
+    base: str, *, audience: str | None = None, impersonate: str | None = None, search_path: str | None = None
+) -> Callable[[], str | None]:
+    """What gives an identity token for an address, each time a new one; None for one on loopback. Raises as `identity_token`."""
+    if not base.startswith("https:"):
+        return lambda: None
+    return lambda: identity_token(audience or base, impersonate=impersonate, search_path=search_path)
 
 
 def _over_http(session: requests.Session, base: str, ask: Ask, token: str | None) -> Answer:
