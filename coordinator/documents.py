@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar, assert_never, cast
 
-from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge
+from coordinator.rules.batch import AdminAction, Batch, BatchMark, DateRecord, Lease, Merge
 from coordinator.rules.entries import AnyOutcome, Delivery, Shard
 from coordinator.rules.lifecycle import Status
 from schemas.messages import MAX_DETAIL, Failed, Predicted, RowCounts, Skipped
@@ -36,6 +36,11 @@ def shards_path(batch_id: str) -> Path:
 def shard_path(batch_id: str, number: int) -> Path:
     """Where one shard is kept."""
     return (*shards_path(batch_id), str(number))
+
+
+def actions_path(batch_id: str) -> Path:
+    """Where what people did to a batch is kept."""
+    return (*batch_path(batch_id), "actions")
 
 
 def date_path(game_date: date) -> Path:
@@ -109,6 +114,20 @@ def _merge_fields(merge: Merge) -> Fields:
 def _read_merge(number: str, raw: Mapping[str, Any]) -> Merge:
     counts = RowCounts.model_validate(raw["counts"])
     return Merge(number=int(number), job_id=raw["job_id"], state=raw["state"], counts=counts, error=raw["error"])
+
+
+# --- what people did ------------------------------------------------------------------------------------------
+
+
+def action_fields(action: AdminAction) -> Fields:
+    """The document of an admin action."""
+    return {**asdict(action), "expires_at": action.at + KEEP_DOCUMENTS}
+
+
+def read_action(document: Document) -> AdminAction:
+    """Return the admin action that a document holds."""
+    raw = cast("Mapping[str, Any]", document.fields)
+    return AdminAction(**{name: raw[name] for name in ("at", "account", "action", "asked", "why")})
 
 
 # --- dates ----------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def _guard(settings: CoordinatorSettings) -> Guard:
         Caller.VIEWER: settings.viewer_callers,
     }
 
-    def guard(header: str | None, callers: frozenset[Caller]) -> None:
-        verifier.verify(header, allowed=frozenset[str]().union(*(accounts[caller] for caller in callers)))
+    def guard(header: str | None, callers: frozenset[Caller]) -> str:
+        return verifier.verify(header, allowed=frozenset[str]().union(*(accounts[caller] for caller in callers)))
 
     return guard

@@ -79,9 +79,8 @@ class _Common(BaseModel):
     project: _Project = Field(description="Google Cloud project that holds every resource")
     location: _Location = Field(description="BigQuery location of the dataset")
     dataset: _Dataset = Field(description="BigQuery dataset of the predictions, input and plan tables")
-    staging_dataset: _Dataset | Literal[""] = Field(
-        default="",
-        description="BigQuery dataset of the staging tables, so that the worker may write there alone; empty: TIPOFF_DATASET",
+    staging_dataset: _Dataset = Field(
+        description="BigQuery dataset of the staging tables, so that the worker may write there alone"
     )
     outcomes_topic: _Topic = Field(description="Pub/Sub topic of the players' outcomes")
     schema_version: int = Field(

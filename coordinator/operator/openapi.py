@@ -43,6 +43,14 @@ _BATCH = "/batches/{batch_id}"
 _KEY = {
     "Idempotency-Key": {"type": "string", "maxLength": 200, "description": "A repeat with the same key is no other."}
 }
+_WHY = {
+    "Tipoff-Why": {
+        "type": "string",
+        "maxLength": 500,
+        "pattern": "^[ -~]*$",
+        "description": "The caller's reason, percent-encoded; it is kept with the account and the time.",
+    }
+}
 _PUSH: Mapping[int, tuple[Model, ...]] = {204: ()}
 
 _EXAMPLES: Mapping[Model, Schema] = {
@@ -64,7 +72,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/start",
         summary="Plan and publish a game date's batch; 200 where an earlier call with the same key did.",
         body=StartBody,
-        headers=_KEY,
+        headers={**_KEY, **_WHY},
         answers={200: (StartAnswer, StartNotNeeded), 202: (StartAnswer,)},
         refusals=(409, 422),
     ),
@@ -114,6 +122,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path=f"{_BATCH}/consolidate",
         summary="Consolidate now, by force in spite of who is missing.",
         body=ConsolidateBody,
+        headers=_WHY,
         answers={200: (ConsolidateAnswer,)},
         refusals=(404, 409, 422),
     ),
@@ -122,7 +131,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path=f"{_BATCH}/redrive",
         summary="Start a child batch of the players who are not predicted; 200 for a repeat.",
         body=NoBody,
-        headers=_KEY,
+        headers={**_KEY, **_WHY},
         answers={200: (RedriveAnswer,), 202: (RedriveAnswer,)},
         refusals=(404, 409, 422),
     ),
@@ -131,6 +140,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path=f"{_BATCH}/cancel",
         summary="Give a live batch up; nothing of it is ever merged.",
         body=NoBody,
+        headers=_WHY,
         answers={200: (BatchView,)},
         refusals=(404, 409, 422),
     ),
@@ -139,6 +149,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path=f"{_BATCH}/policy",
         summary="Change what a live batch tolerates; its deadline follows.",
         body=PolicyChanges,
+        headers=_WHY,
         answers={200: (BatchView,)},
         refusals=(404, 409, 422),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
 from pydantic import BaseModel
@@ -61,6 +61,16 @@ class ShardView(BaseModel):
     publishes: int
 
 
+class ActionView(BaseModel):
+    """What somebody asked to be done with a batch, whatever came of it."""
+
+    at: datetime
+    account: str
+    action: str
+    asked: str
+    why: str
+
+
 class BatchView(BatchSummary):
     """The whole of `/batches/{id}`: counts from the named sets, and the names of everybody who is not predicted."""
 
@@ -82,6 +92,8 @@ class BatchView(BatchSummary):
     answer_times: AnswerTimes
     finished_at: datetime | None
     timeline: list[Moment]
+    actions: list[ActionView]
+    """What people asked to be done with it, in order; Cloud Scheduler's calls are not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +111,7 @@ class Views:
     def batch(self, batch_id: str) -> BatchView:
         """Everything about one batch. Raises `UnknownBatch`."""
         batch, shards = self.ledger.batch(batch_id), self.ledger.shards(batch_id)
-        snapshot = take_snapshot(shards)
+        snapshot, actions = take_snapshot(shards), self.ledger.actions(batch_id)
         answered = [at for shard in shards for times in shard.answered_at.values() for at in times]
         return BatchView.model_validate(
             _summary(batch)
@@ -118,7 +130,8 @@ class Views:
                 "last_outcome_at": max(answered, default=None),
                 "answer_times": answer_times(shards, planned_at=batch.planned_at),
                 "finished_at": (batch.result or {}).get("at"),
-                "timeline": timeline(batch, shards, answered),
+                "timeline": timeline(batch, shards, answered, actions),
+                "actions": [asdict(action) for action in actions],
             }
         )
 

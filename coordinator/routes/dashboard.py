@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, make_response, request
 from pydantic import TypeAdapter
@@ -21,7 +22,7 @@ from coordinator.operator.dashboard import buttons, pages
 from coordinator.operator.schema_view import view_schema
 from coordinator.operator.views import BatchSummary, BatchView
 from coordinator.routes import forms
-from coordinator.routes.exchange import Caller, Check, batch_id_of, query_value
+from coordinator.routes.exchange import MAX_WHY, Caller, Check, batch_id_of, query_value
 from coordinator.routes.frame import page, show
 from shared.errors import InvalidInput
 
@@ -162,6 +163,7 @@ def _ask(app: Flask, method: str, path: str, body: Mapping[str, object]) -> tupl
         "CONTENT_TYPE": "application/json",
         "CONTENT_LENGTH": str(len(sent)),
         "wsgi.input": io.BytesIO(sent),
+        "HTTP_TIPOFF_WHY": quote(request.form.get("why", "")[:MAX_WHY], safe=" "),
         # Made with the page, so that a second click means the same.
         "HTTP_IDEMPOTENCY_KEY": request.form.get("once", "")[:100] or str(uuid.uuid4()),
     }

@@ -115,6 +115,20 @@ class Batch:
         return names.event_id(self.batch_id, self.state, done[-1] if done else 0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminAction:
+    """What somebody asked to be done with a batch, whatever came of it; never changed afterwards."""
+
+    at: datetime
+    account: str
+    """As the caller's token proves it."""
+    action: str
+    asked: str
+    """The request's body, as JSON."""
+    why: str
+    """Empty where no reason was given."""
+
+
 @dataclass(frozen=True, slots=True)
 class BatchMark:
     """A batch and its place in the date's one order of time."""

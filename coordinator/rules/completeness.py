@@ -60,10 +60,19 @@ class Completeness:
         return self.share is not None and self.share < least
 
     @property
+    def is_stale(self) -> bool:
+        """Whether box scores are lacking that should be there by now."""
+        return bool(self.without_box_scores) or self.age is None or self.age > FRESH
+
+    @property
+    def age(self) -> timedelta | None:
+        """How long before the date the newest box scores are of; None where there are none."""
+        return None if self.newest_box_scores is None else self.game_date - self.newest_box_scores
+
+    @property
     def is_suspiciously_empty(self) -> bool:
         """Whether the date has no games though it seems to lie in a season: the inputs may be missing, not the games."""
-        age = None if self.newest_box_scores is None else self.game_date - self.newest_box_scores
-        return not self.games and not self.later_games and (age is None or age <= IN_SEASON)
+        return not self.games and not self.later_games and (self.age is None or self.age <= IN_SEASON)
 
     def gaps(self) -> tuple[str, ...]:
         """Say what is lacking, the gravest first; nothing where the inputs are whole."""
@@ -76,8 +85,8 @@ class Completeness:
             yield f"{count} of {self.past_games} games of the last 7 days have no box scores: {named}{more}."
         if self.newest_box_scores is None:
             yield "There are no box scores before the date."
-        elif (age := self.game_date - self.newest_box_scores) > FRESH:
-            yield f"The newest box scores are of {self.newest_box_scores}, {age.days} days before the date."
+        elif self.age is not None and self.age > FRESH:
+            yield f"The newest box scores are of {self.newest_box_scores}, {self.age.days} days before the date."
         if not self.games:
             yield "No game of the date is scheduled."
         if not self.later_games:

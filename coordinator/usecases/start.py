@@ -178,7 +178,7 @@ class Starter:
         if found.is_suspiciously_empty:
             log.error("empty in the season", extra={"json_fields": fields})
         elif gaps:
-            log.warning("input gaps", extra={"json_fields": fields})
+            log.log(logging.WARNING if found.is_stale else logging.INFO, "input gaps", extra={"json_fields": fields})
         return gaps
 
     def _check_tables(self) -> None:

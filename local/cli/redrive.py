@@ -13,7 +13,9 @@ from local.cli.coordinator_options import (
     coordinator_options,
     is_agreed,
     print_json,
+    reason,
     tell_later,
+    why_option,
     yes_option,
 )
 from local.cli.exits import NO_SUCCESS
@@ -23,8 +25,9 @@ from local.cli.terminal import echo
 @click.command(short_help="Start a new batch for the players who are not predicted.")
 @batch_argument
 @yes_option
+@why_option
 @coordinator_options
-def redrive(*, where: Where, batch: str, yes: bool, as_json: bool) -> int:
+def redrive(*, where: Where, batch: str, yes: bool, why: str, as_json: bool) -> int:
     """Plan and publish a new batch for those players of BATCH who are not predicted; only their rows are superseded.
     BATCH is an id, or a game date for its newest batch.
 
@@ -34,7 +37,7 @@ def redrive(*, where: Where, batch: str, yes: bool, as_json: bool) -> int:
         path = f"/batches/{client.find(batch)}/redrive"
         if not is_agreed(confirmation_of(client, path, None), yes=yes):
             return NO_SUCCESS
-        answer = client.post(path, {}, {"Idempotency-Key": str(uuid.uuid4())})
+        answer = client.post(path, {}, {"Idempotency-Key": str(uuid.uuid4()), **reason(why)})
         if as_json:
             print_json(answer)
         else:

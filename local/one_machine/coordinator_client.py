@@ -64,9 +64,9 @@ class CoordinatorClient:
         """Have something done. Raises as `judged`."""
         return judged(self.ask("POST", path, body=body, headers=headers))
 
-    def patch(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+    def patch(self, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Have something changed. Raises as `judged`."""
-        return judged(self.ask("PATCH", path, body=body))
+        return judged(self.ask("PATCH", path, body=body, headers=headers))
 
     def ask(
         self,

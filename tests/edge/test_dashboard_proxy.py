@@ -31,9 +31,9 @@ class CloudRun:
             if environ.get("HTTP_ORIGIN") == f"http://{environ['HTTP_HOST']}":  # its own address, as the proxy calls it
                 environ["HTTP_ORIGIN"] = "https://coordinator-1.run.app"
             environ |= {"HTTP_HOST": "coordinator-1.run.app", "wsgi.url_scheme": "https"}
-            return inner(environ, start)  # type: ignore[arg-type]
+            return inner(environ, start)  # type: ignore[arg-type]  # WSGI, whatever it holds
 
-        self.app.wsgi_app = behind_front  # type: ignore[assignment,method-assign]
+        self.app.wsgi_app = behind_front  # type: ignore[assignment,method-assign]  # as Flask documents it
 
     def _guard(self, header: str | None, callers: frozenset[Caller]) -> None:
         who = TOKENS.get(header or "")

@@ -108,7 +108,7 @@ def facts(**changes: object) -> Completeness:
         "game_date": GAME_DATE, "newest_box_scores": GAME_DATE - timedelta(days=1), "past_games": 0,
         "without_box_scores": (), "games": 0, "later_games": 0, "lines": 0, "reports": 0,
     }  # fmt: skip
-    return Completeness(**(given | changes))  # type: ignore[arg-type]
+    return Completeness(**(given | changes))  # type: ignore[arg-type]  # one fact of each kind
 
 
 @pytest.mark.parametrize(

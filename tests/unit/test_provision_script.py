@@ -12,8 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.documents import batch_fields, batch_path, date_path, new_shard, shards_path
-from coordinator.rules.batch import Batch, BatchMark, Lease
+from coordinator.documents import (
+    action_fields,
+    actions_path,
+    batch_fields,
+    batch_path,
+    date_path,
+    new_shard,
+    shards_path,
+)
+from coordinator.rules.batch import AdminAction, Batch, BatchMark, Lease
 from local.emulated.provision import Backoff, Delivery, Topics
 from shared import gunicorn_conf
 from shared.settings import CoordinatorSettings, WorkerSettings, describe, read
@@ -175,7 +183,7 @@ def test_a_service_is_given_its_required_settings_and_starts_with_them(
 
     besides = {"tipoff-coordinator": {"TIPOFF_VIEWER_CALLERS"}, "tipoff-worker": {"TIPOFF_MODEL"}}[name]
     required = {row.name for row in describe(kind) if row.required}
-    assert given.keys() == required | {"TIPOFF_AUTH", "TIPOFF_STAGING_DATASET"} | besides
+    assert given.keys() == required | {"TIPOFF_AUTH"} | besides
     assert read(kind, {**given, "K_SERVICE": name}).audience == f"https://{name}-123456789012.us-east1.run.app"
 
 
@@ -308,6 +316,9 @@ def test_maps_lists_and_expiry_are_exempt_from_indexing_and_nothing_that_is_aske
             "lease": asdict(Lease()), "expires_at": NOW,
         },
         batch_path(batch.batch_id)[0]: {**batch_fields(batch), "result": {}},
+        actions_path("b")[-1]: action_fields(
+            AdminAction(at=NOW, account="ann@example.com", action="cancel", asked="{}", why="")
+        ),
         shards_path("b")[-1]: new_shard(["a"], batch_id="b", expires_at=NOW),
     }  # fmt: skip
     wanted = {
@@ -346,4 +357,4 @@ def test_every_exemption_and_expiry_of_the_file_is_applied(commands: list[list[s
     assert asked_fields() >= {"late_until", "game_date"}
     assert exempt == overrides().keys()
     assert expiring == {key for key, is_ttl in overrides().items() if is_ttl}
-    assert {group for group, _field in expiring} == {"dates", "batches", "shards"}
+    assert {group for group, _field in expiring} == {"dates", "batches", "shards", "actions"}

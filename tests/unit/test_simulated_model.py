@@ -12,7 +12,13 @@ from worker.model import Model, shipped_model
 
 
 def settings(**changes: object) -> WorkerSettings:
-    given = {"project": "demo-project", "location": "US", "dataset": "nba", "outcomes_topic": "outcomes"}
+    given = {
+        "project": "demo-project",
+        "location": "US",
+        "dataset": "nba",
+        "staging_dataset": "nba_staging",
+        "outcomes_topic": "outcomes",
+    }
     callers = {"audience": "https://x", "push_callers": "push@x", "auth": "cloud-run", "service": "tipoff-worker"}
     return WorkerSettings.model_validate(given | callers | changes)
 
