@@ -25,6 +25,7 @@ from coordinator.operator.bodies import (
     GradeBody,
     NoBody,
     PolicyChanges,
+    RedriveBody,
     StartBody,
     SweepBody,
 )
@@ -58,6 +59,7 @@ _EXAMPLES: Mapping[Model, Schema] = {
     SweepBody: {"dry_run": True},
     ConsolidateBody: {"force": True},
     NoBody: {},
+    RedriveBody: {},
     GradeBody: {"from": "2026-01-23", "to": "2026-01-30"},
     PolicyChanges: {"deadline_minutes": 240, "tolerated_silent_share": 0.1},
     PushEnvelope: {
@@ -130,7 +132,7 @@ OPERATIONS: tuple[Operation, ...] = (
         method="post",
         path=f"{_BATCH}/redrive",
         summary="Start a child batch of the players who are not predicted; 200 for a repeat.",
-        body=NoBody,
+        body=RedriveBody,
         headers={**_KEY, **_WHY},
         answers={200: (RedriveAnswer,), 202: (RedriveAnswer,)},
         refusals=(404, 409, 422),

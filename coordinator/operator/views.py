@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pydantic import BaseModel
 
 from coordinator.ledger import Ledger
+from coordinator.operator.failures import FailureGroup, failure_groups
 from coordinator.operator.histogram import AnswerTimes, answer_times
 from coordinator.operator.timeline import Moment, timeline
 from coordinator.rules.batch import Batch
@@ -78,6 +79,8 @@ class BatchView(BatchSummary):
     """How they stand now."""
     silent: list[str]
     failed: dict[str, str]
+    failure_groups: list[FailureGroup]
+    """The same players by cause."""
     skipped: dict[str, str]
     late: list[str]
     """Predicted players whose rows are not in the predictions table (yet)."""
@@ -119,6 +122,7 @@ class Views:
                 "players": snapshot.players,
                 "silent": sorted(snapshot.silent),
                 "failed": snapshot.failed,
+                "failure_groups": failure_groups(shards),
                 "skipped": snapshot.skipped,
                 "late": sorted(snapshot.late),
                 "answered_twice": sorted(snapshot.answered_twice),

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 
 from coordinator.assembly import Coordinator
 from coordinator.operator.answers import BatchList, ConsolidateAnswer, RedriveAnswer
-from coordinator.operator.bodies import ConsolidateBody, GameDate, NoBody, PolicyChanges
+from coordinator.operator.bodies import ConsolidateBody, GameDate, NoBody, PolicyChanges, RedriveBody
+from coordinator.operator.failures import players_of
 from coordinator.operator.views import BatchView
 from coordinator.routes.exchange import (
     Body,
@@ -73,7 +74,8 @@ def _serve_deeds(app: Flask, coordinator: Coordinator, check: Check) -> None:
     @app.post("/batches/<batch_id>/redrive")
     def redrive(batch_id: str) -> Response:
         check(Caller.ADMIN)
-        return _redrive(coordinator, _asked(coordinator, batch_id, "redrive", NoBody)[0])
+        known, body = _asked(coordinator, batch_id, "redrive", RedriveBody)
+        return _redrive(coordinator, known, body)
 
     @app.post("/batches/<batch_id>/cancel")
     def cancel_batch(batch_id: str) -> Response:
@@ -103,9 +105,10 @@ def _shown(coordinator: Coordinator, batch_id: str) -> Response:
     return jsonify(coordinator.views.batch(batch_id).model_dump(mode="json"))
 
 
-def _redrive(coordinator: Coordinator, batch_id: str) -> Response:
+def _redrive(coordinator: Coordinator, batch_id: str, body: RedriveBody) -> Response:
     """Redrive: 202 when that made the batch, 200 when an earlier call with its key did."""
-    started = coordinator.redriver.redrive(batch_id, key=idempotency_key())
+    only = None if body.group is None else players_of(coordinator.ledger.shards(batch_id), body.group)
+    started = coordinator.redriver.redrive(batch_id, key=idempotency_key(), only=only)
     batch = started.batch
     answer = RedriveAnswer(
         batch_id=batch.batch_id,

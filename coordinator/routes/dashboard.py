@@ -131,6 +131,8 @@ def request_of(batch_id: str, action: str) -> tuple[str, str, Mapping[str, objec
             return "POST", "/sweep", {}
         case "consolidate" | "force":
             return "POST", f"/batches/{batch_id}/consolidate", {"force": action == "force"}
+        case "redrive" if group := request.form.get("group", ""):
+            return "POST", f"/batches/{batch_id}/redrive", {"group": group[:64]}
         case "redrive" | "cancel":
             return "POST", f"/batches/{batch_id}/{action}", {}
         case "policy":
