@@ -313,7 +313,7 @@ scheduler() {
     call_by_the_clock "$START_JOB" /start '0 10 * * *' 960s 5
     call_by_the_clock "$EVENING_JOB" /start '0 17 * * *' 960s 5
     call_by_the_clock "$SWEEP_JOB" /sweep '*/5 * * * *' 960s 1
-    call_by_the_clock "$GRADE_JOB" /grade '0 9 * * *' 960s 5
+    call_by_the_clock "$GRADE_JOB" /grade '0 9,12 * * *' 960s 5
 }
 
 # What the first build needs, so before it; newer projects give the default build account nothing.
@@ -338,6 +338,10 @@ the_channel() {
        
 }
 
+the_dashboard() {
+    found_by gcloud monitoring dashboards list "--filter=displayName=\"$(display_name "$HERE/dashboard.json")\"" '--format=value(name)'
+}
+
 the_policy() { # DISPLAY_NAME
     found_by gcloud alpha monitoring policies list "--filter=displayName=\"$1\"" '--format=value(name)'
 }
@@ -354,6 +358,9 @@ alerts() {
             gcloud logging metrics create "$name" --config-from-file="$file" --then \
             gcloud logging metrics update "$name" --config-from-file="$file"
     done
+    if [[ $DRY_RUN || ! $(the_dashboard) ]]; then
+        run gcloud monitoring dashboards create --config-from-file="$HERE/dashboard.json"
+    fi
     channel=$(the_channel)
     if [[ ! $channel || $DRY_RUN ]]; then
         run gcloud beta monitoring channels create --display-name="$CHANNEL_NAME" --type=email \
@@ -389,6 +396,7 @@ destroy_alerts() {
     for file in "$HERE"/alerts/*.json; do
         for found in $(the_policy "$(display_name "$file")"); do run gcloud alpha monitoring policies delete "$found"; done
     done
+    for found in $(the_dashboard); do run gcloud monitoring dashboards delete "$found"; done
     for found in $(the_channel); do run gcloud beta monitoring channels delete "$found"; done
     for file in "$HERE"/metrics/*.json; do
         name=$(basename "$file" .json)

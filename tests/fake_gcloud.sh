@@ -67,7 +67,7 @@ for argument in "$@"; do
         --filter=bindings.members=*) member=${argument##*=} ;;
         --invoker-iam-check) rm -f "$FAKE_CLOUD"/openings/*__unchecked ;;
         --filter=*) shown=${argument#*displayName=} shown=${shown//\"/} ;;
-        --policy-from-file=*) policy=${argument#*=} ;;
+        --policy-from-file=* | --config-from-file=*/dashboard.json) policy=${argument#*=} ;;
         --substitutions=*) tag=${argument##*_TAG=} ;;
         --*) ;;
         *) words+=("$argument") ;;
