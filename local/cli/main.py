@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import click
 
+from local.cli.acceptance import acceptance
 from local.cli.accuracy import accuracy
 from local.cli.adopt import adopt
 from local.cli.backfill import backfill
@@ -67,6 +68,7 @@ def commands() -> None:
 
 
 for command in (
+    acceptance,
     accuracy,
     adopt,
     backfill,

@@ -131,6 +131,23 @@ class Target:
 
         yield warehouse, load
 
+    def job_bytes(self, job_id: str) -> int | None:
+        """How many bytes a job of the project processed; None where BigQuery does not tell.
+
+        Raises:
+            Unavailable: BigQuery did not answer.
+        """
+        from google.api_core import exceptions as api  # noqa: PLC0415 - as above
+
+        from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
+
+        client, _ = bigquery_clients.clients(self.environ, project=self.project or "", location=self.location or "")
+        try:
+            found = client.get_job(job_id, location=self.location)
+        except api.GoogleAPIError as error:
+            raise Unavailable(f"job {job_id}: {error}") from error
+        return int(getattr(found, "total_bytes_processed", None) or 0) or None
+
     @contextmanager
     def documents(self) -> Iterator[DocumentStore]:
         """Open the ledger for the length of the block.

@@ -51,10 +51,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class CoordinatorClient:
-    """A coordinator's routes as a caller sees them; `runs` is false where nobody answers what it publishes."""
+    """A coordinator's routes as a caller sees them; `runs` is false where nobody answers what it publishes, `is_local` true
+    where it is on this machine, and checks no tokens."""
 
     send: Callable[[Ask], Answer]
     runs: bool
+    is_local: bool = True
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Ask for something. Raises as `judged`."""
@@ -143,7 +145,8 @@ def client_of_url(
     token = token_source(base, audience=audience, impersonate=impersonate, search_path=search_path)()
     with requests.Session() as session:
         session.trust_env = urlsplit(base).hostname not in _LOOPBACK
-        yield CoordinatorClient(lambda ask: _over_http(session, base, ask, token), runs=True)
+        is_local = urlsplit(base).hostname in _LOOPBACK
+        yield CoordinatorClient(lambda ask: _over_http(session, base, ask, token), runs=True, is_local=is_local)
 
 
 def address_of(url: str) -> str:
@@ -168,6 +171,18 @@ def token_source(
     if not base.startswith("https:"):
         return lambda: None
     return lambda: identity_token(audience or base, impersonate=impersonate, search_path=search_path)
+
+
+def status_of(url: str, method: str, path: str, token: str | None) -> int:
+    """Ask as a stranger would, with a token of his own or with none; the status of the answer.
+
+    Raises:
+        Unavailable: nobody answers.
+    """
+    with requests.Session() as session:
+        ask = Ask(method=method, path=path, query={}, body={} if method == "POST" else None, headers={})
+        session.trust_env = False
+        return _over_http(session, address_of(url), ask, token).status
 
 
 def _over_http(session: requests.Session, base: str, ask: Ask, token: str | None) -> Answer:
