@@ -138,22 +138,17 @@ class Acceptance:
     def _of_staging(self, batch_id: str, view: dict[str, Any]) -> Iterator[Law]:
         table = names.staging_table(view["schema_version"])
         planned_on = datetime.fromisoformat(view["planned_at"]).date()
-        (found,) = self.warehouse.query(
-            f"SELECT COUNT(DISTINCT `prediction_id`) AS `ids` FROM `{table}` "
-            f"WHERE `{tables.PLANNED_ON_COLUMN}` = DATE '{planned_on}' AND `{tables.BATCH_COLUMN}` = '{batch_id}'"
-        )
+        (found,) = self.warehouse.query(staged_text(table, planned_on, batch_id))
         saw = f"{found['ids']} distinct rows of the batch in {table}"
         yield _law("what was appended is visible", found["ids"] == view["rows"]["staged"], saw)
 
     def _of_pruning(self, view: dict[str, Any]) -> Law:
         name = "the MERGE reads one partition of the predictions"
         processed = self.job_bytes(view["merges"][-1]["job_id"])
-        whole = self.warehouse.estimate(f"SELECT * FROM `{names.PREDICTIONS_TABLE}`")
+        whole = self.warehouse.estimate(whole_text())
         if not processed or not whole:
             return Law(name, Verdict.NOT_SHOWN, "the warehouse counts no bytes here")
-        (others,) = self.warehouse.query(
-            f"SELECT COUNT(*) AS `rows` FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` < DATE '{SCRATCH_FROM}'"
-        )
+        (others,) = self.warehouse.query(others_text())
         saw = f"{processed:,} bytes; the whole table has {whole:,}"
         if not others["rows"]:
             return Law(name, Verdict.NOT_SHOWN, f"the table has no other date yet ({saw})")
@@ -211,15 +206,10 @@ class Acceptance:
         raise Conflict(f"batch {batch_id} did not end in time; `tipoff explain {batch_id}` says why", batch_id=batch_id)
 
     def _rows(self) -> list[Row]:
-        return self.warehouse.query(
-            f"SELECT `prediction_id`, `updated_at`, `is_active` FROM `{names.PREDICTIONS_TABLE}` "
-            f"WHERE `game_date` = DATE '{SCRATCH_DATE}' ORDER BY `prediction_id`"
-        )
+        return self.warehouse.query(rows_text())
 
     def _count(self, table: str) -> int:
-        (found,) = self.warehouse.query(
-            f"SELECT COUNT(*) AS `n` FROM `{table}` WHERE `game_date` >= DATE '{SCRATCH_FROM}'"
-        )
+        (found,) = self.warehouse.query(scratch_text(table))
         return int(str(found["n"]))
 
     def _clean(self) -> None:
@@ -237,7 +227,46 @@ class Acceptance:
 def clean(warehouse: Warehouse) -> None:
     """Delete the scratch rows of every table that has any."""
     for table in _TABLES:
-        warehouse.query(f"DELETE FROM `{table}` WHERE `game_date` >= DATE '{SCRATCH_FROM}'")
+        warehouse.query(deletion_text(table))
+
+
+# --- the statements -------------------------------------------------------------------------------------------
+
+
+def staged_text(table: str, planned_on: date, batch_id: str) -> str:
+    """Write the query for how many distinct rows of a batch are staged: `ids`."""
+    return (
+        f"SELECT COUNT(DISTINCT `prediction_id`) AS `ids` FROM `{table}` "
+        f"WHERE `{tables.PLANNED_ON_COLUMN}` = DATE '{planned_on}' AND `{tables.BATCH_COLUMN}` = '{batch_id}'"
+    )
+
+
+def whole_text() -> str:
+    """Write the query that reads all of the predictions; only ever estimated."""
+    return f"SELECT * FROM `{names.PREDICTIONS_TABLE}`"
+
+
+def others_text() -> str:
+    """Write the query for how many predictions are of real dates: `rows`."""
+    return f"SELECT COUNT(*) AS `rows` FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` < DATE '{SCRATCH_FROM}'"
+
+
+def rows_text() -> str:
+    """Write the query for the scratch date's predictions, in order."""
+    return (
+        f"SELECT `prediction_id`, `updated_at`, `is_active` FROM `{names.PREDICTIONS_TABLE}` "
+        f"WHERE `game_date` = DATE '{SCRATCH_DATE}' ORDER BY `prediction_id`"
+    )
+
+
+def scratch_text(table: str) -> str:
+    """Write the query for how many scratch rows a table has: `n`."""
+    return f"SELECT COUNT(*) AS `n` FROM `{table}` WHERE `game_date` >= DATE '{SCRATCH_FROM}'"
+
+
+def deletion_text(table: str) -> str:
+    """Write the statement that deletes the scratch rows of a table, and no others."""
+    return f"DELETE FROM `{table}` WHERE `game_date` >= DATE '{SCRATCH_FROM}'"
 
 
 def _not_shown() -> Iterator[Law]:

@@ -23,7 +23,7 @@ from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
 from coordinator.usecases.leases import use_up
 from local.cli import adoption
-from local.one_machine import export, loading, run
+from local.one_machine import acceptance, export, loading, run
 from schemas import names, tables
 from schemas.tables import Column, Row
 from shared.adapters.bigquery import BigqueryWarehouse
@@ -85,7 +85,16 @@ def of_inputs_and_models() -> Mapping[str, Sequence[Text]]:
             found += [
                 Text(f"load {table}", text(table, table, columns)) for text in (loading.merge_text, loading.count_text)
             ]
+    of_day = {
+        "staged_text": [acceptance.staged_text(names.staging_table(2), GAME_DATE, BATCH_ID)],
+        "whole_text": [acceptance.whole_text()],
+        "others_text": [acceptance.others_text()],
+        "rows_text": [acceptance.rows_text()],
+        "scratch_text": [acceptance.scratch_text(table) for table in loading.KEYS],
+        "deletion_text": [acceptance.deletion_text(table) for table in (*loading.KEYS, PREDICTIONS)],
+    }
     return {
+        **{f"local.one_machine.acceptance.{part}": [Text(part, sql) for sql in of_day[part]] for part in of_day},
         **{f"local.one_machine.loading.{part}": found for part in ("merge_text", "count_text", "_source")},
         "coordinator/rules/completeness.sql": [
             Text("completeness", completeness.completeness_query(), {"game_date": GAME_DATE})
