@@ -31,6 +31,7 @@ _ENVIRONMENT = {
     "TIPOFF_PROJECT": "demo-project",
     "TIPOFF_LOCATION": "US",
     "TIPOFF_DATASET": "nba",
+    "TIPOFF_STAGING_DATASET": "nba_staging",
     "TIPOFF_FIRESTORE_DATABASE": "(default)",
     "TIPOFF_REQUESTS_TOPIC": "requests",
     "TIPOFF_OUTCOMES_TOPIC": "outcomes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Flask, request
+from flask import Flask, g, request
 
 from coordinator.assembly import Coordinator
 from coordinator.routes import batches, comparing, dashboard, openapi, pushes, schedule, schema, season, season_pages
@@ -12,8 +12,9 @@ from coordinator.routes.exchange import Caller
 from shared import edge
 from shared.auth import token_header
 
-Guard = Callable[[str | None, frozenset[Caller]], None]
-"""Takes the header with the token, and who may call; raises an error of the tree for anybody else."""
+Guard = Callable[[str | None, frozenset[Caller]], str | None]
+"""Takes the header with the token, and who may call; returns the account that the token proves, None where none is checked;
+raises an error of the tree for anybody else."""
 
 
 def create_app(coordinator: Coordinator, *, guard: Guard, only_loopback: bool = True) -> Flask:
@@ -27,7 +28,8 @@ def create_app(coordinator: Coordinator, *, guard: Guard, only_loopback: bool = 
     edge.guard(app, only_loopback=only_loopback, forms_below="/dashboard/")
 
     def check(*callers: Caller) -> None:
-        guard(token_header(request.headers), frozenset(callers))
+        proven = guard(token_header(request.headers), frozenset(callers))
+        g.account = proven or ("whoever is on this machine" if only_loopback else "nobody known")
 
     schedule.serve(app, coordinator, check)
     pushes.serve(app, coordinator, check)

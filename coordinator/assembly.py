@@ -14,6 +14,7 @@ from coordinator.operator.diagnosis import Diagnosis
 from coordinator.operator.looking import Looking
 from coordinator.operator.season import Season
 from coordinator.operator.views import Views
+from coordinator.rules import planning
 from coordinator.usecases.consolidate import Consolidator
 from coordinator.usecases.grade import Grader
 from coordinator.usecases.leases import Leases
@@ -103,6 +104,8 @@ class Coordinator:
         lacking = [change.spec.name for change in plan(self.parts.warehouse) if change.live is None]
         if lacking:
             raise Unavailable(f"there is no table {', '.join(lacking)}; `tipoff schema apply` makes it")
+        # A job, free of charge: looking at tables does not need the right to run one, and a batch does.
+        self.parts.warehouse.estimate(planning.check_query(), {"game_date": self.parts.today()})
 
 
 def assemble(parts: Parts) -> Coordinator:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar, assert_never, cast
 
-from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge
+from coordinator.rules.batch import AdminAction, Batch, BatchMark, DateRecord, Lease, Merge
 from coordinator.rules.entries import AnyOutcome, Delivery, Shard
 from coordinator.rules.lifecycle import Status
 from schemas.messages import MAX_DETAIL, Failed, Predicted, RowCounts, Skipped
@@ -36,6 +36,11 @@ def shards_path(batch_id: str) -> Path:
 def shard_path(batch_id: str, number: int) -> Path:
     """Where one shard is kept."""
     return (*shards_path(batch_id), str(number))
+
+
+def actions_path(batch_id: str) -> Path:
+    """Where what people did to a batch is kept."""
+    return (*batch_path(batch_id), "actions")
 
 
 def date_path(game_date: date) -> Path:
@@ -71,6 +76,7 @@ def batch_fields(batch: Batch) -> Fields:
         "overtaken_by": batch.overtaken_by,
         "late_refusal": batch.late_refusal,
         "left_out": list(batch.left_out),
+        "input_gaps": list(batch.input_gaps),
         "staging_looked_at": batch.staging_looked_at,
         "revision": batch.revision,
     }
@@ -96,6 +102,7 @@ def read_batch(document: Document) -> Batch:
         refused_writes={int(number): reason for number, reason in raw["refused_writes"].items()},
         merges=tuple(_read_merge(number, raw["merges"][number]) for number in sorted(raw["merges"], key=int)),
         left_out=tuple(raw["left_out"]),
+        input_gaps=tuple(raw.get("input_gaps", ())),
         version=document.version,
     )
 
@@ -107,6 +114,20 @@ def _merge_fields(merge: Merge) -> Fields:
 def _read_merge(number: str, raw: Mapping[str, Any]) -> Merge:
     counts = RowCounts.model_validate(raw["counts"])
     return Merge(number=int(number), job_id=raw["job_id"], state=raw["state"], counts=counts, error=raw["error"])
+
+
+# --- what people did ------------------------------------------------------------------------------------------
+
+
+def action_fields(action: AdminAction) -> Fields:
+    """The document of an admin action."""
+    return {**asdict(action), "expires_at": action.at + KEEP_DOCUMENTS}
+
+
+def read_action(document: Document) -> AdminAction:
+    """Return the admin action that a document holds."""
+    raw = cast("Mapping[str, Any]", document.fields)
+    return AdminAction(**{name: raw[name] for name in ("at", "account", "action", "asked", "why")})
 
 
 # --- dates ----------------------------------------------------------------------------------------------------

@@ -16,19 +16,22 @@ from coordinator.documents import (
     BATCHES,
     KEEP_DOCUMENTS,
     Fields,
+    action_fields,
+    actions_path,
     batch_fields,
     batch_path,
     date_fields,
     date_path,
     entry_of,
     new_shard,
+    read_action,
     read_batch,
     read_date,
     read_shard,
     shard_path,
     shards_path,
 )
-from coordinator.rules.batch import Batch, BatchMark, DateRecord
+from coordinator.rules.batch import AdminAction, Batch, BatchMark, DateRecord
 from coordinator.rules.due import Look
 from coordinator.rules.entries import AnyOutcome, Shard, Snapshot, take_snapshot
 from coordinator.rules.planning import shard_of
@@ -112,6 +115,11 @@ class Ledger:
     def snapshot(self, batch_id: str) -> Snapshot:
         """Read the whole ledger of a batch once."""
         return take_snapshot(self.shards(batch_id))
+
+    def actions(self, batch_id: str) -> list[AdminAction]:
+        """Read what people asked to be done with a batch, in order."""
+        found = map(read_action, self.documents.query(actions_path(batch_id)))
+        return sorted(found, key=lambda action: action.at)
 
     def look(
         self, batch: Batch, *, now: datetime, touched: Sequence[Shard] = (), day: DateRecord | None = None
@@ -233,6 +241,10 @@ class Ledger:
         """Note that requests of a shard are with Pub/Sub, and since when (A13)."""
         noted: dict[FieldPath, Value] = {("published_at",): at, ("publishes",): shard.publishes + 1}
         self.documents.commit([Update(shard_path(batch_id, shard.number), noted)])
+
+    def note_action(self, batch_id: str, action: AdminAction, *, action_id: str) -> None:
+        """Add what somebody asked to be done; nothing ever changes or removes it before its time."""
+        self.documents.commit([Create((*actions_path(batch_id), action_id), action_fields(action))])
 
     def mark_settled(self, batch_id: str, numbers: Iterable[int]) -> None:
         """Mark shards as settled, blindly: marks of several instances commute."""

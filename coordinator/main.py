@@ -51,6 +51,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
             dataset=settings.dataset,
             location=settings.location,
             max_bytes_billed=settings.max_bytes_per_query,
+            staging_dataset=settings.staging_dataset,
         ),
         requests=PubsubPublisher(topics, topic=topics.topic_path(settings.project, settings.requests_topic)),
         finished=PubsubPublisher(topics, topic=topics.topic_path(settings.project, settings.finished_topic)),
@@ -81,9 +82,10 @@ def _guard(settings: CoordinatorSettings) -> Guard:
         Caller.PUSH: settings.push_callers,
         Caller.SCHEDULER: settings.scheduler_callers,
         Caller.ADMIN: settings.admin_callers,
+        Caller.VIEWER: settings.viewer_callers,
     }
 
-    def guard(header: str | None, callers: frozenset[Caller]) -> None:
-        verifier.verify(header, allowed=frozenset[str]().union(*(accounts[caller] for caller in callers)))
+    def guard(header: str | None, callers: frozenset[Caller]) -> str:
+        return verifier.verify(header, allowed=frozenset[str]().union(*(accounts[caller] for caller in callers)))
 
     return guard

@@ -4,16 +4,17 @@
 provision_all() {
     [[ $DRY_RUN ]] || command -v "$TIPOFF" >/dev/null || fail "$TIPOFF: no such command; build it first (make run), or set TIPOFF"
     check_project
+    check_credentials
     apis
     accounts
     registry
+    build_rights
     firestore
     bigquery
     topics
     services
     subscriptions
     scheduler
-    build_rights
     alerts
 }
 
@@ -24,17 +25,23 @@ check_project() {
     [[ $DRY_RUN || $number == "$PROJECT_NUMBER" ]] || fail "PROJECT_NUMBER: $PROJECT has number $number, not $PROJECT_NUMBER"
 }
 
+# `tipoff schema apply` calls BigQuery by Google's client, which does not use gcloud's own login.
+check_credentials() {
+    finds gcloud auth application-default print-access-token ||
+        fail "there are no Application Default Credentials, which tipoff schema apply needs; make them with: gcloud auth application-default login"
+}
+
 apis() {
     run gcloud services enable run.googleapis.com pubsub.googleapis.com bigquery.googleapis.com bigquerystorage.googleapis.com \
         firestore.googleapis.com cloudscheduler.googleapis.com cloudbuild.googleapis.com artifactregistry.googleapis.com \
-        iam.googleapis.com iamcredentials.googleapis.com logging.googleapis.com monitoring.googleapis.com
+        iam.googleapis.com iamcredentials.googleapis.com logging.googleapis.com monitoring.googleapis.com storage.googleapis.com
     # Pub/Sub's own account is made with its first use; the rights below need it now.
     run gcloud beta services identity create --service=pubsub.googleapis.com
 }
 
 # --- accounts: the table in deploy/README.md says who may do what, and why ------------------------------------
 
-ACCOUNT_NAMES=(coordinator worker push scheduler operator build)
+ACCOUNT_NAMES=(coordinator worker push scheduler operator viewer build)
 
 what_for() { # ACCOUNT
     case $1 in
@@ -42,6 +49,7 @@ what_for() { # ACCOUNT
         push) echo 'Tipoff: signs the pushes of Pub/Sub' ;;
         scheduler) echo 'Tipoff: signs the calls of Cloud Scheduler' ;;
         operator) echo 'Tipoff: what people act as' ;;
+        viewer) echo 'Tipoff: what people look as' ;;
         build) echo 'Tipoff: builds and deploys' ;;
     esac
 }
@@ -66,7 +74,10 @@ accounts() {
     done
     on_project "$(member coordinator)" roles/datastore.user "$(of_this_database)"
     on_project "$(member coordinator)" roles/bigquery.jobUser
-    on_account operator "$OPERATORS" roles/iam.serviceAccountOpenIdTokenCreator
+    # gcloud asks for an access token of the account before it asks for an identity token, so the right to the latter alone
+    # (serviceAccountOpenIdTokenCreator) gives nobody one. The accounts may do no more than call the coordinator.
+    on_account operator "$OPERATORS" roles/iam.serviceAccountTokenCreator
+    on_account viewer "$VIEWERS" roles/iam.serviceAccountTokenCreator
     # Needed in projects made before April 2021 only (Pub/Sub, "Authentication for push subscriptions").
     on_account push "$(pubsub_agent)" roles/iam.serviceAccountTokenCreator
 }
@@ -76,7 +87,25 @@ accounts() {
 registry() {
     ensure gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" --or \
         gcloud artifacts repositories create "$REPOSITORY" --location="$REGION" --repository-format=docker \
-        --description="Tipoff: images of both services"
+        --description="Tipoff: images of both services" --labels=managed-by=tipoff
+    if is_ours_repository; then
+        run gcloud artifacts repositories set-cleanup-policies "$REPOSITORY" --location="$REGION" --policy="$HERE/cleanup.json" --no-dry-run
+    fi
+}
+
+# Whether what bears a name was made by this script: its label says so. In a dry run it is.
+is_ours() { # LIST_COMMAND...
+    local label
+    label=$(found_by "$@")
+    [[ $DRY_RUN || $label == *tipoff* ]]
+}
+
+is_ours_repository() {
+    is_ours gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" '--format=value(labels.managed-by)'
+}
+
+is_ours_dataset() { # DATASET
+    is_ours bq "--project_id=$PROJECT" show --format=prettyjson --dataset "$PROJECT:$1"
 }
 
 # Prints "collection-group field ttl" for every line of the index file.
@@ -103,15 +132,23 @@ firestore() {
 }
 
 bigquery() {
-    local who
-    ensure bq "--project_id=$PROJECT" show --dataset "$PROJECT:$DATASET" --or \
-        bq "--project_id=$PROJECT" "--location=$BIGQUERY_LOCATION" mk --dataset "$PROJECT:$DATASET"
-    # `bq add-iam-policy-binding` knows tables and views only; on a dataset it is GRANT, which may be repeated.
-    for who in coordinator worker build; do
-        run bq "--project_id=$PROJECT" "--location=$BIGQUERY_LOCATION" query --use_legacy_sql=false \
-            "GRANT \`roles/bigquery.dataEditor\` ON SCHEMA \`$PROJECT\`.\`$DATASET\` TO '$(member "$who")'"
+    local one
+    for one in "$DATASET" "$STAGING_DATASET"; do
+        ensure bq "--project_id=$PROJECT" show --dataset "$PROJECT:$one" --or \
+            bq "--project_id=$PROJECT" "--location=$BIGQUERY_LOCATION" mk --dataset --label=managed-by:tipoff "$PROJECT:$one"
     done
-    run "$TIPOFF" schema apply --project="$PROJECT" --dataset="$DATASET" --location="$BIGQUERY_LOCATION"
+    on_dataset "$DATASET" coordinator roles/bigquery.dataEditor
+    on_dataset "$DATASET" build roles/bigquery.dataEditor
+    on_dataset "$STAGING_DATASET" worker roles/bigquery.dataEditor
+    on_dataset "$STAGING_DATASET" coordinator roles/bigquery.dataViewer
+    on_dataset "$STAGING_DATASET" build roles/bigquery.dataEditor
+    run "$TIPOFF" schema apply --project="$PROJECT" --dataset="$DATASET" --staging-dataset="$STAGING_DATASET" --location="$BIGQUERY_LOCATION"
+}
+
+# `bq add-iam-policy-binding` knows tables and views only; on a dataset it is GRANT, which may be repeated.
+on_dataset() { # DATASET ACCOUNT ROLE
+    run bq "--project_id=$PROJECT" "--location=$BIGQUERY_LOCATION" query --use_legacy_sql=false \
+        "GRANT \`$3\` ON SCHEMA \`$PROJECT\`.\`$1\` TO '$(member "$2")'"
 }
 
 # --- messages -------------------------------------------------------------------------------------------------
@@ -171,13 +208,14 @@ subscriptions() {
 service() {
     local name=$1 runs_as=$2 environment=$3
     shift 3
+    by_digest "$name"
     local -a flags=(
         --region="$REGION" --service-account="$(account "$runs_as")" --update-env-vars="$environment" --invoker-iam-check
         --timeout=900 --concurrency=8 --cpu-boost --cpu-throttling
         "$@"
     )
     ensure gcloud run services describe "$name" --region="$REGION" --or \
-        gcloud run deploy "$name" --image="$(image "$name")" --no-allow-unauthenticated "${flags[@]}" --then \
+        gcloud run deploy "$name" --image="$DIGEST" --no-allow-unauthenticated "${flags[@]}" --then \
         gcloud run services update "$name" --no-traffic "${flags[@]}"
 }
 
@@ -197,31 +235,58 @@ public_roles() { # SERVICE MEMBER
         "--filter=bindings.members=$2" '--format=value(bindings.role)'
 }
 
+# The digest of an image's tag: what was looked at is what runs, whoever moves the tag.
+by_digest() { # SERVICE
+    local digest
+    digest=$(found_by gcloud artifacts docker images describe "$(image "$1")" '--format=value(image_summary.digest)')
+    [[ $DRY_RUN ]] && digest=sha256:FOUND
+    [[ $digest == sha256:* ]] || fail "IMAGE_TAG: the registry names no digest of $(image "$1")"
+    DIGEST="$(image "$1")" DIGEST="${DIGEST%:*}@$digest"
+}
+
 may_call() { # SERVICE ACCOUNT
     run gcloud run services add-iam-policy-binding "$1" --region="$REGION" --member="$(member "$2")" --role=roles/run.invoker
 }
 
 environment_of_both() { # SERVICE
     # Cloud Run asks every caller (--no-allow-unauthenticated) and removes the signature from the token it has checked.
-    echo "TIPOFF_AUTH=cloud-run,TIPOFF_PROJECT=$PROJECT,TIPOFF_LOCATION=$BIGQUERY_LOCATION,TIPOFF_DATASET=$DATASET,TIPOFF_OUTCOMES_TOPIC=$OUTCOMES_TOPIC,TIPOFF_AUDIENCE=$(url "$1"),TIPOFF_PUSH_CALLERS=$(account push)"
+    echo "TIPOFF_AUTH=cloud-run,TIPOFF_PROJECT=$PROJECT,TIPOFF_LOCATION=$BIGQUERY_LOCATION,TIPOFF_DATASET=$DATASET,TIPOFF_STAGING_DATASET=$STAGING_DATASET,TIPOFF_OUTCOMES_TOPIC=$OUTCOMES_TOPIC,TIPOFF_AUDIENCE=$(url "$1"),TIPOFF_PUSH_CALLERS=$(account push)"
+}
+
+# The setting that names the model, and the right to read it.
+model_of_worker() {
+    if [[ $MODEL == simulated ]]; then echo ',TIPOFF_ALLOW_SIMULATED_MODEL=true'; else echo ",TIPOFF_MODEL=$MODEL"; fi
+}
+
+may_read_model() {
+    local bucket=${MODEL#gs://}
+    [[ $MODEL == simulated ]] || run gcloud storage buckets add-iam-policy-binding "gs://${bucket%%/*}" --member="$(member worker)" \
+        --role=roles/storage.objectViewer --condition=None
 }
 
 services() {
     local name
+    may_read_model
     for name in "$WORKER" "$COORDINATOR"; do
         ensure gcloud artifacts docker images describe "$(image "$name")" --or \
-            gcloud builds submit "$HERE/.." --config="$HERE/images.yaml" \
+            gcloud builds submit "$HERE/.." --config="$HERE/images.yaml" --gcs-source-staging-dir="$(build_bucket)/source" \
+            --service-account="projects/$PROJECT/serviceAccounts/$(account build)" \
             --substitutions="_REGION=$REGION,_REPOSITORY=$REPOSITORY,_TAG=$IMAGE_TAG"
     done
-    # Its only callers are subscriptions of this project, which count as internal.
-    service "$WORKER" worker "$(environment_of_both "$WORKER")" \
+    # Its only callers are subscriptions of this project, which count as internal. Nobody outside can ask its /ready, so Cloud
+    # Run does before a revision counts as deployed: one without dataset, topic or rights takes no traffic.
+    service "$WORKER" worker "$(environment_of_both "$WORKER")$(model_of_worker)" \
+        --startup-probe=httpGet.path=/ready,httpGet.port=8080,timeoutSeconds=10,periodSeconds=10,failureThreshold=24 \
         --ingress=internal --min-instances=0 --max-instances=6 --cpu=1 --memory=1Gi
     service "$COORDINATOR" coordinator \
-        "$(environment_of_both "$COORDINATOR"),TIPOFF_FIRESTORE_DATABASE=$FIRESTORE_DATABASE,TIPOFF_REQUESTS_TOPIC=$REQUESTS_TOPIC,TIPOFF_FINISHED_TOPIC=$FINISHED_TOPIC,TIPOFF_SCHEDULER_CALLERS=$(account scheduler),TIPOFF_ADMIN_CALLERS=$(account operator)" \
+        "$(environment_of_both "$COORDINATOR"),TIPOFF_FIRESTORE_DATABASE=$FIRESTORE_DATABASE,TIPOFF_REQUESTS_TOPIC=$REQUESTS_TOPIC,TIPOFF_FINISHED_TOPIC=$FINISHED_TOPIC,TIPOFF_SCHEDULER_CALLERS=$(account scheduler),TIPOFF_ADMIN_CALLERS=$(account operator),TIPOFF_VIEWER_CALLERS=$(account viewer)" \
         --ingress=all --min-instances=0 --max-instances=4 --cpu=1 --memory=2Gi
     for name in "$WORKER" "$COORDINATOR"; do close_to_strangers "$name"; done
     may_call "$WORKER" push
-    for name in push scheduler operator build; do may_call "$COORDINATOR" "$name"; done
+    for name in push scheduler operator viewer build; do may_call "$COORDINATOR" "$name"; done
+    for name in "$WORKER" "$COORDINATOR"; do
+        run gcloud run services add-iam-policy-binding "$name" --region="$REGION" --member="$(member build)" --role=roles/run.developer
+    done
     run "$HERE/strangers.sh" --internal "$(url "$WORKER")" "$(url "$WORKER")" "$(account push)" /ready /predict
     run "$HERE/strangers.sh" "$(url "$COORDINATOR")" "$(url "$COORDINATOR")" "$(account operator)" /ready /batches
 }
@@ -243,24 +308,27 @@ call_by_the_clock() {
         gcloud scheduler jobs update http "$job" --update-headers=Content-Type=application/json "${flags[@]}"
 }
 
+# A job starts one batch a date, since its name is in the batch's key; so what is known later in the day takes a second job.
 scheduler() {
     call_by_the_clock "$START_JOB" /start '0 10 * * *' 960s 5
+    call_by_the_clock "$EVENING_JOB" /start '0 17 * * *' 960s 5
     call_by_the_clock "$SWEEP_JOB" /sweep '*/5 * * * *' 960s 1
-    call_by_the_clock "$GRADE_JOB" /grade '0 9 * * *' 960s 5
+    call_by_the_clock "$GRADE_JOB" /grade '0 9,12 * * *' 960s 5
 }
 
+# What the first build needs, so before it; newer projects give the default build account nothing.
 build_rights() {
     local name
     on_project "$(member build)" roles/logging.logWriter
-    on_project "$(member build)" roles/storage.objectViewer
     on_project "$(member build)" roles/bigquery.jobUser
+    ensure gcloud storage buckets describe "$(build_bucket)" --or \
+        gcloud storage buckets create "$(build_bucket)" --location="$REGION" --uniform-bucket-level-access --public-access-prevention \
+        --soft-delete-duration=0s --lifecycle-file="$HERE/sources.json"
+    run gcloud storage buckets add-iam-policy-binding "$(build_bucket)" --member="$(member build)" --role=roles/storage.objectViewer
     run gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" --location="$REGION" --member="$(member build)" \
         --role=roles/artifactregistry.writer
-    for name in "$WORKER" "$COORDINATOR"; do
-        run gcloud run services add-iam-policy-binding "$name" --region="$REGION" --member="$(member build)" --role=roles/run.developer
-    done
     for name in worker coordinator; do on_account "$name" "$(member build)" roles/iam.serviceAccountUser; done
-    on_account build "$(member build)" roles/iam.serviceAccountOpenIdTokenCreator # the smoke test signs its call
+    on_account build "$(member build)" roles/iam.serviceAccountTokenCreator # the smoke test signs its call, as the operators do
 }
 
 # --- alerts ---------------------------------------------------------------------------------------------------
@@ -268,6 +336,10 @@ build_rights() {
 the_channel() {
     found_by gcloud beta monitoring channels list "--filter=displayName=\"$CHANNEL_NAME\"" '--format=value(name)' \
        
+}
+
+the_dashboard() {
+    found_by gcloud monitoring dashboards list "--filter=displayName=\"$(display_name "$HERE/dashboard.json")\"" '--format=value(name)'
 }
 
 the_policy() { # DISPLAY_NAME
@@ -279,13 +351,16 @@ display_name() {
 }
 
 alerts() {
-    local file name channel policy
+    local file name channel policy PATIENCE_SECONDS=$METRIC_PATIENCE_SECONDS
     for file in "$HERE"/metrics/*.json; do
         name=$(basename "$file" .json)
         ensure gcloud logging metrics describe "$name" --or \
             gcloud logging metrics create "$name" --config-from-file="$file" --then \
             gcloud logging metrics update "$name" --config-from-file="$file"
     done
+    if [[ $DRY_RUN || ! $(the_dashboard) ]]; then
+        run gcloud monitoring dashboards create --config-from-file="$HERE/dashboard.json"
+    fi
     channel=$(the_channel)
     if [[ ! $channel || $DRY_RUN ]]; then
         run gcloud beta monitoring channels create --display-name="$CHANNEL_NAME" --type=email \
@@ -307,6 +382,8 @@ alerts() {
 
 # In the reverse order. The project's APIs stay on: others may use them.
 destroy_all() {
+    # shellcheck disable=SC2034  # provision.sh reads it; what is there can be deleted at once
+    PATIENCE_SECONDS=0
     check_project
     destroy_alerts
     destroy_callers
@@ -319,6 +396,7 @@ destroy_alerts() {
     for file in "$HERE"/alerts/*.json; do
         for found in $(the_policy "$(display_name "$file")"); do run gcloud alpha monitoring policies delete "$found"; done
     done
+    for found in $(the_dashboard); do run gcloud monitoring dashboards delete "$found"; done
     for found in $(the_channel); do run gcloud beta monitoring channels delete "$found"; done
     for file in "$HERE"/metrics/*.json; do
         name=$(basename "$file" .json)
@@ -328,7 +406,7 @@ destroy_alerts() {
 
 destroy_callers() {
     local name
-    for name in "$START_JOB" "$SWEEP_JOB" "$GRADE_JOB"; do
+    for name in "$START_JOB" "$EVENING_JOB" "$SWEEP_JOB" "$GRADE_JOB"; do
         remove gcloud scheduler jobs describe "$name" --location="$REGION" --and \
             gcloud scheduler jobs delete "$name" --location="$REGION"
     done
@@ -344,13 +422,28 @@ destroy_callers() {
     done
 }
 
+# IS_OURS NAME LOOK... --and DELETE...: delete what is there and bears our label; whatever else is there is another's.
+remove_ours() {
+    local is_ours=$1 name=$2
+    shift 2
+    if "$is_ours" "$name" 2>/dev/null; then
+        remove "$@"
+    else
+        echo "# left as it is: $name is absent or was not made here (no label managed-by: tipoff); delete it yourself if it is yours" >&2
+    fi
+}
+
 destroy_stores() {
-    remove bq "--project_id=$PROJECT" show --dataset "$PROJECT:$DATASET" --and \
-        bq "--project_id=$PROJECT" rm --recursive --force --dataset "$PROJECT:$DATASET"
+    local one
+    for one in "$STAGING_DATASET" "$DATASET"; do
+        remove_ours is_ours_dataset "$one" bq "--project_id=$PROJECT" show --dataset "$PROJECT:$one" --and \
+            bq "--project_id=$PROJECT" rm --recursive --force --dataset "$PROJECT:$one"
+    done
     remove gcloud firestore databases describe --database="$FIRESTORE_DATABASE" --and \
         gcloud firestore databases delete --database="$FIRESTORE_DATABASE"
-    remove gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" --and \
+    remove_ours is_ours_repository "$REPOSITORY" gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" --and \
         gcloud artifacts repositories delete "$REPOSITORY" --location="$REGION"
+    remove gcloud storage buckets describe "$(build_bucket)" --and gcloud storage rm "$(build_bucket)" --recursive
 }
 
 off_project() { # ACCOUNT ROLE [CONDITION]: only while the account is there to have the right
@@ -362,7 +455,7 @@ destroy_accounts() {
     local name role
     off_project coordinator roles/datastore.user "$(of_this_database)"
     off_project coordinator roles/bigquery.jobUser
-    for role in roles/logging.logWriter roles/storage.objectViewer roles/bigquery.jobUser; do off_project build "$role"; done
+    for role in roles/logging.logWriter roles/bigquery.jobUser; do off_project build "$role"; done
     for name in "${ACCOUNT_NAMES[@]}"; do
         remove gcloud iam service-accounts describe "$(account "$name")" --and \
             gcloud iam service-accounts delete "$(account "$name")"

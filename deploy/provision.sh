@@ -17,14 +17,23 @@ TIPOFF="${TIPOFF:-$HERE/../.venv/bin/tipoff}"
 WORKER=tipoff-worker
 COORDINATOR=tipoff-coordinator
 START_JOB=tipoff-start
+EVENING_JOB=tipoff-start-evening
 SWEEP_JOB=tipoff-sweep
 GRADE_JOB=tipoff-grade
 CHANNEL_NAME="Tipoff on call"
 
 REQUIRED=(
-    PROJECT PROJECT_NUMBER REGION BIGQUERY_LOCATION DATASET FIRESTORE_LOCATION FIRESTORE_DATABASE
-    REQUESTS_TOPIC OUTCOMES_TOPIC FINISHED_TOPIC REPOSITORY IMAGE_TAG OPERATORS ALERT_EMAIL
+    PROJECT PROJECT_NUMBER REGION BIGQUERY_LOCATION DATASET STAGING_DATASET FIRESTORE_LOCATION FIRESTORE_DATABASE
+    REQUESTS_TOPIC OUTCOMES_TOPIC FINISHED_TOPIC REPOSITORY IMAGE_TAG MODEL OPERATORS VIEWERS ALERT_EMAIL
 )
+
+# What a failing command says where the cause may pass by itself: an API that was just enabled, an account or a right that
+# was just made is unknown to some of Google's machines for a minute or more.
+MAY_PASS='(^|[^0-9])(403|404)([^0-9]|$)|PERMISSION_DENIED|NOT_FOUND|[Dd]oes not exist|[Nn]ot found|SERVICE_DISABLED'
+PATIENCE_SECONDS=300
+# Monitoring may not know a log metric for ten minutes after it was made (Cloud Logging, "Log-based metrics").
+METRIC_PATIENCE_SECONDS=900
+WAIT_SECONDS="${PROVISION_WAIT_SECONDS:-15}"
 
 fail() {
     printf 'provision: %s\n' "$@" >&2
@@ -59,8 +68,21 @@ run() {
         echo
     else
         echo "+ $(quoted "${COMPLETED[@]}")" >&2
-        "${COMPLETED[@]}"
+        patiently "${COMPLETED[@]}"
     fi
+}
+
+# A command again and again while what it fails of may pass, PATIENCE_SECONDS long. What it says goes to standard error.
+patiently() {
+    local said waited=0
+    until { said=$("$@" 2>&1 >&4); } 4>&1; do
+        printf '%s\n' "$said" >&2
+        [[ $said =~ $MAY_PASS ]] && ((waited < PATIENCE_SECONDS)) || return 1
+        echo "# that may pass: trying again for $((PATIENCE_SECONDS - waited)) s" >&2
+        sleep "$WAIT_SECONDS"
+        waited=$((waited + (WAIT_SECONDS > 0 ? WAIT_SECONDS : 15)))
+    done
+    [[ ! $said ]] || printf '%s\n' "$said" >&2
 }
 
 # ensure LOOK... --or CREATE... [--then UPDATE...]: create what is not there; bring up to date what is.
@@ -127,6 +149,7 @@ member() { echo "serviceAccount:$(account "$1")"; }
 # audience of callers' tokens too, as Cloud Run's own check accepts no other without configuration.
 url() { echo "https://$1-$PROJECT_NUMBER.$REGION.run.app"; }
 image() { echo "$REGION-docker.pkg.dev/$PROJECT/$REPOSITORY/$1:$IMAGE_TAG"; }
+build_bucket() { echo "gs://$PROJECT-tipoff-build"; }
 dead_letters() { echo "$REQUESTS_TOPIC-dead-letter"; }
 pubsub_agent() { echo "serviceAccount:service-$PROJECT_NUMBER@gcp-sa-pubsub.iam.gserviceaccount.com"; }
 
@@ -164,6 +187,8 @@ source "$CONFIG"
 missing=()
 for name in "${REQUIRED[@]}"; do [[ ${!name:-} ]] || missing+=("$CONFIG: $name: missing; see deploy/config.example.env"); done
 ((${#missing[@]} == 0)) || fail "${missing[@]}"
+[[ $STAGING_DATASET != "$DATASET" ]] || fail "$CONFIG: STAGING_DATASET: is DATASET; name another, so that the worker may write to no other table"
+[[ $MODEL == simulated || $MODEL == gs://*/* ]] || fail "$CONFIG: MODEL: $MODEL is neither a gs:// URL of a file of tipoff train nor simulated"
 [[ $FIRESTORE_DATABASE != '(default)' ]] || fail "$CONFIG: FIRESTORE_DATABASE: (default) may hold other data; name one of Tipoff's own"
 if [[ $DESTROY && ! $DRY_RUN && $CONFIRMED != "$PROJECT" ]]; then
     fail "--destroy deletes predictions and ledger for good; say so with: --destroy $PROJECT"

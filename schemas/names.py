@@ -43,6 +43,10 @@ def game_date_of(of_batch: str) -> date:
     return date.fromisoformat(check_batch_id(of_batch)[:8])
 
 
+SIMULATED_MODEL = "simulated-"
+"""How the version of a model begins that was trained on simulated games: its rows say nothing of real ones."""
+
+
 def plan_table(of_batch: str) -> str:
     """The table that freezes a batch's requests."""
     return f"_plan_{check_batch_id(of_batch)}"

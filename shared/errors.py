@@ -75,6 +75,10 @@ class Conflict(Permanent):
         self.batch_id = batch_id
 
 
+class InputsIncomplete(Conflict):
+    """The inputs of the date are too stale to plan on; they may come, or a person goes on without them."""
+
+
 class MoveRefused(Conflict):
     """The lifecycle has no such move from the batch's present state; nothing was changed."""
 

@@ -46,6 +46,10 @@ class Policy(BaseModel):
     max_retired_share: _Share = Field(
         default=0.5, description="share of the date's active rows that may be superseded without a person's word"
     )
+    min_inputs_share: _Share = Field(
+        default=0.8,
+        description="share of the last week's scheduled games with box scores below which no batch is planned",
+    )
     max_merge_attempts: _Repeats = Field(default=3, ge=1, description="failed MERGE jobs in a row before it is FAILED")
 
     @property

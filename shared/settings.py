@@ -78,7 +78,10 @@ class _Common(BaseModel):
 
     project: _Project = Field(description="Google Cloud project that holds every resource")
     location: _Location = Field(description="BigQuery location of the dataset")
-    dataset: _Dataset = Field(description="BigQuery dataset of the predictions, input, plan and staging tables")
+    dataset: _Dataset = Field(description="BigQuery dataset of the predictions, input and plan tables")
+    staging_dataset: _Dataset = Field(
+        description="BigQuery dataset of the staging tables, so that the worker may write there alone"
+    )
     outcomes_topic: _Topic = Field(description="Pub/Sub topic of the players' outcomes")
     schema_version: int = Field(
         default=tables.latest_version(tables.PREDICTIONS), description="version of the predictions schema to write"
@@ -134,6 +137,10 @@ class WorkerSettings(_Common):
         default="",
         description="file of tipoff train, a path or a gs:// URL; empty: the shipped model, of simulated games",
     )
+    allow_simulated_model: bool = Field(
+        default=False,
+        description="predict real games by a model that was trained on simulated ones; without it Cloud Run's worker refuses to",
+    )
 
 
 class CoordinatorSettings(_Common, PlanningRules, Policy):
@@ -147,6 +154,9 @@ class CoordinatorSettings(_Common, PlanningRules, Policy):
     )
     admin_callers: _Accounts = Field(
         default=frozenset(), description="accounts of people and tools that operate; not needed with TIPOFF_AUTH=off"
+    )
+    viewer_callers: _Accounts = Field(
+        default=frozenset(), description="accounts of people and tools that see everything and change nothing"
     )
     lease_seconds: _Count = Field(default=120, description="how long a consolidation may go unrenewed")
     auto_migrate: bool = Field(
@@ -216,7 +226,7 @@ def describe(kind: type[_Common]) -> list[SettingRow]:
 
 def _row(name: str, field: FieldInfo) -> SettingRow:
     required = field.is_required() or name in _NEEDED_BY_AUTH
-    default = None if required else str(field.default)
+    default = None if required else "" if field.default == frozenset() else str(field.default)
     return SettingRow(name=field.alias or name, required=required, default=default, meaning=field.description or "")
 
 

@@ -8,6 +8,41 @@ set -u
 printf '%q ' "${0##*/}" "$@" >>"$FAKE_CLOUD/calls"
 echo >>"$FAKE_CLOUD/calls"
 
+# Trouble that a test asked for: a file in trouble says which command, what it says and how often.
+for file in "$FAKE_CLOUD"/trouble/*; do
+    [[ -f $file ]] || continue
+    { read -r command && read -r says && read -r times; } <"$file"
+    if [[ "${0##*/} $*" == *"$command"* ]] && ((times > 0)); then
+        printf '%s\n%s\n%s\n' "$command" "$says" "$((times - 1))" >"$file"
+        echo "$says" >&2
+        exit 1
+    fi
+done
+
+# IAM: which permissions of iam.serviceAccounts a role holds (IAM, "Roles for service accounts authentication").
+holds() { # ACCOUNT MEMBER PERMISSION
+    local role
+    case $3 in
+        getAccessToken) set -- "$1" "$2" serviceAccountTokenCreator ;;
+        getOpenIdToken) set -- "$1" "$2" serviceAccountTokenCreator serviceAccountOpenIdTokenCreator ;;
+    esac
+    for role in "${@:3}"; do [[ -e $FAKE_CLOUD/bindings/iam_service-accounts__${1%@*}__$2__roles_iam.$role ]] && return; done
+    return 1
+}
+# As gcloud does: an access token of the account to be first, with which it then asks for the identity token.
+if [[ "$1 $2" == 'auth print-identity-token' ]]; then
+    for argument in "$@"; do [[ $argument != --impersonate-service-account=* ]] || account=${argument#*=}; done
+    echo "WARNING: This command is using service account impersonation. All API calls will be executed as [$account]." >&2
+    for permission in getAccessToken getOpenIdToken; do
+        holds "$account" "$FAKE_CALLER" "$permission" || {
+            echo "ERROR: (gcloud.auth.print-identity-token) PERMISSION_DENIED: Permission 'iam.serviceAccounts.$permission' denied" >&2
+            exit 1
+        }
+    done
+    echo "token-of-$account"
+    exit
+fi
+
 # Strangers are answered by what lets them in: a file `service__whom` in openings (see provision_stand.py).
 opening() { [[ -e $FAKE_CLOUD/openings/$1 ]]; }
 if [[ ${0##*/} == curl ]]; then
@@ -18,7 +53,7 @@ if [[ ${0##*/} == curl ]]; then
     exit
 fi
 
-words=() database='' group='' shown='' policy='' tag='' member=''
+words=() database='' group='' shown='' policy='' tag='' member='' role='' label='' format=''
 for argument in "$@"; do
     case $argument in
         alpha | beta | http) ;;
@@ -26,10 +61,13 @@ for argument in "$@"; do
         --collection-group=*) group=${argument#*=} ;;
         --display-name=*) shown=${argument#*=} ;;
         --member=*) member=${argument#*=} ;;
+        --role=*) role=${argument#*=} ;;
+        --label=* | --labels=*) label=${argument#*=} ;;
+        --format=*) format=${argument#*=} ;;
         --filter=bindings.members=*) member=${argument##*=} ;;
         --invoker-iam-check) rm -f "$FAKE_CLOUD"/openings/*__unchecked ;;
         --filter=*) shown=${argument#*displayName=} shown=${shown//\"/} ;;
-        --policy-from-file=*) policy=${argument#*=} ;;
+        --policy-from-file=* | --config-from-file=*/dashboard.json) policy=${argument#*=} ;;
         --substitutions=*) tag=${argument##*_TAG=} ;;
         --*) ;;
         *) words+=("$argument") ;;
@@ -40,7 +78,7 @@ kind='' verb='' name=''
 for word in "${words[@]}"; do
     if [[ $verb ]]; then
         name=${name:-$word}
-    elif [[ $word =~ ^(describe|create|update|delete|list|deploy|submit|enable|show|mk|rm|query|apply|get-iam-policy|.*-iam-policy-binding|.*-traffic)$ ]]; then
+    elif [[ $word =~ ^(describe|create|update|delete|list|deploy|submit|enable|show|print-access-token|set-cleanup-policies|mk|rm|query|apply|get-iam-policy|.*-iam-policy-binding|.*-traffic)$ ]]; then
         verb=$word
     else
         kind+="${kind:+_}$word"
@@ -63,10 +101,19 @@ case $kind:$verb in
             : >"$(file artifacts_docker_images "us-east1-docker.pkg.dev/demo-project/tipoff/$service:$tag")"
         done
         ;;
+    iam_service-accounts:add-iam-policy-binding) : >"$FAKE_CLOUD/bindings/${kind}__${name}__${member}__${role//\//_}" ;;
+    storage:rm) rm "$(file storage_buckets "$name")" ;;
+    artifacts_docker_images:describe) [[ -f $resource ]] && { [[ $format != *digest* ]] || echo "sha256:${name##*/}"; } ;;
     run_services:get-iam-policy) ! opening "${name}__$member" || echo roles/run.invoker ;;
     run_services:remove-iam-policy-binding) rm "$FAKE_CLOUD/openings/${name}__$member" ;;
     *:list) [[ ! -f $resource ]] || echo "${name//[^A-Za-z0-9]/_}" ;;
-    *:describe | *:show) [[ -f $resource ]] ;;
-    *:create | *:mk | *:deploy) [[ ! -f $resource ]] && : >"$resource" ;;
-    *:delete | *:rm) rm "$resource" 2>/dev/null ;;
+    *:describe | *:show) [[ -f $resource ]] && cat "$FAKE_CLOUD/labels/${resource##*/}" 2>/dev/null || [[ -f $resource ]] ;;
+    *:create | *:mk | *:deploy)
+        [[ ! -f $resource ]] && : >"$resource"
+        [[ ! $label ]] || echo "$label" >"$FAKE_CLOUD/labels/${resource##*/}"
+        ;;
+    *:delete | *:rm)
+        rm -f "$FAKE_CLOUD/labels/${resource##*/}"
+        rm "$resource" 2>/dev/null
+        ;;
 esac

@@ -26,6 +26,7 @@ SETTINGS = {
     "TIPOFF_PROJECT": "demo-project",
     "TIPOFF_LOCATION": "US",
     "TIPOFF_DATASET": "nba",
+    "TIPOFF_STAGING_DATASET": "nba_staging",
     "TIPOFF_FIRESTORE_DATABASE": "(default)",
     "TIPOFF_REQUESTS_TOPIC": "requests",
     "TIPOFF_OUTCOMES_TOPIC": "outcomes",

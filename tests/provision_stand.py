@@ -18,6 +18,7 @@ VALUES = {
     "REGION": "us-east1",
     "BIGQUERY_LOCATION": "US",
     "DATASET": "tipoff",
+    "STAGING_DATASET": "tipoff_staging",
     "FIRESTORE_LOCATION": "nam5",
     "FIRESTORE_DATABASE": "tipoff-ledger",
     "REQUESTS_TOPIC": "requests",
@@ -25,7 +26,9 @@ VALUES = {
     "FINISHED_TOPIC": "finished",
     "REPOSITORY": "tipoff",
     "IMAGE_TAG": "0123abc",
+    "MODEL": "gs://demo-models/season/model.json",
     "OPERATORS": "group:oncall@example.com",
+    "VIEWERS": "group:analysts@example.com",
     "ALERT_EMAIL": "oncall@example.com",
 }
 
@@ -39,7 +42,8 @@ class Provisioning:
 
     def __post_init__(self) -> None:
         (self.folder / "resources").mkdir()
-        (self.folder / "openings").mkdir()
+        for kept in ("openings", "bindings", "labels", "trouble"):
+            (self.folder / kept).mkdir()
         programs = self.folder / "bin"
         programs.mkdir()
         for command in ("gcloud", "bq", "tipoff", "curl"):
@@ -52,6 +56,21 @@ class Provisioning:
     def lose(self, resource: str) -> None:
         """Have one gone, as if it had never been made."""
         (self.folder / "resources" / resource).unlink()
+
+    def trouble(self, command: str, says: str, times: int) -> None:
+        """Have the next commands that contain a text fail, so many times, with what they say."""
+        found = self.folder / "trouble"
+        (found / str(len(list(found.iterdir())))).write_text(f"{command}\n{says}\n{times}\n", encoding="utf-8")
+
+    def unlabel(self, resource: str) -> None:
+        """Have one be somebody else's."""
+        (self.folder / "labels" / resource).unlink()
+
+    def gcloud(self, *words: str, caller: str) -> subprocess.CompletedProcess[str]:
+        """Call the stand-in of gcloud as somebody: a member, such as `group:oncall@example.com`."""
+        environ = {"PATH": os.environ["PATH"], "FAKE_CLOUD": str(self.folder), "FAKE_CALLER": caller}
+        command = [str(self.folder / "bin" / "gcloud"), *words]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
 
     def open_to(self, service: str, whom: str) -> None:
         """Let strangers call a service: `allUsers` or `allAuthenticatedUsers` by a binding, all while it is `unchecked`, and
@@ -73,6 +92,7 @@ class Provisioning:
             "TIPOFF": str(programs / "tipoff"),
             "PYTHON": sys.executable,
             "STRANGERS_WAIT_SECONDS": "0",
+            "PROVISION_WAIT_SECONDS": "0",
         }
         script = [str(DEPLOY / "provision.sh"), str(config), *options]
         return subprocess.run(script, env=environ, capture_output=True, text=True, check=False, timeout=120)

@@ -28,16 +28,19 @@ Guard = Callable[[str | None], object]
 """Takes the header of a push that holds the token; raises an error of the tree for anybody who may not push."""
 
 
-def create_app(worker: Worker, *, guard: Guard, commit: str = "unknown", only_loopback: bool = True) -> Flask:
+def create_app(
+    worker: Worker, *, guard: Guard, commit: str = "unknown", model: str = "unknown", only_loopback: bool = True
+) -> Flask:
     """Serve a worker: `POST /predict`, `GET /health`, `GET /ready`.
 
     Args:
         commit: the source commit of the code that runs, shown by `/health` and `/ready` (D2).
+        model: the version of the model, shown there too.
         only_loopback: serve calls by a name of this machine only, as must be where `guard` lets everybody in.
     """
     app = Flask("worker")
     edge.guard(app, only_loopback=only_loopback)
-    running = {"revision": worker.revision, "commit": commit}
+    running = {"revision": worker.revision, "commit": commit, "model": model}
     edge.serve_health(app, service="worker", running=running, failing=worker.failing_dependencies)
 
     @app.post("/predict")

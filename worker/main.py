@@ -18,6 +18,7 @@ from shared.adapters import bigquery_clients
 from shared.adapters.model_files import read_file
 from shared.adapters.pubsub import PubsubPublisher
 from shared.auth import TokenVerifier
+from shared.errors import InvalidInput
 from shared.settings import WorkerSettings, read
 from worker.app import Guard
 from worker.app import create_app as serve
@@ -39,6 +40,8 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     logs.configure(service="worker", revision=settings.revision, project=settings.project, level=settings.log_level)
     # Before anything is connected: a model that does not fit this code must stop the start, not each request (E6).
     model = read_model(read_file(settings.model), name=settings.model) if settings.model else shipped_model()
+    if model.is_simulated:
+        _check_simulated(settings)
     client = PublisherClient()
     worker = Worker(
         warehouse=bigquery_clients.connect(
@@ -46,6 +49,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
             project=settings.project,
             dataset=settings.dataset,
             location=settings.location,
+            staging_dataset=settings.staging_dataset,
         ),
         outcomes=PubsubPublisher(client, topic=client.topic_path(settings.project, settings.outcomes_topic)),
         revision=settings.revision,
@@ -53,12 +57,29 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         model=model,
         clock=lambda: datetime.now(UTC),
     )
-    app = serve(worker, guard=_guard(settings), commit=settings.commit, only_loopback=settings.auth == "off")
+    app = serve(
+        worker,
+        guard=_guard(settings),
+        commit=settings.commit,
+        model=model.version,
+        only_loopback=settings.auth == "off",
+    )
     _log.info(
         "service started",
         extra={"json_fields": {"commit": settings.commit, "schema": settings.schema_version, "model": model.version}},
     )
     return app
+
+
+def _check_simulated(settings: WorkerSettings) -> None:
+    """Refuse to predict real games by a model that knows invented players only, unless that is wanted."""
+    if settings.service and not settings.allow_simulated_model:
+        problem = (
+            "the model was trained on simulated games and says nothing of real ones; name a file of `tipoff train`, or "
+            "set TIPOFF_ALLOW_SIMULATED_MODEL=true"
+        )
+        raise InvalidInput("TIPOFF_MODEL", problem)
+    _log.warning("simulated model", extra={"json_fields": {"why": "its predictions say nothing of real games"}})
 
 
 def _guard(settings: WorkerSettings) -> Guard:

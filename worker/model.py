@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from schemas import names
 from shared.errors import InvalidInput
 from worker.calibration import PlattScaling
 from worker.distribution import Spread
@@ -106,8 +107,14 @@ class Model:
 
     @property
     def version(self) -> str:
-        """Names the model in every row."""
-        return self.document.model_version
+        """Names the model in every row; one that was trained on simulated games says so in its name."""
+        simulated = names.SIMULATED_MODEL if self.is_simulated else ""
+        return simulated + self.document.model_version
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether it was trained on simulated games, and so knows no player."""
+        return self.document.trained_on.is_simulated
 
     @cached_property
     def spread(self) -> Spread:

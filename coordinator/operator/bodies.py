@@ -90,6 +90,15 @@ class GradeBody(BaseModel):
     last: GameDate = Field(default=None, alias="to")
 
 
+class RedriveBody(BaseModel):
+    """Body of `POST /batches/{id}/redrive`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    group: str | None = Field(default=None, min_length=1, max_length=64)
+    """Fingerprint of a group of failures, whose players alone are redriven; everybody who is not predicted without it."""
+
+
 class NoBody(BaseModel):
     """Body of a request that says everything by its path: absent, or an empty object."""
 

@@ -5,7 +5,7 @@ Changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from coordinator.ledger import Ledger
 from coordinator.operator.accuracy import has_grades, watch
 from coordinator.operator.explaining import Explanation, Sentence, explain
 from coordinator.operator.gaps import Gaps, place, unmerged
-from coordinator.rules import merge
+from coordinator.rules import looking, merge
 from coordinator.rules.batch import Batch
 from coordinator.rules.entries import Shard, Snapshot, take_snapshot
 from schemas import names
@@ -32,10 +32,24 @@ class Diagnosis:
         """Say in sentences why a batch stands where it does (C6). Raises `UnknownBatch`."""
         batch = self.ledger.batch(batch_id)
         told = explain(self.ledger.look(batch, now=self.clock()))
+        warnings = (*self._simulated(batch), *self._drift(batch))
+        return told.model_copy(update={"sentences": (*(Sentence(text=one) for one in warnings), *told.sentences)})
+
+    def _simulated(self, batch: Batch) -> Iterator[str]:
+        """That rows of the date are of a model of simulated games, if some are."""
+        if not any(merge.state == "done" for merge in batch.merges):
+            return
+        ((rows,),) = (row.values() for row in self.warehouse.query(looking.simulated(), {"game_date": batch.game_date}))
+        if rows:
+            yield (
+                f"{rows:,} active rows of the date are of a model that was trained on simulated games: they say nothing of "
+                "real ones. Give the worker one of yours (TIPOFF_MODEL)."
+            )
+
+    def _drift(self, batch: Batch) -> Iterator[str]:
         warning = watch(self.warehouse, batch.game_date).warning if has_grades(self.warehouse) else None
-        if warning is None:
-            return told
-        return told.model_copy(update={"sentences": (Sentence(text=warning), *told.sentences)})
+        if warning is not None:
+            yield warning
 
     def find_gaps(self, batch_id: str) -> Gaps:
         """Say of every expected player where he got stuck; one warehouse query, where somebody is predicted and unmerged.

@@ -15,6 +15,7 @@ from coordinator.operator.actions import Action, actions_for
 from coordinator.rules.due import By, Due, Look, Step, due, named
 from coordinator.rules.entries import Shard, TooManyMissing
 from coordinator.rules.lifecycle import Event, Status
+from coordinator.rules.pace import pace_of
 from shared.declared import kept_until
 
 
@@ -171,8 +172,23 @@ def _waiting(look: Look) -> Iterator[str]:
             f"The requests of {_players(len(spent))} were published {most + 1} times and will not be again: "
             f"{named(spent)}. Their worker's logs, by the batch id, say what became of them."
         )
+    yield from _pace(look)
     passed = "passed" if look.is_past_deadline else "is"
     yield f"Its deadline {passed} {when(look.batch.deadline_at, look.now)}; until then silent players hold it open."
+
+
+def _pace(look: Look) -> Iterator[str]:
+    pace = pace_of(look)
+    if pace is None:
+        return
+    if pace.ends_at is None:
+        yield "Nobody has answered yet, so it would miss its deadline."
+        return
+    verdict = "which is too late for its deadline" if pace.is_late else "in time for its deadline"
+    yield (
+        f"{_players(pace.answered)} {'has' if pace.answered == 1 else 'have'} answered so far, {pace.a_minute:,.1f} a minute; going on like this the last will "
+        f"answer {when(pace.ends_at, look.now)}, {verdict}."
+    )
 
 
 def _settled(look: Look) -> Iterator[str]:
@@ -328,6 +344,8 @@ def _refused(look: Look) -> Iterator[str]:
 def _around(look: Look) -> Iterator[str]:
     """What holds whatever the state."""
     batch = look.batch
+    if batch.input_gaps:
+        yield f"It was planned on inputs that are not whole: {' '.join(batch.input_gaps)}"
     if batch.kind == "redrive":
         yield f"It is a redrive of {batch.parent} and speaks for its own players only."
     if batch.left_out:

@@ -25,6 +25,7 @@ from coordinator.operator.bodies import (
     GradeBody,
     NoBody,
     PolicyChanges,
+    RedriveBody,
     StartBody,
     SweepBody,
 )
@@ -43,6 +44,14 @@ _BATCH = "/batches/{batch_id}"
 _KEY = {
     "Idempotency-Key": {"type": "string", "maxLength": 200, "description": "A repeat with the same key is no other."}
 }
+_WHY = {
+    "Tipoff-Why": {
+        "type": "string",
+        "maxLength": 500,
+        "pattern": "^[ -~]*$",
+        "description": "The caller's reason, percent-encoded; it is kept with the account and the time.",
+    }
+}
 _PUSH: Mapping[int, tuple[Model, ...]] = {204: ()}
 
 _EXAMPLES: Mapping[Model, Schema] = {
@@ -50,6 +59,7 @@ _EXAMPLES: Mapping[Model, Schema] = {
     SweepBody: {"dry_run": True},
     ConsolidateBody: {"force": True},
     NoBody: {},
+    RedriveBody: {},
     GradeBody: {"from": "2026-01-23", "to": "2026-01-30"},
     PolicyChanges: {"deadline_minutes": 240, "tolerated_silent_share": 0.1},
     PushEnvelope: {
@@ -64,7 +74,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/start",
         summary="Plan and publish a game date's batch; 200 where an earlier call with the same key did.",
         body=StartBody,
-        headers=_KEY,
+        headers={**_KEY, **_WHY},
         answers={200: (StartAnswer, StartNotNeeded), 202: (StartAnswer,)},
         refusals=(409, 422),
     ),
@@ -114,6 +124,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path=f"{_BATCH}/consolidate",
         summary="Consolidate now, by force in spite of who is missing.",
         body=ConsolidateBody,
+        headers=_WHY,
         answers={200: (ConsolidateAnswer,)},
         refusals=(404, 409, 422),
     ),
@@ -121,8 +132,8 @@ OPERATIONS: tuple[Operation, ...] = (
         method="post",
         path=f"{_BATCH}/redrive",
         summary="Start a child batch of the players who are not predicted; 200 for a repeat.",
-        body=NoBody,
-        headers=_KEY,
+        body=RedriveBody,
+        headers={**_KEY, **_WHY},
         answers={200: (RedriveAnswer,), 202: (RedriveAnswer,)},
         refusals=(404, 409, 422),
     ),
@@ -131,6 +142,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path=f"{_BATCH}/cancel",
         summary="Give a live batch up; nothing of it is ever merged.",
         body=NoBody,
+        headers=_WHY,
         answers={200: (BatchView,)},
         refusals=(404, 409, 422),
     ),
@@ -139,6 +151,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path=f"{_BATCH}/policy",
         summary="Change what a live batch tolerates; its deadline follows.",
         body=PolicyChanges,
+        headers=_WHY,
         answers={200: (BatchView,)},
         refusals=(404, 409, 422),
     ),

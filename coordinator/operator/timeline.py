@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from coordinator.rules.batch import Batch
+from coordinator.rules.batch import AdminAction, Batch
 from coordinator.rules.entries import Shard
 
 
@@ -21,7 +21,9 @@ class Moment(BaseModel):
     text: str
 
 
-def timeline(batch: Batch, shards: Sequence[Shard], outcome_times: Sequence[datetime]) -> list[Moment]:
+def timeline(
+    batch: Batch, shards: Sequence[Shard], outcome_times: Sequence[datetime], actions: Sequence[AdminAction]
+) -> list[Moment]:
     """List a batch's moments, earliest first; its deadline while that decides something, and its last day."""
     published = [shard.published_at for shard in shards if shard.published_at is not None]
     ended_at = (batch.result or {}).get("at")
@@ -41,5 +43,13 @@ def timeline(batch: Batch, shards: Sequence[Shard], outcome_times: Sequence[date
         )
     if batch.is_live:
         moments.append(Moment(at=batch.deadline_at, text="deadline: decided without whoever is silent"))
+    moments += [Moment(at=one.at, text=_asked(one)) for one in actions]
     moments.append(Moment(at=batch.late_until, text="late outcomes count until here"))
     return sorted(moments, key=lambda moment: moment.at)
+
+
+def _asked(action: AdminAction) -> str:
+    given = "" if action.asked == "{}" else f" {action.asked}"
+    return (
+        f"{action.account} asked: {action.action}{given}; {f'why: {action.why}' if action.why else 'no reason given'}"
+    )

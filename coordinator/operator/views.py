@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
 from pydantic import BaseModel
 
 from coordinator.ledger import Ledger
+from coordinator.operator.failures import FailureGroup, failure_groups
 from coordinator.operator.histogram import AnswerTimes, answer_times
 from coordinator.operator.timeline import Moment, timeline
 from coordinator.rules.batch import Batch
@@ -61,6 +62,16 @@ class ShardView(BaseModel):
     publishes: int
 
 
+class ActionView(BaseModel):
+    """What somebody asked to be done with a batch, whatever came of it."""
+
+    at: datetime
+    account: str
+    action: str
+    asked: str
+    why: str
+
+
 class BatchView(BatchSummary):
     """The whole of `/batches/{id}`: counts from the named sets, and the names of everybody who is not predicted."""
 
@@ -68,6 +79,8 @@ class BatchView(BatchSummary):
     """How they stand now."""
     silent: list[str]
     failed: dict[str, str]
+    failure_groups: list[FailureGroup]
+    """The same players by cause."""
     skipped: dict[str, str]
     late: list[str]
     """Predicted players whose rows are not in the predictions table (yet)."""
@@ -82,6 +95,8 @@ class BatchView(BatchSummary):
     answer_times: AnswerTimes
     finished_at: datetime | None
     timeline: list[Moment]
+    actions: list[ActionView]
+    """What people asked to be done with it, in order; Cloud Scheduler's calls are not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +114,7 @@ class Views:
     def batch(self, batch_id: str) -> BatchView:
         """Everything about one batch. Raises `UnknownBatch`."""
         batch, shards = self.ledger.batch(batch_id), self.ledger.shards(batch_id)
-        snapshot = take_snapshot(shards)
+        snapshot, actions = take_snapshot(shards), self.ledger.actions(batch_id)
         answered = [at for shard in shards for times in shard.answered_at.values() for at in times]
         return BatchView.model_validate(
             _summary(batch)
@@ -107,6 +122,7 @@ class Views:
                 "players": snapshot.players,
                 "silent": sorted(snapshot.silent),
                 "failed": snapshot.failed,
+                "failure_groups": failure_groups(shards),
                 "skipped": snapshot.skipped,
                 "late": sorted(snapshot.late),
                 "answered_twice": sorted(snapshot.answered_twice),
@@ -118,7 +134,8 @@ class Views:
                 "last_outcome_at": max(answered, default=None),
                 "answer_times": answer_times(shards, planned_at=batch.planned_at),
                 "finished_at": (batch.result or {}).get("at"),
-                "timeline": timeline(batch, shards, answered),
+                "timeline": timeline(batch, shards, answered, actions),
+                "actions": [asdict(action) for action in actions],
             }
         )
 

@@ -10,9 +10,20 @@ from pydantic import TypeAdapter
 
 from coordinator.assembly import Coordinator
 from coordinator.operator.answers import BatchList, ConsolidateAnswer, RedriveAnswer
-from coordinator.operator.bodies import ConsolidateBody, GameDate, NoBody, PolicyChanges
+from coordinator.operator.bodies import ConsolidateBody, GameDate, NoBody, PolicyChanges, RedriveBody
+from coordinator.operator.failures import players_of
 from coordinator.operator.views import BatchView
-from coordinator.routes.exchange import Caller, Check, batch_id_of, check_query, idempotency_key, query_value, read_body
+from coordinator.routes.exchange import (
+    Body,
+    Caller,
+    Check,
+    batch_id_of,
+    check_query,
+    idempotency_key,
+    note_action,
+    query_value,
+    read_body,
+)
 from coordinator.usecases.cancel import cancel
 from coordinator.usecases.change_policy import change_policy
 from coordinator.usecases.consolidate import Report
@@ -26,7 +37,7 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
     @app.get("/batches")
     def batches() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         check_query("game_date", "limit")
         game_date = query_value("game_date", _GAME_DATE, None)
         limit = query_value("limit", TypeAdapter(int), 50)
@@ -37,17 +48,17 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
     @app.get("/batches/<batch_id>")
     def batch(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return _shown(coordinator, batch_id_of(batch_id))
 
     @app.get("/batches/<batch_id>/explain")
     def explain(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return jsonify(coordinator.diagnosis.explain(batch_id_of(batch_id)).model_dump(mode="json"))
 
     @app.get("/batches/<batch_id>/gaps")
     def gaps(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return jsonify(coordinator.diagnosis.find_gaps(batch_id_of(batch_id)).model_dump(mode="json"))
 
     _serve_deeds(app, coordinator, check)
@@ -57,37 +68,47 @@ def _serve_deeds(app: Flask, coordinator: Coordinator, check: Check) -> None:
     @app.post("/batches/<batch_id>/consolidate")
     def consolidate(batch_id: str) -> Response:
         check(Caller.ADMIN)
-        return _consolidate(coordinator, batch_id_of(batch_id), read_body(ConsolidateBody))
+        known, body = _asked(coordinator, batch_id, "consolidate", ConsolidateBody)
+        return _consolidate(coordinator, known, body)
 
     @app.post("/batches/<batch_id>/redrive")
     def redrive(batch_id: str) -> Response:
         check(Caller.ADMIN)
-        read_body(NoBody)
-        return _redrive(coordinator, batch_id_of(batch_id))
+        known, body = _asked(coordinator, batch_id, "redrive", RedriveBody)
+        return _redrive(coordinator, known, body)
 
     @app.post("/batches/<batch_id>/cancel")
     def cancel_batch(batch_id: str) -> Response:
         check(Caller.ADMIN)
-        read_body(NoBody)
+        known, _ = _asked(coordinator, batch_id, "cancel", NoBody)
         parts = coordinator.parts
-        coordinator.consolidator.notify(cancel(coordinator.ledger, parts.warehouse, batch_id_of(batch_id)))
-        return _shown(coordinator, batch_id)
+        coordinator.consolidator.notify(cancel(coordinator.ledger, parts.warehouse, known))
+        return _shown(coordinator, known)
 
     @app.patch("/batches/<batch_id>/policy")
     def policy(batch_id: str) -> Response:
         check(Caller.ADMIN)
-        known = batch_id_of(batch_id)
-        change_policy(coordinator.ledger, known, read_body(PolicyChanges).applied_to)
+        known, changes = _asked(coordinator, batch_id, "policy", PolicyChanges)
+        change_policy(coordinator.ledger, known, changes.applied_to)
         return _shown(coordinator, known)
+
+
+def _asked(coordinator: Coordinator, batch_id: str, action: str, kind: type[Body]) -> tuple[str, Body]:
+    """Read what is asked of a batch that exists, and keep who asks for it."""
+    known, body = batch_id_of(batch_id), read_body(kind)
+    coordinator.ledger.batch(known)
+    note_action(coordinator, known, action, body)
+    return known, body
 
 
 def _shown(coordinator: Coordinator, batch_id: str) -> Response:
     return jsonify(coordinator.views.batch(batch_id).model_dump(mode="json"))
 
 
-def _redrive(coordinator: Coordinator, batch_id: str) -> Response:
+def _redrive(coordinator: Coordinator, batch_id: str, body: RedriveBody) -> Response:
     """Redrive: 202 when that made the batch, 200 when an earlier call with its key did."""
-    started = coordinator.redriver.redrive(batch_id, key=idempotency_key())
+    only = None if body.group is None else players_of(coordinator.ledger.shards(batch_id), body.group)
+    started = coordinator.redriver.redrive(batch_id, key=idempotency_key(), only=only)
     batch = started.batch
     answer = RedriveAnswer(
         batch_id=batch.batch_id,

@@ -21,20 +21,20 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
     @app.get("/batches/<batch_id>/diff")
     def diff(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         check_query("with")
         return jsonify(_difference(coordinator, batch_id).model_dump(mode="json"))
 
     @app.get("/batches/<batch_id>/player")
     def evidence(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         check_query("name")
         player = _given("name", "the player as the batch's page spells him")
         return jsonify(coordinator.comparing.evidence(batch_id_of(batch_id), player).model_dump(mode="json"))
 
     @app.get("/dashboard/batches/<batch_id>/diff")
     def dashboard_diff(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: page("diff.html", found=_difference(coordinator, batch_id)))
 
 

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, make_response, request
 from pydantic import TypeAdapter
@@ -21,7 +22,7 @@ from coordinator.operator.dashboard import buttons, pages
 from coordinator.operator.schema_view import view_schema
 from coordinator.operator.views import BatchSummary, BatchView
 from coordinator.routes import forms
-from coordinator.routes.exchange import Caller, Check, batch_id_of, query_value
+from coordinator.routes.exchange import MAX_WHY, Caller, Check, batch_id_of, query_value
 from coordinator.routes.frame import page, show
 from shared.errors import InvalidInput
 
@@ -46,22 +47,22 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
     @app.get("/")
     def dashboard() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: _list(coordinator))
 
     @app.get("/dashboard/batches/<batch_id>")
     def dashboard_batch(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: _batch(coordinator, batch_id_of(batch_id)))
 
     @app.get("/dashboard/batches/<batch_id>/gaps")
     def dashboard_gaps(batch_id: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: _gaps(coordinator, batch_id_of(batch_id)))
 
     @app.get("/dashboard/schema")
     def dashboard_schema() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: _schema(coordinator))
 
     @app.post("/dashboard/sweep")
@@ -130,6 +131,8 @@ def request_of(batch_id: str, action: str) -> tuple[str, str, Mapping[str, objec
             return "POST", "/sweep", {}
         case "consolidate" | "force":
             return "POST", f"/batches/{batch_id}/consolidate", {"force": action == "force"}
+        case "redrive" if group := request.form.get("group", ""):
+            return "POST", f"/batches/{batch_id}/redrive", {"group": group[:64]}
         case "redrive" | "cancel":
             return "POST", f"/batches/{batch_id}/{action}", {}
         case "policy":
@@ -162,6 +165,7 @@ def _ask(app: Flask, method: str, path: str, body: Mapping[str, object]) -> tupl
         "CONTENT_TYPE": "application/json",
         "CONTENT_LENGTH": str(len(sent)),
         "wsgi.input": io.BytesIO(sent),
+        "HTTP_TIPOFF_WHY": quote(request.form.get("why", "")[:MAX_WHY], safe=" "),
         # Made with the page, so that a second click means the same.
         "HTTP_IDEMPOTENCY_KEY": request.form.get("once", "")[:100] or str(uuid.uuid4()),
     }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
+from urllib.parse import unquote
 
-from flask import Response, request
+from flask import Response, g, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from coordinator.assembly import Coordinator
+from coordinator.rules.batch import AdminAction
 from schemas import names
 from shared.errors import InvalidInput, UnknownBatch
 
@@ -23,9 +27,16 @@ class Caller(StrEnum):
     PUSH = "push"
     SCHEDULER = "scheduler"
     ADMIN = "admin"
+    VIEWER = "viewer"
+    """Sees everything and changes nothing."""
 
 
 MAX_KEY = 200
+MAX_WHY = 500
+WHY_HEADER = "Tipoff-Why"
+"""Holds the caller's reason, percent-encoded, since headers are ASCII."""
+
+_log = logging.getLogger(__name__)
 
 Check = Callable[..., None]
 """The guard for the request at hand: takes the callers that may make it."""
@@ -69,6 +80,23 @@ def idempotency_key() -> str:
         return f"key:{given}"
     job = request.headers.get("X-CloudScheduler-JobName", "").strip()
     return f"job:{job}" if job else f"once:{uuid.uuid4()}"
+
+
+def note_action(coordinator: Coordinator, batch_id: str, action: str, asked: BaseModel) -> None:
+    """Keep who asked for what, and why, before it is done: in the batch's ledger, where nothing changes it, and in the log.
+
+    Raises:
+        InvalidInput: the reason is too long.
+        Unavailable: it is not kept, so nothing is done either.
+    """
+    why = unquote(request.headers.get(WHY_HEADER, "")).strip()
+    if len(why) > MAX_WHY:
+        raise InvalidInput("why", f"is over {MAX_WHY} characters; say it in fewer")
+    sent = asked.model_dump_json(exclude_unset=True)[:MAX_WHY]
+    done = AdminAction(at=coordinator.parts.clock(), account=g.account, action=action, asked=sent, why=why)
+    coordinator.ledger.note_action(batch_id, done, action_id=uuid.uuid4().hex)
+    fields = {"batch_id": batch_id, "account": done.account, "action": action, "asked": sent, "why": why}
+    _log.info("admin action", extra={"json_fields": fields})
 
 
 def batch_id_of(text: str) -> str:

@@ -14,5 +14,5 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
     @app.get("/openapi.json")
     def openapi() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return jsonify(document(version=coordinator.parts.revision))

@@ -10,10 +10,11 @@ from flask import Flask, Request, Response, jsonify, request
 from coordinator.assembly import Coordinator
 from coordinator.operator.answers import StartAnswer, StartNotNeeded
 from coordinator.operator.bodies import StartBody, SweepBody
-from coordinator.routes.exchange import Caller, Check, idempotency_key, read_body
+from coordinator.routes.exchange import Caller, Check, idempotency_key, note_action, read_body
 from coordinator.usecases.sweep_report import SweepAnswer, Verdict
+from schemas import names
 from shared.edge import problem
-from shared.errors import Conflict, TipoffError
+from shared.errors import Conflict, InputsIncomplete, TipoffError
 from shared.problems import problem_of_status
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
         try:
             return _start(coordinator)
         except Conflict as conflict:
-            if not _is_scheduler(request):
+            # Inputs may still come, so Scheduler is to try again; then its failed job is seen.
+            if not _is_scheduler(request) or isinstance(conflict, InputsIncomplete):
                 raise
             # To Cloud Scheduler everything but 2xx is a failure to be tried again (D5).
             _log.warning("start not needed", extra={"json_fields": {"reason": str(conflict)}})
@@ -42,10 +44,13 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
 def _start(coordinator: Coordinator) -> Response:
     """Start what the request asks for: 202 when that made the batch, 200 when an earlier call with its key did."""
-    body, parts = read_body(StartBody), coordinator.parts
+    body, parts, key = read_body(StartBody), coordinator.parts, idempotency_key()
+    game_date = body.game_date or parts.today()
+    if not _is_scheduler(request):
+        note_action(coordinator, names.batch_id(game_date, key), "start", body)
     started = coordinator.starter.start(
-        body.game_date or parts.today(),
-        key=idempotency_key(),
+        game_date,
+        key=key,
         policy=body.policy.applied_to(parts.policy),
         force=body.force,
     )

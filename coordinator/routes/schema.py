@@ -14,5 +14,5 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
     @app.get("/schema")
     def schema() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return jsonify(view_schema(coordinator.parts.warehouse, coordinator.ledger).model_dump(mode="json"))

@@ -30,13 +30,13 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
     @app.get("/accuracy")
     def accuracy() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         check_query("from", "to", "by", "system")
         return jsonify(measured(coordinator).model_dump(mode="json"))
 
     @app.get("/season")
     def season() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         check_query("from", "to")
         return jsonify(looked(coordinator).model_dump(mode="json"))
 

@@ -33,22 +33,22 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 
     @app.get("/dashboard/accuracy")
     def dashboard_accuracy() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: page("accuracy.html", page=accuracy_page(measured(coordinator))))
 
     @app.get("/dashboard/dates/<game_date>")
     def dashboard_date(game_date: str) -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: _date(coordinator, game_date))
 
     @app.get("/dashboard/player")
     def dashboard_player() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: _player(coordinator))
 
     @app.get("/dashboard/season")
     def dashboard_season() -> Response:
-        check(Caller.ADMIN)
+        check(Caller.ADMIN, Caller.VIEWER)
         return show(lambda: page("season.html", season=looked(coordinator), tones=TONES))
 
 

@@ -55,6 +55,8 @@ class Batch:
     """Why a later round of an ended batch was refused."""
     left_out: tuple[str, ...] = ()
     """Players who were to be redriven, and whom the fresh plan does not expect any more."""
+    input_gaps: tuple[str, ...] = ()
+    """What was lacking of the inputs when it was planned, in sentences."""
     staging_looked_at: datetime | None = None
     """When the sweep last looked in staging for deliveries whose outcomes were lost."""
     revision: str = ""
@@ -111,6 +113,20 @@ class Batch:
         """The id of the news of the batch's present end state."""
         done = [merge.number for merge in self.merges if merge.state == "done"]
         return names.event_id(self.batch_id, self.state, done[-1] if done else 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminAction:
+    """What somebody asked to be done with a batch, whatever came of it; never changed afterwards."""
+
+    at: datetime
+    account: str
+    """As the caller's token proves it."""
+    action: str
+    asked: str
+    """The request's body, as JSON."""
+    why: str
+    """Empty where no reason was given."""
 
 
 @dataclass(frozen=True, slots=True)

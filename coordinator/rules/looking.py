@@ -64,6 +64,14 @@ class Search:
         }
 
 
+def simulated() -> str:
+    """Write the query for how many active rows of `@game_date` are of a model of simulated games: one row, one column."""
+    return (
+        f"SELECT COUNT(*) AS `rows` FROM `{names.PREDICTIONS_TABLE}`\n"
+        f"WHERE `game_date` = @game_date AND `is_active` AND STARTS_WITH(`model_version`, '{names.SIMULATED_MODEL}')"
+    )
+
+
 def players(search: Search) -> str:
     """A page of a date's players, each with the row of @system on the line that counts, and how many there are in all."""
     of_date = f"`game_date` = {literal(search.game_date)}"

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Literal
 
 from coordinator.ledger import Entry, Ledger, Notes
+from coordinator.rules import pace
 from coordinator.rules.batch import Batch, BatchMark, Merge
 from coordinator.rules.due import Look, Step, closing
 from coordinator.rules.entries import Snapshot, TooManyMissing, ending
@@ -99,6 +100,10 @@ class Consolidator:
         if batch.is_live or batch.notified == batch.event_id:
             return batch
         self.finished.publish([finished_event(batch, revision=self.revision)])
+        if batch.notified is None and batch.kind == "root" and batch.status is not Status.CANCELLED:
+            timeliness = "on time" if pace.is_on_time(batch) else "late"
+            fields = {"batch_id": batch.batch_id, "state": batch.state, "timeliness": timeliness}
+            log.info("batch ended", extra={"json_fields": fields})
         return self.ledger.change_batch(
             batch.batch_id, lambda found: replace(found, notified=batch.event_id), known=batch
         )

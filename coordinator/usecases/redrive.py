@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from coordinator.ledger import Ledger
@@ -23,12 +24,15 @@ class Redriver:
     ledger: Ledger
     starter: Starter
 
-    def redrive(self, batch_id: str, *, key: str) -> Started:
+    def redrive(self, batch_id: str, *, key: str, only: Collection[str] | None = None) -> Started:
         """Plan and publish a child batch of a root's players who are neither predicted by it nor by its redrives so far.
 
         It runs under the root's policy, speaks for its own players only and is planned with the inputs of now; whom the
         fresh plan does not expect any more (one who is OUT) is named in `left_out`. Of a redrive, its root is redriven. A
         repeat with the same key answers with the same batch.
+
+        Args:
+            only: of those players, nobody but these.
 
         Raises:
             UnknownBatch: there is none of that id.
@@ -40,7 +44,7 @@ class Redriver:
         child_id = names.batch_id(root.game_date, f"redrive:{root.batch_id}:{key}")
 
         def choose(day: DateRecord | None) -> Wanted:
-            return self._choose(root.batch_id, day)
+            return self._choose(root.batch_id, day, only)
 
         started = self.starter.begin(root.game_date, child_id, choose)
         if started.is_new:
@@ -60,7 +64,7 @@ class Redriver:
     def _root_of(self, batch: Batch) -> Batch:
         return self.ledger.batch(batch.parent) if batch.parent else batch
 
-    def _choose(self, root_id: str, day: DateRecord | None) -> Wanted:
+    def _choose(self, root_id: str, day: DateRecord | None, only: Collection[str] | None) -> Wanted:
         root = self.ledger.batch(root_id)
         if day is not None:
             self._check_newest(root, day)
@@ -71,10 +75,11 @@ class Redriver:
             )
         if root.status is Status.CANCELLED:
             raise Conflict(f"batch {root_id} is cancelled; start the date anew instead", batch_id=root_id)
-        players = self._not_predicted(root)
+        players = tuple(player for player in self._not_predicted(root) if only is None or player in only)
         if not players:
             raise Conflict(
-                f"all players of batch {root_id} are predicted; there is nobody to redrive", batch_id=root_id
+                f"all players{'' if only is None else ' of that group'} of batch {root_id} are predicted; there is nobody to redrive",
+                batch_id=root_id,
             )
         return Wanted(policy=root.policy, parent=root_id, players=players)
 

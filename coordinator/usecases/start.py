@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from coordinator.ledger import Ledger
-from coordinator.rules import planning, quotas
+from coordinator.rules import completeness, planning, quotas
 from coordinator.rules.batch import Batch, DateRecord
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.cancel import cancel
@@ -21,7 +21,7 @@ from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
 from schemas import names, tables
 from shared.declared import KEEP_DAYS
-from shared.errors import Conflict, Unavailable
+from shared.errors import Conflict, InputsIncomplete, Unavailable
 from shared.policy import PlanningRules, Policy
 from shared.ports import Warehouse
 
@@ -71,6 +71,7 @@ class Starter:
 
         Raises:
             Conflict: another batch of the date lives (and is named), or the MERGE of the one to cancel may still run.
+            InputsIncomplete: too many of the last week's games have no box scores; they are named.
             InvalidInput: the inputs of the date are unusable, or its players are too many for the quotas; names the
                 column or quota and the fix.
             Unavailable: try again with the same key; an outage is never taken for an empty day (A11).
@@ -146,6 +147,7 @@ class Starter:
         now = self.clock()
         stamp = max(now, newest.planned_at + _TICK) if newest else now
         self._log_findings(planning.read_check(self.warehouse.query(planning.check_query(), {"game_date": game_date})))
+        gaps = self._check_inputs(game_date, batch_id, wanted)
         self._freeze(game_date, batch_id, wanted, planned_at=stamp)
         rows = self.warehouse.query(planning.names_statement(batch_id))
         players = planning.read_names(rows)
@@ -157,7 +159,27 @@ class Starter:
                 batch_id=newest.batch_id,
             )
         shards = planning.cut_shards(players)
-        return self._batch(game_date, batch_id, wanted, planned_at, shards), shards
+        return replace(self._batch(game_date, batch_id, wanted, planned_at, shards), input_gaps=gaps), shards
+
+    def _check_inputs(self, game_date: date, batch_id: str, wanted: Wanted) -> tuple[str, ...]:
+        """Tell what is lacking of the inputs.
+
+        Raises:
+            InputsIncomplete: too many of the last week's games have no box scores.
+        """
+        rows = self.warehouse.query(completeness.completeness_query(), {"game_date": game_date})
+        found = completeness.read_completeness(game_date, rows)
+        gaps, least = found.gaps(), wanted.policy.min_inputs_share
+        fields = {"batch_id": batch_id, "game_date": str(game_date), "gaps": gaps, "share": found.share}
+        if found.is_below(least):
+            log.error("inputs incomplete", extra={"json_fields": fields})
+            hint = 'to go on all the same, send {"policy": {"min_inputs_share": 0}}'
+            raise InputsIncomplete(f"{' '.join(gaps)} Load them (tipoff load); {hint}")
+        if found.is_suspiciously_empty:
+            log.error("empty in the season", extra={"json_fields": fields})
+        elif gaps:
+            log.log(logging.WARNING if found.is_stale else logging.INFO, "input gaps", extra={"json_fields": fields})
+        return gaps
 
     def _check_tables(self) -> None:
         """Look for the tables that workers and MERGE need; a staging table made now could not be appended to for a while.

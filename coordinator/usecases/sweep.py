@@ -20,6 +20,7 @@ from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch
 from coordinator.rules.due import By, Due, Look, Step, due, due_now, named, silent_players
 from coordinator.rules.lifecycle import Status
+from coordinator.rules.pace import pace_of
 from coordinator.usecases.consolidate import Consolidator, Report
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
@@ -72,6 +73,7 @@ class Sweeper:
         except Permanent as trouble:
             swept.needs_a_person(str(trouble), f"tipoff explain {batch.batch_id}")
         swept.state = look.batch.state
+        _warn_of_delay(look)
         _log(swept, dry_run=dry_run)
         return swept
 
@@ -138,6 +140,16 @@ class Sweeper:
 
 def _players_of(lost: Collection[Predicted]) -> str:
     return named({one.player_lookup for one in lost})
+
+
+def _warn_of_delay(look: Look) -> None:
+    """Say in the log that a batch will miss its deadline, while something can still be done; an alert counts the line."""
+    pace = pace_of(look)
+    if pace is not None and pace.is_late:
+        ends_at = pace.ends_at.isoformat() if pace.ends_at else None
+        fields = {"answered": pace.answered, "a_minute": round(pace.a_minute, 2), "ends_at": ends_at}
+        deadline = {"batch_id": look.batch.batch_id, "deadline_at": pace.deadline_at.isoformat()}
+        log.warning("batch will be late", extra={"json_fields": {**deadline, **fields}})
 
 
 def _log(swept: Swept, *, dry_run: bool) -> None:

@@ -11,6 +11,8 @@ from local.cli.coordinator_options import (
     coordinator_options,
     is_agreed,
     print_json,
+    reason,
+    why_option,
     yes_option,
 )
 from local.cli.exits import NO_SUCCESS
@@ -20,8 +22,9 @@ from local.cli.terminal import echo
 @click.command(short_help="Give a batch up.")
 @batch_argument
 @yes_option
+@why_option
 @coordinator_options
-def cancel(*, where: Where, batch: str, yes: bool, as_json: bool) -> int:
+def cancel(*, where: Where, batch: str, yes: bool, why: str, as_json: bool) -> int:
     """Cancel a live BATCH: what is still under way is recorded but never merged. Refused while its MERGE may land.
     BATCH is an id, or a game date for its newest batch.
 
@@ -31,7 +34,7 @@ def cancel(*, where: Where, batch: str, yes: bool, as_json: bool) -> int:
         path = f"/batches/{client.find(batch)}/cancel"
         if not is_agreed(confirmation_of(client, path, None), yes=yes):
             return NO_SUCCESS
-        answer = client.post(path, {})
+        answer = client.post(path, {}, reason(why))
     if as_json:
         print_json(answer)
     else:

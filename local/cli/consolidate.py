@@ -11,6 +11,8 @@ from local.cli.coordinator_options import (
     coordinator_options,
     is_agreed,
     print_json,
+    reason,
+    why_option,
     yes_option,
 )
 from local.cli.exits import NO_SUCCESS
@@ -23,8 +25,9 @@ from local.cli.terminal import echo
     "--force", is_flag=True, help="Go on without missing players, and in spite of a refusal; no check is skipped."
 )
 @yes_option
+@why_option
 @coordinator_options
-def consolidate(*, where: Where, batch: str, force: bool, yes: bool, as_json: bool) -> int:
+def consolidate(*, where: Where, batch: str, force: bool, yes: bool, why: str, as_json: bool) -> int:
     """Verify and merge what is recorded of BATCH, and wait for the end of it. BATCH is an id, or a game date for its
     newest batch.
 
@@ -37,7 +40,7 @@ def consolidate(*, where: Where, batch: str, force: bool, yes: bool, as_json: bo
         path = f"/batches/{client.find(batch)}/consolidate"
         if force and not is_agreed(confirmation_of(client, path, {"force": True}), yes=yes):
             return NO_SUCCESS
-        answer = client.post(path, {"force": force})
+        answer = client.post(path, {"force": force}, reason(why))
     if as_json:
         print_json(answer)
     else:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
@@ -75,6 +76,14 @@ newest_argument = click.argument("batch", metavar="[BATCH]", required=False)
 """The same, or the newest of all."""
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation, as on a terminal.")
+
+
+why_option = click.option("--why", default="", help="Your reason, which is kept with your account and the time.")
+
+
+def reason(why: str) -> dict[str, str]:
+    """The header that carries a reason; none where none is given."""
+    return {"Tipoff-Why": quote(why, safe=" ")} if why else {}
 
 
 def coordinator_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,17 +8,20 @@ from typing import NoReturn
 
 import click
 
+from local.cli.acceptance import acceptance
 from local.cli.accuracy import accuracy
 from local.cli.adopt import adopt
 from local.cli.backfill import backfill
 from local.cli.backtest import backtest
 from local.cli.cancel import cancel
 from local.cli.consolidate import consolidate
+from local.cli.dashboard import dashboard
 from local.cli.diff import diff
 from local.cli.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
 from local.cli.explain import explain
 from local.cli.gaps import gaps
 from local.cli.grade import grade
+from local.cli.load import load
 from local.cli.policy import policy
 from local.cli.quota import quota
 from local.cli.redrive import redrive
@@ -65,16 +68,19 @@ def commands() -> None:
 
 
 for command in (
+    acceptance,
     accuracy,
     adopt,
     backfill,
     backtest,
     cancel,
     consolidate,
+    dashboard,
     diff,
     explain,
     gaps,
     grade,
+    load,
     policy,
     quota,
     redrive,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from local.cli.coordinator_options import Where, batch_argument, coordinator_options, print_json
+from local.cli.coordinator_options import Where, batch_argument, coordinator_options, print_json, reason, why_option
 from local.cli.terminal import echo
 from shared.errors import InvalidInput
 from shared.policy import Policy
@@ -24,8 +24,9 @@ def _policy_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command(short_help="Show or change what a batch tolerates.")
 @batch_argument
 @_policy_options
+@why_option
 @coordinator_options
-def policy(*, where: Where, batch: str, as_json: bool, **changes: float | None) -> None:
+def policy(*, where: Where, batch: str, why: str, as_json: bool, **changes: float | None) -> None:
     """Show what BATCH tolerates or, with options, change it. BATCH is an id, or a game date for its newest batch.
 
     \b
@@ -36,7 +37,7 @@ def policy(*, where: Where, batch: str, as_json: bool, **changes: float | None) 
     wanted = {name: value for name, value in changes.items() if value is not None}
     with where.client() as client:
         path = f"/batches/{client.find(batch)}"
-        view = client.patch(f"{path}/policy", wanted) if wanted else client.get(path)
+        view = client.patch(f"{path}/policy", wanted, reason(why)) if wanted else client.get(path)
     if "policy" not in view:
         raise InvalidInput("--url", "that coordinator is of an older revision, which shows no policy; deploy this one")
     if as_json:

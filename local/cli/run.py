@@ -76,6 +76,11 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     is_flag=True,
     help="Let the batch retire any number of the date's earlier rows; without it more than half makes it fail.",
 )
+@click.option(
+    "--allow-incomplete",
+    is_flag=True,
+    help="Plan though more than a fifth of the last week's scheduled games have no box scores.",
+)
 @timeout_option(ends="Give up waiting after so long; the batch can be resumed.")
 @click.option(
     "--shadow",
@@ -96,6 +101,7 @@ def run(
     resume: bool,
     force: bool,
     allow_retiring: bool,
+    allow_incomplete: bool,
     timeout_minutes: int,
     shadow: bool,
     keep_open: bool,
@@ -139,6 +145,7 @@ def run(
         resume=resume,
         force=force,
         allow_retiring=allow_retiring,
+        allow_incomplete=allow_incomplete,
         patience=timedelta(minutes=timeout_minutes),
     )
     if shadow:

@@ -124,6 +124,10 @@ def _print_batch(view: Mapping[str, Any]) -> None:
     ):
         if players:
             out.print(f"{what}: {_some(players)}")
+    for one in view.get("failure_groups", ()):
+        cause = f": {one['cause']}" if one["cause"] else ""
+        out.print(f"{one['count']:,} × {one['code']}{cause}; first {_time(one['first_seen'])}, e.g. {one['example']}")
+        out.print(f"  tipoff redrive {view['batch_id']} --group {one['fingerprint']}")
     out.print("(times are UTC)")
     for moment in view["timeline"]:
         out.print(f"{_time(moment['at'])}  {moment['text']}")

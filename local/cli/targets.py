@@ -5,16 +5,23 @@ The cloud is an emulator where BIGQUERY_EMULATOR_HOST (with BIGQUERY_STORAGE_EMU
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shared.errors import InvalidInput, Unavailable
-from shared.ports import DocumentStore, Warehouse
+from shared.ports import DocumentStore, TableSpec, Warehouse
+
+if TYPE_CHECKING:
+    from local.one_machine.loading import StageFile
+    from schemas.tables import Column
+    from shared.adapters.duckdb import DuckdbWarehouse
 
 _WAREHOUSE, _LEDGER = "warehouse.duckdb", "ledger.sqlite"
 
@@ -28,11 +35,14 @@ class Target:
     project: str | None
     dataset: str | None
     location: str | None
+    staging_dataset: str | None = None
     firestore_database: str | None = None
+    is_exact: bool = False
+    """Whether the state folder is the one that is named, whatever lies in it."""
 
     def __post_init__(self) -> None:
         if self.project is None:
-            for name in ("dataset", "location", "firestore_database"):
+            for name in ("dataset", "location", "staging_dataset", "firestore_database"):
                 if getattr(self, name) is not None:
                     problem = "given without --project; name the project too, or leave it out for the state folder"
                     raise InvalidInput(_option(name), problem)
@@ -48,6 +58,8 @@ class Target:
         """The state folder that holds a warehouse; the sample season's where only that was run."""
         state = self.state or Path(".tipoff")
         simulated = state / "simulated"
+        if self.is_exact:
+            return state
         return simulated if not (state / _WAREHOUSE).exists() and (simulated / _WAREHOUSE).exists() else state
 
     @property
@@ -68,6 +80,12 @@ class Target:
         if self.project is not None:
             yield self._bigquery()
             return
+        with self.embedded(is_made=is_made) as embedded:
+            yield embedded
+
+    @contextmanager
+    def embedded(self, *, is_made: bool) -> Iterator[DuckdbWarehouse]:
+        """Open the warehouse of the state folder; as `warehouse`."""
         from shared.adapters.duckdb import DuckdbWarehouse  # noqa: PLC0415 - so that --help answers at once
 
         file = self.home / _WAREHOUSE
@@ -82,6 +100,53 @@ class Target:
             yield embedded
         finally:
             embedded.close()
+
+    @contextmanager
+    def input_tables(self) -> Iterator[tuple[Warehouse, StageFile]]:
+        """Open the warehouse whose input tables are to be filled, and the way to get a file there; made where absent.
+
+        A state folder is the one that is named, never the simulated season's within it.
+
+        Raises:
+            InvalidInput: another process uses the state folder.
+        """
+        from local.one_machine.inputs import copy_in  # noqa: PLC0415 - as above
+
+        if self.project is None:
+            own = replace(self, state=self.state or Path(".tipoff"), is_exact=True)
+            with own.embedded(is_made=True) as embedded:
+                yield embedded, partial(copy_in, embedded)
+            return
+        from local.emulated.cloud_inputs import load_file  # noqa: PLC0415 - as above
+        from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
+
+        place = f"{self.project}.{self.dataset}"
+        with _told_how_to_log_in():
+            client, _ = bigquery_clients.clients(self.environ, project=self.project, location=self.location or "")
+        warehouse = self._bigquery()
+
+        def load(table: str, columns: Sequence[Column], file: Path) -> None:
+            warehouse.create(TableSpec(table, tuple(columns), partition_by="game_date", expires_at=_tomorrow()))
+            load_file(client, f"{place}.{table}", columns, file)
+
+        yield warehouse, load
+
+    def job_bytes(self, job_id: str) -> int | None:
+        """How many bytes a job of the project processed; None where BigQuery does not tell.
+
+        Raises:
+            Unavailable: BigQuery did not answer.
+        """
+        from google.api_core import exceptions as api  # noqa: PLC0415 - as above
+
+        from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
+
+        client, _ = bigquery_clients.clients(self.environ, project=self.project or "", location=self.location or "")
+        try:
+            found = client.get_job(job_id, location=self.location)
+        except api.GoogleAPIError as error:
+            raise Unavailable(f"job {job_id}: {error}") from error
+        return int(getattr(found, "total_bytes_processed", None) or 0) or None
 
     @contextmanager
     def documents(self) -> Iterator[DocumentStore]:
@@ -118,7 +183,14 @@ class Target:
 
         # `__post_init__` has seen to it that none is missing.
         project, dataset, location = self.project or "", self.dataset or "", self.location or ""
-        return bigquery_clients.connect(self.environ, project=project, dataset=dataset, location=location)
+        with _told_how_to_log_in():
+            return bigquery_clients.connect(
+                self.environ,
+                project=project,
+                dataset=dataset,
+                location=location,
+                staging_dataset=self.staging_dataset,
+            )
 
     def _firestore(self) -> DocumentStore:
         from google.cloud import firestore  # noqa: PLC0415 - as above
@@ -127,7 +199,24 @@ class Target:
 
         if self.firestore_database is None:
             raise InvalidInput("--firestore-database", "missing; name the database of the ledger, such as (default)")
-        return FirestoreDocuments(firestore.Client(project=self.project, database=self.firestore_database))
+        with _told_how_to_log_in():
+            return FirestoreDocuments(firestore.Client(project=self.project, database=self.firestore_database))
+
+
+def _tomorrow() -> datetime:
+    return datetime.now(UTC) + timedelta(days=1)
+
+
+@contextmanager
+def _told_how_to_log_in() -> Iterator[None]:
+    """Say what Google's clients need: credentials of their own, which gcloud's login does not make."""
+    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except DefaultCredentialsError as error:
+        problem = "needs Application Default Credentials; make them with `gcloud auth application-default login`"
+        raise InvalidInput("--project", problem) from error
 
 
 def target_options(*, has_ledger: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -143,6 +232,7 @@ def target_options(*, has_ledger: bool = False) -> Callable[[Callable[..., Any]]
             project: str | None,
             dataset: str | None,
             location: str | None,
+            staging_dataset: str | None,
             firestore_database: str | None = None,
             **options: Any,
         ) -> Any:
@@ -152,6 +242,7 @@ def target_options(*, has_ledger: bool = False) -> Callable[[Callable[..., Any]]
                 project=project,
                 dataset=dataset,
                 location=location,
+                staging_dataset=staging_dataset,
                 firestore_database=firestore_database,
             )
             return command(target=target, **options)
@@ -174,6 +265,7 @@ _OPTIONS = (
     click.option("--project", help="Google Cloud project of the dataset, in the place of a state folder."),
     click.option("--dataset", help="BigQuery dataset; needed with --project."),
     click.option("--location", help="The dataset's location, such as US; needed with --project."),
+    click.option("--staging-dataset", help="BigQuery dataset of the staging tables, where it is not the other."),
     click.option("--firestore-database", help="Firestore database of the ledger; needed with --project."),
 )
 

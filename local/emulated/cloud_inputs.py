@@ -1,18 +1,21 @@
-"""A folder of CSV files becomes local-bigquery's input tables, by way of the one-machine run's own checks."""
+"""A folder of CSV files becomes BigQuery's input tables, by way of the one-machine run's own checks."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 from google.api_core import exceptions as api
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 from requests.exceptions import RequestException
 
 from local.one_machine.inputs import INPUT_TABLES, InputSummary, load_folder
 from schemas import tables
+from schemas.tables import Column
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import Unavailable
 
@@ -40,19 +43,24 @@ def load_inputs(
                 cursor.execute(f"COPY {table} TO '{file}' (FORMAT parquet)")
             finally:
                 cursor.close()
-            _load(client, f"{client.project}.{dataset}.{table}", file, table)
+            load_file(client, f"{client.project}.{dataset}.{table}", tables.load(table).columns, file)
     return summary
 
 
-def _load(client: bigquery.Client, target: str, file: Path, table: str) -> None:
+def load_file(client: bigquery.Client, target: str, columns: Sequence[Column], file: Path) -> None:
+    """Replace a table (`project.dataset.table`), partitioned by `game_date`, by a Parquet file's rows, by one load job.
+
+    Raises:
+        Unavailable: BigQuery did not take it.
+    """
     config = bigquery.LoadJobConfig(
         source_format=bigquery.SourceFormat.PARQUET,
-        schema=[bigquery.SchemaField.from_api_repr(column.api_repr()) for column in tables.load(table).columns],
+        schema=[bigquery.SchemaField.from_api_repr(column.api_repr()) for column in columns],
         write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
         time_partitioning=bigquery.TimePartitioning(field="game_date"),
     )
     try:
         with file.open("rb") as content:
             client.load_table_from_file(content, target, job_config=config).result(timeout=_LOAD_SECONDS)
-    except (api.GoogleAPIError, RequestException) as error:
-        raise Unavailable(f"table {table}: {error}") from error
+    except (api.GoogleAPIError, GoogleAuthError, RequestException) as error:
+        raise Unavailable(f"table {target.rpartition('.')[2]}: {error}") from error

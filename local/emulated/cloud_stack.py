@@ -46,6 +46,7 @@ COMMANDS = {
 PROJECT = "tipoff-local"
 LOCATION = "US"
 DATASET = "nba"
+STAGING_DATASET = "nba_staging"
 TOPICS = Topics(PROJECT)
 RETRYING = Delivery(backoff=None, maximum_attempts=100)
 """The emulator never again delivers what was refused three times under a retry policy of whatever length; without one it
@@ -208,8 +209,11 @@ class CloudStack:
         self._exit.callback(self.subscriber.transport.close)
         clients = bigquery_clients.clients(self.bigquery.environment, project=PROJECT, location=LOCATION)
         self._bigquery_client = clients[0]
-        provision_dataset(self._bigquery_client, DATASET, location=LOCATION)
-        self.warehouse = BigqueryWarehouse(*clients, dataset=DATASET, location=LOCATION)
+        for dataset in (DATASET, STAGING_DATASET):
+            provision_dataset(self._bigquery_client, dataset, location=LOCATION)
+        self.warehouse = BigqueryWarehouse(
+            *clients, dataset=DATASET, location=LOCATION, staging_dataset=STAGING_DATASET
+        )
         provision_tables(self.warehouse)
 
     def _environment(self) -> dict[str, str]:
@@ -218,6 +222,7 @@ class CloudStack:
             "TIPOFF_PROJECT": PROJECT,
             "TIPOFF_LOCATION": LOCATION,
             "TIPOFF_DATASET": DATASET,
+            "TIPOFF_STAGING_DATASET": STAGING_DATASET,
             "TIPOFF_FIRESTORE_DATABASE": "(default)",
             "TIPOFF_REQUESTS_TOPIC": TOPICS.requests,
             "TIPOFF_OUTCOMES_TOPIC": TOPICS.outcomes,

@@ -131,7 +131,9 @@ def _start(client: CoordinatorClient, game_date: date, stop: threading.Event) ->
     key = str(uuid.uuid4())
     for attempt in range(_STARTS):
         try:
-            answer = client.post("/start", {"game_date": game_date.isoformat()}, {"Idempotency-Key": key})
+            # A past week's box scores will not come any more; what was lacking is told with the batch.
+            body = {"game_date": game_date.isoformat(), "policy": {"min_inputs_share": 0}}
+            answer = client.post("/start", body, {"Idempotency-Key": key})
             return str(answer["batch_id"])
         except Conflict:
             return client.find(game_date.isoformat())

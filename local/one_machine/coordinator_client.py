@@ -51,10 +51,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class CoordinatorClient:
-    """A coordinator's routes as a caller sees them; `runs` is false where nobody answers what it publishes."""
+    """A coordinator's routes as a caller sees them; `runs` is false where nobody answers what it publishes, `is_local` true
+    where it is on this machine, and checks no tokens."""
 
     send: Callable[[Ask], Answer]
     runs: bool
+    is_local: bool = True
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Ask for something. Raises as `judged`."""
@@ -64,9 +66,9 @@ class CoordinatorClient:
         """Have something done. Raises as `judged`."""
         return judged(self.ask("POST", path, body=body, headers=headers))
 
-    def patch(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+    def patch(self, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Have something changed. Raises as `judged`."""
-        return judged(self.ask("PATCH", path, body=body))
+        return judged(self.ask("PATCH", path, body=body, headers=headers))
 
     def ask(
         self,
@@ -139,19 +141,48 @@ def client_of_url(
     Raises:
         InvalidInput: the URL would give the token away, or there is no account to be.
     """
+    base = address_of(url)
+    token = token_source(base, audience=audience, impersonate=impersonate, search_path=search_path)()
+    with requests.Session() as session:
+        session.trust_env = urlsplit(base).hostname not in _LOOPBACK
+        is_local = urlsplit(base).hostname in _LOOPBACK
+        yield CoordinatorClient(lambda ask: _over_http(session, base, ask, token), runs=True, is_local=is_local)
+
+
+def address_of(url: str) -> str:
+    """Return a coordinator's address as paths are put after it.
+
+    Raises:
+        InvalidInput: it is no address, or would carry an identity token unencrypted.
+    """
     base = url.rstrip("/")
     parts = urlsplit(base)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidInput("--url", f"{url!r} is no address; write it as https://coordinator-123.us-central1.run.app")
-    is_loopback = parts.hostname in _LOOPBACK
-    if parts.scheme == "http" and not is_loopback:
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise InvalidInput("--url", f"{url!r} would carry an identity token unencrypted; use https")
-    token = None
-    if parts.scheme == "https":
-        token = identity_token(audience or base, impersonate=impersonate, search_path=search_path)
+    return base
+
+
+def token_source(
+    base: str, *, audience: str | None = None, impersonate: str | None = None, search_path: str | None = None
+) -> Callable[[], str | None]:
+    """What gives an identity token for an address, each time a new one; None for one on loopback. Raises as `identity_token`."""
+    if not base.startswith("https:"):
+        return lambda: None
+    return lambda: identity_token(audience or base, impersonate=impersonate, search_path=search_path)
+
+
+def status_of(url: str, method: str, path: str, token: str | None) -> int:
+    """Ask as a stranger would, with a token of his own or with none; the status of the answer.
+
+    Raises:
+        Unavailable: nobody answers.
+    """
     with requests.Session() as session:
-        session.trust_env = not is_loopback
-        yield CoordinatorClient(lambda ask: _over_http(session, base, ask, token), runs=True)
+        ask = Ask(method=method, path=path, query={}, body={} if method == "POST" else None, headers={})
+        session.trust_env = False
+        return _over_http(session, address_of(url), ask, token).status
 
 
 def _over_http(session: requests.Session, base: str, ask: Ask, token: str | None) -> Answer:

@@ -38,6 +38,7 @@ class Day:
     resume: bool
     force: bool
     allow_retiring: bool
+    allow_incomplete: bool = False
     patience: timedelta
 
 
@@ -185,7 +186,9 @@ def _begin(
 
 def _start(stack: LocalStack, day: Day, game_date: date, left: Seen | None) -> Seen:
     """Start a batch in place of the one that was left, which may be past cancelling: then it is seen to its end first."""
-    start = partial(start_batch, stack, game_date, allow_retiring=day.allow_retiring)
+    start = partial(
+        start_batch, stack, game_date, allow_retiring=day.allow_retiring, allow_incomplete=day.allow_incomplete
+    )
     if left is None or left.has_ended:
         return start()
     try:

@@ -53,8 +53,10 @@ def _from_gcloud(gcloud: str, audience: str, impersonate: str | None) -> str:
     if done.returncode and impersonate is None and _NO_AUDIENCE in done.stderr:
         done = _run(command)
     if done.returncode or not done.stdout.strip():
+        # Warnings come first: that it impersonates somebody, say.
         said = done.stderr.strip().splitlines() or ["nothing"]
-        raise InvalidInput("gcloud", f"gave no identity token; log in with `gcloud auth login` (it said: {said[0]})")
+        error = next((line for line in said if line.startswith("ERROR")), said[-1])
+        raise InvalidInput("gcloud", f"gave no identity token; log in with `gcloud auth login` (it said: {error})")
     return done.stdout.strip()
 
 

@@ -6,7 +6,8 @@ The form of the files is that of the declared input tables (`schemas/`). What a 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,7 @@ import duckdb
 
 from local.one_machine.csv_source import StagedFile, stage, typed_select
 from local.one_machine.input_bound import MAX_INPUT_MB, MIB
-from schemas.tables import TableSchema, load
+from schemas.tables import Column, TableSchema, load
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import InvalidInput, Unavailable
 from shared.ports import TableSpec
@@ -69,34 +70,85 @@ def load_folder(
         Unavailable: the warehouse did not take the tables.
     """
     files = _find_files(folder)
-    cursor = warehouse.cursor()
-    try:
-        with tempfile.TemporaryDirectory(prefix="tipoff-") as scratch:
-            staged = _stage_all(cursor, files, Path(scratch), max_bytes)
-        if not sum(file.rows for file in staged[_LOGS]):
-            raise InvalidInput(staged[_LOGS][0].name, "has no rows; the logs must hold at least one game")
-        for table, key in _KEYS.items():
-            _refuse_duplicates(cursor, staged[table], key)
-        for table in INPUT_TABLES:
-            _replace(warehouse, cursor, load(table), staged[table])
+    if not files[_LOGS]:
+        raise InvalidInput(
+            "data folder", f"{folder} holds no {_LOGS}*.csv or {_LOGS}*.csv.gz; put the box scores there"
+        )
+    with _reading(warehouse) as cursor:
+        staged = _read(warehouse, cursor, files, _KEYS, max_bytes)
         if not staged[_GAMES]:
             _derive_games(cursor, game_date, last or game_date)
         return _summary(cursor, staged, game_date)
+
+
+def read_folder(
+    warehouse: DuckdbWarehouse, *, folder: Path, keys: Mapping[str, Sequence[str]], max_bytes: int
+) -> Mapping[str, tuple[str, ...]]:
+    """Make the input tables of which the folder has files, checked as `load_folder` does; any one kind of file will do.
+
+    Args:
+        keys: columns of a table that no two of its rows may share.
+
+    Returns:
+        Those tables, each with the columns that its files have.
+
+    Raises:
+        InvalidInput: as `load_folder`; or there is no file at all.
+    """
+    files = _find_files(folder)
+    if not any(files.values()):
+        wanted = ", ".join(f"{table}*.csv" for table in INPUT_TABLES)
+        raise InvalidInput("data folder", f"{folder} holds none of {wanted} (or .csv.gz); name a folder that does")
+    with _reading(warehouse) as cursor:
+        staged = _read(warehouse, cursor, files, keys, max_bytes)
+    return {
+        table: tuple(name for name in load(table).names if any(name in file.present for file in found))
+        for table, found in staged.items()
+        if found
+    }
+
+
+def copy_in(warehouse: DuckdbWarehouse, table: str, columns: Sequence[Column], file: Path) -> None:
+    """Make a table out of a Parquet file that has its columns in their order."""
+    warehouse.create(TableSpec(table, tuple(columns)))
+    with _reading(warehouse) as cursor:
+        cursor.execute(f"INSERT INTO {table} SELECT * FROM read_parquet('{file}')")
+
+
+@contextmanager
+def _reading(warehouse: DuckdbWarehouse) -> Iterator[duckdb.DuckDBPyConnection]:
+    cursor = warehouse.cursor()
+    try:
+        yield cursor
     except duckdb.Error as error:
         raise Unavailable(f"the warehouse did not take the input tables: {error}") from error
     finally:
         cursor.close()
 
 
+def _read(
+    warehouse: DuckdbWarehouse,
+    cursor: duckdb.DuckDBPyConnection,
+    files: Mapping[str, Sequence[Path]],
+    keys: Mapping[str, Sequence[str]],
+    max_bytes: int,
+) -> dict[str, list[StagedFile]]:
+    """Check every file before any table is replaced."""
+    with tempfile.TemporaryDirectory(prefix="tipoff-") as scratch:
+        staged = _stage_all(cursor, files, Path(scratch), max_bytes)
+    if staged[_LOGS] and not sum(file.rows for file in staged[_LOGS]):
+        raise InvalidInput(staged[_LOGS][0].name, "has no rows; the logs must hold at least one game")
+    for table, key in keys.items():
+        _refuse_duplicates(cursor, staged[table], key)
+    for table in INPUT_TABLES:
+        _replace(warehouse, cursor, load(table), staged[table])
+    return staged
+
+
 def _find_files(folder: Path) -> dict[str, list[Path]]:
     if not folder.is_dir():
         raise InvalidInput("data folder", f"{folder} is not a folder; name one that holds {_LOGS}*.csv or .csv.gz")
-    found = {table: sorted([*folder.glob(f"{table}*.csv"), *folder.glob(f"{table}*.csv.gz")]) for table in INPUT_TABLES}
-    if not found[_LOGS]:
-        raise InvalidInput(
-            "data folder", f"{folder} holds no {_LOGS}*.csv or {_LOGS}*.csv.gz; put the box scores there"
-        )
-    return found
+    return {table: sorted([*folder.glob(f"{table}*.csv"), *folder.glob(f"{table}*.csv.gz")]) for table in INPUT_TABLES}
 
 
 def _stage_all(

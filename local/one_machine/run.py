@@ -105,23 +105,32 @@ def look(stack: LocalStack, batch_id: str) -> Seen:
     return Seen.model_validate(stack.get(f"/batches/{batch_id}").body)
 
 
-def start_batch(stack: LocalStack, game_date: date, *, force: str | None = None, allow_retiring: bool = False) -> Seen:
+def start_batch(
+    stack: LocalStack,
+    game_date: date,
+    *,
+    force: str | None = None,
+    allow_retiring: bool = False,
+    allow_incomplete: bool = False,
+) -> Seen:
     """Post `/start` with a key that never comes again.
 
     Args:
         force: id of the live batch to cancel first.
         allow_retiring: let the batch retire any share of the date's earlier rows.
+        allow_incomplete: plan on box scores of whatever age.
 
     Raises:
-        Conflict: another batch of the date lives.
+        Conflict: another batch of the date lives, or too many of the last week's games have no box scores.
         InvalidInput: the inputs of the date are unusable.
         Unavailable: the coordinator could not plan or publish for now.
     """
-    body: dict[str, object] = {"game_date": game_date.isoformat()}
+    body: dict[str, Any] = {"game_date": game_date.isoformat()}
     if force:
         body["force"] = force
-    if allow_retiring:
-        body["policy"] = {"max_retired_share": 1.0}
+    body["policy"] = {"max_retired_share": 1.0} if allow_retiring else {}
+    if allow_incomplete:
+        body["policy"] = {**body["policy"], "min_inputs_share": 0.0}
     answer = stack.post("/start", body, {"Idempotency-Key": str(uuid.uuid4())})
     if answer.status == 409:
         raise Conflict(answer.detail, batch_id=answer.body.get("batch_id"))

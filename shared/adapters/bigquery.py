@@ -7,6 +7,7 @@ Knows the official clients; remembers nothing of the warehouse between calls. Ev
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as WaitTimeoutError
 from contextlib import contextmanager, suppress
@@ -34,6 +35,9 @@ _CALL_SECONDS = 60.0
 _QUERY_SECONDS = 300.0
 _CONFIRM_SECONDS = 15.0
 _RETRY = DEFAULT_RETRY.with_timeout(_CALL_SECONDS)
+_APPEND_SECONDS = 60.0
+_APPEND_RETRY_SECONDS = 15.0
+"""No attempt begins later than this after the first, so an append takes `_APPEND_SECONDS` more at most."""
 
 _APPEND_BYTES = 9_000_000
 """A request may have 10 MB (https://cloud.google.com/bigquery/quotas#write-api-limits); the rest is room for its frame."""
@@ -52,6 +56,9 @@ _PASSING_REASONS = {
 }
 """Reasons that come with a 4xx and yet may pass (https://cloud.google.com/bigquery/docs/error-messages)."""
 
+_STAGING_NAME = re.compile(r"`(_staging_v\d+)`")
+"""A staging table (`schemas.names.staging_table`) as every SQL text writes it."""
+
 _REFUSED_CODES = {code_pb2.INVALID_ARGUMENT, code_pb2.OUT_OF_RANGE, code_pb2.FAILED_PRECONDITION}
 
 
@@ -64,6 +71,7 @@ class BigqueryWarehouse:
         dataset: the dataset's id; the SQL texts name its tables without it.
         location: the dataset's location. A job is found by id only together with its location.
         max_bytes_billed: a statement that would process more is refused before it costs anything.
+        staging_dataset: where the staging tables are; in `dataset` without it.
     """
 
     def __init__(
@@ -74,10 +82,12 @@ class BigqueryWarehouse:
         dataset: str,
         location: str,
         max_bytes_billed: int | None = None,
+        staging_dataset: str | None = None,
     ) -> None:
         self._client = client
         self._write_client = write_client
         self._dataset = bigquery.DatasetReference(client.project, dataset)
+        self._staging = bigquery.DatasetReference(client.project, staging_dataset or dataset)
         self._location = location
         self._max_bytes_billed = max_bytes_billed
         self._known: dict[str, tuple[Column, ...]] = {}
@@ -89,7 +99,7 @@ class BigqueryWarehouse:
         config = self._config(parameters or {})
         with _translating():
             job = self._client.query(
-                sql, job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS
+                self._located(sql), job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS
             )
             rows = job.result(retry=_RETRY, timeout=_QUERY_SECONDS)
             return [_row(rows.schema, row) for row in rows]
@@ -100,7 +110,7 @@ class BigqueryWarehouse:
         config.dry_run = True
         with _translating():
             job = self._client.query(
-                sql, job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS
+                self._located(sql), job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS
             )
             return int(job.total_bytes_processed or 0)
 
@@ -118,7 +128,7 @@ class BigqueryWarehouse:
         with _translating():
             try:
                 self._client.query(
-                    sql,
+                    self._located(sql),
                     job_config=config,
                     job_id=job_id,
                     location=self._location,
@@ -159,6 +169,15 @@ class BigqueryWarehouse:
         """See the job that a 409 spoke of; right after it, a look may still answer 404."""
         again = Retry(predicate=if_exception_type(api.NotFound), initial=0.1, maximum=2.0, timeout=_CONFIRM_SECONDS)
         again(self._client.get_job)(job_id, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS)
+
+    def _located(self, sql: str) -> str:
+        """Name the dataset of the staging tables, which the texts name without one."""
+        if self._staging == self._dataset:
+            return sql
+        return _STAGING_NAME.sub(rf"`{self._staging.dataset_id}`.`\1`", sql)
+
+    def _table(self, name: str) -> bigquery.TableReference:
+        return (self._staging if _STAGING_NAME.fullmatch(f"`{name}`") else self._dataset).table(name)
 
     def _config(self, parameters: Parameters) -> bigquery.QueryJobConfig:
         config = bigquery.QueryJobConfig(
@@ -208,11 +227,10 @@ class BigqueryWarehouse:
         return known
 
     def _send(self, table: str, columns: Sequence[Column], pieces: Sequence[Sequence[bytes]]) -> None:
-        stream = (
-            f"{self._write_client.table_path(self._client.project, self._dataset.dataset_id, table)}/streams/_default"
-        )
+        place = self._table(table)
+        stream = f"{self._write_client.table_path(place.project, place.dataset_id, table)}/streams/_default"
         schema = types.ProtoSchema(proto_descriptor=row_descriptor(columns))
-        requests = (
+        requests = [
             types.AppendRowsRequest(
                 write_stream=stream,
                 proto_rows=types.AppendRowsRequest.ProtoData(
@@ -220,22 +238,36 @@ class BigqueryWarehouse:
                 ),
             )
             for piece in pieces
-        )
+        ]
         routing = (("x-goog-request-params", f"write_stream={stream}"),)
-        answers = self._write_client.append_rows(requests=requests, timeout=_CALL_SECONDS, metadata=routing)
-        before = 0
         confirmed = 0
-        for piece, answer in zip(pieces, answers, strict=False):
-            _check_answer(table, before, answer)
-            before += len(piece)
-            confirmed += 1
-        if confirmed < len(pieces):
+
+        def send_the_rest() -> None:
+            """Send what is not confirmed yet; answers come in the order of the requests."""
+            nonlocal confirmed
+            # The client's own retry lasts a day and sends nothing, since the first attempt has used up the requests.
+            answers = self._write_client.append_rows(
+                requests=iter(requests[confirmed:]), retry=None, timeout=_APPEND_SECONDS, metadata=routing
+            )
+            for answer in answers:
+                _check_answer(table, sum(map(len, pieces[:confirmed])), answer)
+                confirmed += 1
+                if confirmed == len(pieces):
+                    return
             raise Unavailable(f"table {table}: {confirmed} of {len(pieces)} append requests were confirmed")
+
+        again = Retry(
+            predicate=if_exception_type(api.ServiceUnavailable, api.Aborted, Unavailable),
+            initial=0.2,
+            maximum=2.0,
+            timeout=_APPEND_RETRY_SECONDS,
+        )
+        again(send_the_rest)()
 
     def create(self, spec: TableSpec) -> None:
         """Create a table unless there is one of that name; see `Tables.create`."""
         schema = [bigquery.SchemaField.from_api_repr(column.api_repr()) for column in spec.columns]
-        table = bigquery.Table(self._dataset.table(spec.name), schema=schema)
+        table = bigquery.Table(self._table(spec.name), schema=schema)
         if spec.partition_by is not None:
             lasting = None if spec.partition_days is None else spec.partition_days * _DAY_MS
             table.time_partitioning = bigquery.TimePartitioning(field=spec.partition_by, expiration_ms=lasting)
@@ -253,7 +285,7 @@ class BigqueryWarehouse:
         """Read a table's columns by `tables.get`; see `Tables.columns`. INFORMATION_SCHEMA may lag behind."""
         with _translating():
             try:
-                found = self._client.get_table(self._dataset.table(table), retry=_RETRY, timeout=_CALL_SECONDS)
+                found = self._client.get_table(self._table(table), retry=_RETRY, timeout=_CALL_SECONDS)
             except api.NotFound:
                 return None
         return columns_from_json([field.to_api_repr() for field in found.schema])
@@ -273,9 +305,7 @@ class BigqueryWarehouse:
     def drop(self, table: str) -> None:
         """Drop a table; see `Tables.drop`."""
         with _translating():
-            self._client.delete_table(
-                self._dataset.table(table), not_found_ok=True, retry=_RETRY, timeout=_CALL_SECONDS
-            )
+            self._client.delete_table(self._table(table), not_found_ok=True, retry=_RETRY, timeout=_CALL_SECONDS)
 
 
 # --- texts, parameters, cells ---------------------------------------------------------------------------------

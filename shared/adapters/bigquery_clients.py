@@ -20,20 +20,31 @@ STORAGE_EMULATOR = "BIGQUERY_STORAGE_EMULATOR_HOST"
 
 
 def connect(
-    environ: Mapping[str, str], *, project: str, dataset: str, location: str, max_bytes_billed: int | None = None
+    environ: Mapping[str, str],
+    *,
+    project: str,
+    dataset: str,
+    location: str,
+    max_bytes_billed: int | None = None,
+    staging_dataset: str | None = None,
 ) -> BigqueryWarehouse:
     """Make a warehouse on the real service, or on the emulator that both variables name; contacts nothing yet.
 
     Args:
         environ: only `EMULATOR` and `STORAGE_EMULATOR` are looked at; an empty one counts as absent.
-        project, dataset, location, max_bytes_billed: as `BigqueryWarehouse` takes them.
+        project, dataset, location, max_bytes_billed, staging_dataset: as `BigqueryWarehouse` takes them.
 
     Raises:
         InvalidInput: only one of the variables is set, so that rows would be appended to the other world.
     """
     client, write_client = clients(environ, project=project, location=location)
     return BigqueryWarehouse(
-        client, write_client, dataset=dataset, location=location, max_bytes_billed=max_bytes_billed
+        client,
+        write_client,
+        dataset=dataset,
+        location=location,
+        max_bytes_billed=max_bytes_billed,
+        staging_dataset=staging_dataset,
     )
 
 

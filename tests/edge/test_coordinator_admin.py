@@ -46,7 +46,11 @@ def test_a_live_batchs_policy_can_be_changed_and_its_deadline_follows(stand: Sta
     after = stand.batch(BATCH_ID)
     assert after.deadline_at == before.planned_at + timedelta(minutes=30)
     assert front.get(f"/batches/{BATCH_ID}").get_json() == answer.get_json()
-    assert patch(front, {"deadline_minutes": 30}).get_json() == answer.get_json()
+    again = patch(front, {"deadline_minutes": 30}).get_json()
+    asked_again = {"actions", "timeline"}  # who asks again has asked twice
+    assert {name: again[name] for name in again.keys() - asked_again} == {
+        name: value for name, value in answer.get_json().items() if name not in asked_again
+    }
 
 
 def test_the_sweep_decides_by_the_changed_policy(stand: Stand, front: Front) -> None:

@@ -35,14 +35,14 @@ def moments(stand: Stand, batch_id: str) -> list[str]:
 
 
 @pytest.mark.parametrize("what", ["explain", "gaps"])
-def test_only_an_operator_may_ask(stand: Stand, what: str) -> None:
+def test_only_who_operates_or_looks_may_ask(stand: Stand, what: str) -> None:
     front = Front(stand)
     front.refusal = CallerRefused("not you")
 
     answer = front.get(f"/batches/{UNKNOWN}/{what}")
 
     assert_problem(answer, 403, "not you")
-    assert front.asked == [frozenset({Caller.ADMIN})]
+    assert front.asked == [frozenset({Caller.ADMIN, Caller.VIEWER})]
 
 
 @pytest.mark.parametrize("what", ["explain", "gaps"])

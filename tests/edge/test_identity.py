@@ -65,6 +65,13 @@ def test_gclouds_refusal_is_told_with_what_to_do(tmp_path: Path) -> None:
         identity_token(AUDIENCE, search_path=path)
 
 
+def test_of_what_gcloud_says_the_error_is_told_and_not_its_warning(tmp_path: Path) -> None:
+    path = a_gcloud(tmp_path, 'echo "WARNING: impersonates" >&2; echo "ERROR: PERMISSION_DENIED" >&2; exit 1')
+
+    with pytest.raises(InvalidInput, match="it said: ERROR: PERMISSION_DENIED"):
+        identity_token(AUDIENCE, impersonate=ACCOUNT, search_path=path)
+
+
 def test_on_google_cloud_the_metadata_server_is_asked(tmp_path: Path) -> None:
     metadata = Flask("metadata")
 

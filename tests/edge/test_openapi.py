@@ -40,7 +40,7 @@ def test_the_description_is_served_to_those_who_may_use_the_api(stand: Stand) ->
     answer = front.get("/openapi.json")
 
     assert answer.get_json() == document(version="coordinator-1")
-    assert front.asked == [frozenset({Caller.ADMIN})]
+    assert front.asked == [frozenset({Caller.ADMIN, Caller.VIEWER})]
     front.refusal = CallerRefused("not listed")
     assert front.get("/openapi.json").status_code == 403
 

@@ -291,7 +291,7 @@ def test_health_says_which_revision_is_alive(stand: Stand) -> None:
     answer = stand.client.get("/health")
 
     assert answer.status_code == 200
-    told = {"service": "worker", "status": "alive", "revision": "worker-00001", "commit": "unknown"}
+    told = {"service": "worker", "status": "alive", "revision": "worker-00001", "commit": "unknown", "model": "unknown"}
     assert answer.get_json() == told
 
 

@@ -17,13 +17,13 @@ from typing import Literal
 
 import pytest
 
-from coordinator.rules import merge, planning
+from coordinator.rules import completeness, looking, merge, planning
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
 from coordinator.usecases.leases import use_up
 from local.cli import adoption
-from local.one_machine import export, run
+from local.one_machine import acceptance, export, loading, run
 from schemas import names, tables
 from schemas.tables import Column, Row
 from shared.adapters.bigquery import BigqueryWarehouse
@@ -75,6 +75,34 @@ class Text:
 # --- who writes what ------------------------------------------------------------------------------------------
 
 
+def of_inputs_and_models() -> Mapping[str, Sequence[Text]]:
+    """What `tipoff load` says, of all columns and of the fewest that a file may have; and whose model predicted."""
+    found = []
+    for table, key in loading.KEYS.items():
+        declared = tables.load(table)
+        fewest = [c.name for c in declared.columns if c.mode == "REQUIRED" or c.name in key]
+        for columns in (declared.names, fewest):
+            found += [
+                Text(f"load {table}", text(table, table, columns)) for text in (loading.merge_text, loading.count_text)
+            ]
+    of_day = {
+        "staged_text": [acceptance.staged_text(names.staging_table(2), GAME_DATE, BATCH_ID)],
+        "whole_text": [acceptance.whole_text()],
+        "others_text": [acceptance.others_text()],
+        "rows_text": [acceptance.rows_text()],
+        "scratch_text": [acceptance.scratch_text(table) for table in loading.KEYS],
+        "deletion_text": [acceptance.deletion_text(table) for table in (*loading.KEYS, PREDICTIONS)],
+    }
+    return {
+        **{f"local.one_machine.acceptance.{part}": [Text(part, sql) for sql in of_day[part]] for part in of_day},
+        **{f"local.one_machine.loading.{part}": found for part in ("merge_text", "count_text", "_source")},
+        "coordinator/rules/completeness.sql": [
+            Text("completeness", completeness.completeness_query(), {"game_date": GAME_DATE})
+        ],
+        "coordinator.rules.looking.simulated": [Text("simulated", looking.simulated(), {"game_date": GAME_DATE})],
+    }
+
+
 @cache
 def written_by() -> Mapping[str, Sequence[Text]]:
     """The function, or module or file, that holds an SQL text → the statements that the text ends up in."""
@@ -114,6 +142,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator/rules/plan_check.sql": [findings],
         "coordinator.rules.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
         "coordinator.rules.planning.requests_statement": [requests],
+        **of_inputs_and_models(),
         "coordinator.usecases.leases.use_up": [a_job_id_used_up()],
         "local.one_machine.export.active_predictions_sql": [
             Text("export", export.active_predictions_sql(), {"game_date": GAME_DATE})

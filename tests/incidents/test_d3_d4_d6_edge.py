@@ -103,7 +103,7 @@ def test_d3_no_name_of_a_cloud_resource_has_a_default() -> None:
 
     resources = [row for row in describe(CoordinatorSettings) if row.name.endswith(named)]
 
-    assert len(resources) == 7
+    assert len(resources) == 8
     assert all(row.required and row.default is None for row in resources)
 
 

@@ -7,7 +7,8 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import pytest
 
 from coordinator.app import create_app
 from shared import logs
+from shared.errors import InputsIncomplete
 from shared.policy import Policy
-from tests.batch_stand import PLAYERS, Stand
+from tests.batch_stand import PLAYERS, Stand, a_league
 from tests.coordinator_front import Front, a_skip
 from tests.flow.test_accuracy import intervals
+from tests.flow.test_completeness import a_week
 from tests.incidents.test_f2_f4_junk import FullDocuments
-from tests.plan_inputs import GAME_DATE
+from tests.plan_inputs import GAME_DATE, League, a_log
 from tests.provision_stand import DEPLOY, Provisioning
 
 OURS = "logging.googleapis.com/user/"
@@ -81,6 +84,64 @@ def test_a_good_day_counts_its_batch_and_alarms_nobody(stand: Stand, written: io
     assert (seen["tipoff-batch-planned"], seen["tipoff-batch-stuck"], seen["tipoff-consolidation-refused"]) == (1, 0, 0)
 
 
+def test_a_good_day_is_on_time(stand: Stand, written: io.StringIO) -> None:
+    stand.run()
+
+    seen = counted(written)
+    assert (seen["tipoff-batch-ended"], seen["tipoff-batch-late"], seen["tipoff-batch-will-be-late"]) == (1, 0, 0)
+
+
+def test_a_failed_batch_and_one_after_its_deadline_are_late(stand: Stand, written: io.StringIO) -> None:
+    stand.run(players=PLAYERS[:1], policy=Policy(deadline_minutes=30, tolerated_silent_share=0))
+    stand.pass_time(timedelta(minutes=31))
+    stand.coordinator.sweeper.sweep()
+    assert (counted(written)["tipoff-batch-ended"], counted(written)["tipoff-batch-late"]) == (1, 1)
+
+    stand.run("another", policy=Policy(deadline_minutes=30, tolerated_silent_share=1), players=PLAYERS[:1])
+    stand.pass_time(timedelta(minutes=60))
+    stand.coordinator.sweeper.sweep()
+    assert (counted(written)["tipoff-batch-ended"], counted(written)["tipoff-batch-late"]) == (2, 2)
+
+
+def test_a_batch_that_will_miss_its_deadline_is_told_before_it_does(stand: Stand, written: io.StringIO) -> None:
+    batch = stand.run(players=PLAYERS[:1], policy=Policy(deadline_minutes=20))
+    stand.pass_time(timedelta(minutes=8))
+    stand.coordinator.sweeper.sweep()
+
+    assert counted(written)["tipoff-batch-will-be-late"] == 1
+    told = [one.text for one in stand.coordinator.diagnosis.explain(batch.batch_id).sentences]
+    assert any("1 player has answered so far, 0.1 a minute" in text for text in told)
+    assert any("in 16 minutes), which is too late for its deadline" in text for text in told)
+
+
+@pytest.mark.parametrize(("is_loaded", "late"), [(True, 0), (False, 1)])
+def test_noon_tells_whether_every_row_is_graded(stand: Stand, written: io.StringIO, is_loaded: bool, late: int) -> None:
+    stand.run()
+    if is_loaded:
+        stand.load(played())
+    stand.now = datetime(2026, 1, 31, 17, 0, tzinfo=UTC)  # noon in US Eastern
+    app = create_app(stand.coordinator, guard=lambda _header, _callers: None)
+
+    assert app.test_client().post("/grade", json={}).status_code == 200
+
+    assert (counted(written)["tipoff-noon"], counted(written)["tipoff-noon-late"]) == (1, late)
+
+
+def played() -> League:
+    """The league after its game of the date, in which everybody played."""
+    league = a_league()
+    tonight = [
+        a_log(str(player), days_ago=0, game_id=str(league.games[0]["game_id"]), opponent="OKC") for player in (1, 2, 3)
+    ]
+    return replace(league, logs=[*league.logs, *tonight])
+
+
+def test_the_dashboard_shows_every_metric_that_is_provisioned() -> None:
+    text = (DEPLOY / "dashboard.json").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"user/([\w-]+)", text)) == METRICS.keys()
+
+
 def test_a_repeated_start_is_no_second_batch(stand: Stand, written: io.StringIO) -> None:
     stand.start()
     stand.start()
@@ -106,6 +167,19 @@ def test_a_batch_that_meets_trouble_again_and_again_is_counted(stand: Stand, wri
         stand.coordinator.sweeper.sweep()
 
     assert counted(written)["tipoff-batch-stuck"] == 4
+
+
+def test_a_start_on_stale_inputs_and_an_empty_batch_in_the_season_are_counted(
+    stand: Stand, written: io.StringIO
+) -> None:
+    stand.load(a_week(lacking=2))
+    with pytest.raises(InputsIncomplete):
+        stand.start()
+    assert counted(written)["tipoff-inputs-incomplete"] == 1
+
+    stand.load(League(logs=(), games=()))
+    stand.start()
+    assert counted(written)["tipoff-inputs-incomplete"] == 2
 
 
 def test_an_outcome_that_the_store_refuses_is_counted(stand: Stand, written: io.StringIO) -> None:
@@ -163,7 +237,8 @@ def test_an_alert_watches_a_metric_that_is_provisioned(name: str) -> None:
 
 
 def test_every_metric_has_an_alert() -> None:
-    watched = "".join(alert["conditions"][0]["conditionThreshold"]["filter"] for alert in ALERTS.values())
+    thresholds = [alert["conditions"][0]["conditionThreshold"] for alert in ALERTS.values()]
+    watched = "".join(one["filter"] + one.get("denominatorFilter", "") for one in thresholds)
 
     assert [name for name in METRICS if f'{OURS}{name}"' not in watched] == []
 
@@ -186,10 +261,11 @@ def test_silence_is_an_alarm_too() -> None:
 
 
 def test_the_window_of_no_batch_is_longer_than_a_day_and_no_longer_than_is_allowed() -> None:
+    """A policy may look back 25 hours, its alignment and its duration taken together (Monitoring, "Alerting limits")."""
     threshold = ALERTS["no-batch-today"]["conditions"][0]["conditionThreshold"]
 
-    period = int(threshold["aggregations"][0]["alignmentPeriod"].removesuffix("s"))
-    assert 24 * 3600 < period <= 90_000  # 25 hours are the most that an alert may look back
+    seconds = [threshold["aggregations"][0]["alignmentPeriod"], threshold["duration"]]
+    assert 24 * 3600 < sum(int(text.removesuffix("s")) for text in seconds) <= 90_000
 
 
 def test_the_filters_name_the_service_that_is_deployed(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ KNOWS_IO = {
     "local.emulated.cloud_inputs",
     "local.emulated.cloud_stack",
     "local.one_machine.coordinator_client",
+    "local.one_machine.proxy",
     "local.one_machine.csv_source",
     "local.emulated.emulators",
     "local.one_machine.export",

@@ -60,8 +60,19 @@ def test_the_costs_name_the_limits_that_are_met_first() -> None:
         assert soft.replace("`", "") in (first_met(found, is_hard=False).name, "as above")
 
 
+def test_every_price_has_its_source_and_every_recurring_part_its_price() -> None:
+    (prices,) = re.findall(r"^\| what \| price \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", COSTS, re.MULTILINE)
+    rows = [row.strip("|").split("|") for row in prices.splitlines()]
+
+    assert all(len(row) == 3 and all(cell.strip() for cell in row) for row in rows)
+    for part in ("Artifact Registry", "Cloud Build", "Cloud Monitoring, per alert condition"):
+        assert any(part in row[0] for row in rows)
+
+
 def test_the_costs_add_up() -> None:
-    rows = re.findall(r"^\| (?:\*\*)?([A-Za-z].*?) \| ([\d.*]+) \| ([\d.*]+) \| ([\d.*]+) \|$", COSTS, re.MULTILINE)
+    rows = re.findall(
+        r"^\| (?:\*\*)?([A-Za-z].*?) \| ([\d.*]+) \| ([\d.*]+) \| ([\d.*]+) \| ([\d.*]+) \|$", COSTS, re.MULTILINE
+    )
     figures = {name: [float(cell.strip("*")) for cell in cells] for name, *cells in rows}
     in_all = figures.pop("in all, dollars**")
 

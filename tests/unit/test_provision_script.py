@@ -12,8 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.documents import batch_fields, batch_path, date_path, new_shard, shards_path
-from coordinator.rules.batch import Batch, BatchMark, Lease
+from coordinator.documents import (
+    action_fields,
+    actions_path,
+    batch_fields,
+    batch_path,
+    date_path,
+    new_shard,
+    shards_path,
+)
+from coordinator.rules.batch import AdminAction, Batch, BatchMark, Lease
 from local.emulated.provision import Backoff, Delivery, Topics
 from shared import gunicorn_conf
 from shared.settings import CoordinatorSettings, WorkerSettings, describe, read
@@ -141,6 +149,20 @@ def test_what_broke_off_is_finished_by_the_next_run(provisioning: Provisioning) 
     assert provisioning.resources() == whole
 
 
+def test_what_was_not_made_here_is_left_when_the_rest_is_destroyed(provisioning: Provisioning) -> None:
+    provisioning.run()
+    anothers = {"__demo_project_tipoff", "artifacts_repositories__tipoff"}
+    for resource in anothers:
+        provisioning.unlabel(resource)
+
+    destroyed = provisioning.run("--destroy", "demo-project")
+
+    left = {name for name in provisioning.resources() if not name.startswith("artifacts_docker_images")}
+    assert destroyed.returncode == 0
+    assert left == anothers
+    assert destroyed.stderr.count("was not made here") == 2
+
+
 # --- services -------------------------------------------------------------------------------------------------
 
 
@@ -159,7 +181,9 @@ def test_a_service_is_given_its_required_settings_and_starts_with_them(
 ) -> None:
     given = environment_of(service(commands, verb, name))
 
-    assert given.keys() == {row.name for row in describe(kind) if row.required} | {"TIPOFF_AUTH"}
+    besides = {"tipoff-coordinator": {"TIPOFF_VIEWER_CALLERS"}, "tipoff-worker": {"TIPOFF_MODEL"}}[name]
+    required = {row.name for row in describe(kind) if row.required}
+    assert given.keys() == required | {"TIPOFF_AUTH"} | besides
     assert read(kind, {**given, "K_SERVICE": name}).audience == f"https://{name}-123456789012.us-east1.run.app"
 
 
@@ -171,6 +195,39 @@ def test_tokens_without_signature_are_accepted_only_where_cloud_run_asks_every_c
 
     assert environment_of(deploy)["TIPOFF_AUTH"] == "cloud-run"
     assert "--no-allow-unauthenticated" in deploy
+
+
+def test_the_worker_may_read_its_model_and_the_shipped_one_has_to_be_asked_for(provisioning: Provisioning) -> None:
+    grants = [one for one in provisioning.printed() if one[1:4] == ["storage", "buckets", "add-iam-policy-binding"]]
+    assert ("gs://demo-models", "serviceAccount:tipoff-worker@demo-project.iam.gserviceaccount.com") in {
+        (one[4], flags_of(one)["member"]) for one in grants
+    }
+
+    provisioning.values["MODEL"] = "simulated"
+    worker = service(provisioning.printed(), ["run", "deploy"], "tipoff-worker")
+    assert environment_of(worker)["TIPOFF_ALLOW_SIMULATED_MODEL"] == "true"
+
+    provisioning.values["MODEL"] = "model.json"
+    done = provisioning.run("--dry-run")
+    assert done.returncode == 2
+    assert "MODEL: model.json is neither" in done.stderr
+
+
+def test_an_image_is_deployed_by_its_digest(provisioning: Provisioning) -> None:
+    provisioning.run()
+
+    deployed = [flags_of(call)["image"] for call in provisioning.calls() if call[1:3] == ["run", "deploy"]]
+
+    assert len(deployed) == 2
+    assert all(re.search(r"/tipoff-(worker|coordinator)@sha256:", image) for image in deployed)
+
+
+def test_cloud_run_asks_the_workers_ready_before_a_revision_is_one(commands: list[list[str]]) -> None:
+    probe = flags_of(service(commands, ["run", "deploy"], "tipoff-worker"))["startup-probe"]
+    numbers = dict(re.findall(r"(\w+)=(\d+)", probe))
+
+    assert "httpGet.path=/ready" in probe
+    assert int(numbers["periodSeconds"]) * int(numbers["failureThreshold"]) <= 240, "the most that Cloud Run takes"
 
 
 def test_no_command_replaces_an_environment() -> None:
@@ -201,7 +258,12 @@ def test_a_changed_service_takes_no_traffic_unseen(commands: list[list[str]]) ->
 def test_scheduler_tries_again_and_waits_longer_than_the_service_takes(commands: list[list[str]]) -> None:
     timeout = int(flags_of(service(commands, ["run", "deploy"], "tipoff-coordinator"))["timeout"])
 
-    for job, path in (("tipoff-start", "/start"), ("tipoff-sweep", "/sweep"), ("tipoff-grade", "/grade")):
+    for job, path in (
+        ("tipoff-start", "/start"),
+        ("tipoff-start-evening", "/start"),
+        ("tipoff-sweep", "/sweep"),
+        ("tipoff-grade", "/grade"),
+    ):
         flags = flags_of(service(commands, ["scheduler", "jobs", "create", "http"], job))
         assert int(flags["max-retry-attempts"]) >= 1
         assert timeout < lasting(flags["attempt-deadline"]) <= 1800  # the most that HTTP targets may have
@@ -254,6 +316,9 @@ def test_maps_lists_and_expiry_are_exempt_from_indexing_and_nothing_that_is_aske
             "lease": asdict(Lease()), "expires_at": NOW,
         },
         batch_path(batch.batch_id)[0]: {**batch_fields(batch), "result": {}},
+        actions_path("b")[-1]: action_fields(
+            AdminAction(at=NOW, account="ann@example.com", action="cancel", asked="{}", why="")
+        ),
         shards_path("b")[-1]: new_shard(["a"], batch_id="b", expires_at=NOW),
     }  # fmt: skip
     wanted = {
@@ -292,4 +357,4 @@ def test_every_exemption_and_expiry_of_the_file_is_applied(commands: list[list[s
     assert asked_fields() >= {"late_until", "game_date"}
     assert exempt == overrides().keys()
     assert expiring == {key for key, is_ttl in overrides().items() if is_ttl}
-    assert {group for group, _field in expiring} == {"dates", "batches", "shards"}
+    assert {group for group, _field in expiring} == {"dates", "batches", "shards", "actions"}

@@ -13,6 +13,7 @@ RESOURCES = {
     "TIPOFF_PROJECT": "demo-project",
     "TIPOFF_LOCATION": "US",
     "TIPOFF_DATASET": "nba",
+    "TIPOFF_STAGING_DATASET": "nba_staging",
     "TIPOFF_FIRESTORE_DATABASE": "(default)",
     "TIPOFF_REQUESTS_TOPIC": "requests",
     "TIPOFF_OUTCOMES_TOPIC": "outcomes",
@@ -42,7 +43,7 @@ def test_resources_and_callers_are_all_that_must_be_set() -> None:
 
 
 def test_the_worker_needs_fewer_and_does_not_mind_the_coordinators() -> None:
-    needed = ("TIPOFF_PROJECT", "TIPOFF_LOCATION", "TIPOFF_DATASET", "TIPOFF_OUTCOMES_TOPIC")
+    needed = ("TIPOFF_PROJECT", "TIPOFF_LOCATION", "TIPOFF_DATASET", "TIPOFF_STAGING_DATASET", "TIPOFF_OUTCOMES_TOPIC")
     own = {name: RESOURCES[name] for name in needed} | {"TIPOFF_AUTH": "off"}
 
     assert read(WorkerSettings, own) == read(WorkerSettings, RESOURCES | CALLERS | {"TIPOFF_AUTH": "off"}).model_copy(

@@ -1,0 +1,71 @@
+"""`tipoff dashboard`: the dashboard of a deployed coordinator, in the browser of this machine."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+
+import click
+
+from local.cli.terminal import Terminal
+from shared.errors import InvalidInput
+
+DEFAULT_PORT = 8322
+
+
+@click.command(short_help="Open the dashboard of a deployed coordinator.")
+@click.option("--url", help="The coordinator; TIPOFF_URL without it.")
+@click.option("--impersonate", metavar="ACCOUNT", help="Service account to be, through gcloud.")
+@click.option("--audience", help="What the identity token is made for; the URL without it.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port on this machine; 0 takes a free one.",
+)
+@click.option("--open", "browse", is_flag=True, help="Open the page in a browser.")
+@click.pass_obj
+def dashboard(
+    environ: Mapping[str, str],
+    *,
+    url: str | None,
+    impersonate: str | None,
+    audience: str | None,
+    port: int,
+    browse: bool,
+) -> int:
+    """Serve the dashboard of a deployed coordinator on this machine, until Ctrl-C.
+
+    The service is private and a browser has no identity token to show, so a proxy adds it to each request. Whoever can
+    connect to the port on this machine acts as the account meanwhile: to look only, impersonate tipoff-viewer.
+
+    \b
+    Examples:
+      tipoff dashboard --url https://tipoff-coordinator-123.us-east1.run.app \\
+        --impersonate tipoff-viewer@my-project.iam.gserviceaccount.com
+    """  # noqa: D301 - the character itself is what tells click to keep the lines below it
+    from local.one_machine.coordinator_client import address_of, token_source  # noqa: PLC0415 - so that --help answers at once
+    from local.one_machine.proxy import create_proxy, serving  # noqa: PLC0415 - as above
+
+    given = url or environ.get("TIPOFF_URL")
+    if not given:
+        raise InvalidInput(
+            "--url", "missing; name the coordinator, such as https://coordinator-123.us-central1.run.app"
+        )
+    base = address_of(given)
+    new_token = token_source(base, audience=audience, impersonate=impersonate, search_path=environ.get("PATH"))
+    new_token()  # so that a missing right is told here, and not in the browser
+    console, ends = Terminal(highlight=False, soft_wrap=True), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: ends.set())
+    with serving(create_proxy(base, new_token), port=port) as address:
+        console.print(f"Dashboard of {base}: {address}/  (Ctrl-C stops it)")
+        if browse and sys.stdout.isatty():
+            import webbrowser  # noqa: PLC0415 - it looks for programs when imported
+
+            webbrowser.open(address)
+        ends.wait()
+    return 0

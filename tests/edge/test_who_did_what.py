@@ -1,0 +1,118 @@
+"""Each admin action is kept with the caller's account, the time and his reason, and nothing changes it afterwards."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from coordinator.app import create_app
+from coordinator.routes.exchange import Caller
+from tests.batch_stand import PLAYERS, Crash, Stand
+from tests.coordinator_front import START, Front, assert_problem
+from tests.served_app import Terminal, served
+
+ANN = "ann@example.com"
+
+
+@pytest.fixture
+def front(stand: Stand) -> Front:
+    front = Front(stand)
+    front.app = as_ann(stand)
+    front.client = front.app.test_client()
+    return front
+
+
+def as_ann(stand: Stand) -> Flask:
+    """The routes, called by Ann, whatever the token."""
+
+    def guard(_header: str | None, _callers: frozenset[Caller]) -> str:
+        return ANN
+
+    return create_app(stand.coordinator, guard=guard)
+
+
+def kept(front: Front, batch_id: str) -> list[dict[str, Any]]:
+    actions: list[dict[str, Any]] = front.get(f"/batches/{batch_id}").get_json()["actions"]
+    return actions
+
+
+def test_each_action_is_kept_in_order_with_account_time_and_reason(stand: Stand, front: Front) -> None:
+    batch_id = front.post("/start", START, headers={"Tipoff-Why": "late%20lines%20%E2%80%93%20all"}).get_json()[
+        "batch_id"
+    ]
+    stand.pass_time(timedelta(minutes=5))
+    front.client.patch(f"/batches/{batch_id}/policy", json={"deadline_minutes": 240})
+    stand.pass_time(timedelta(minutes=5))
+    front.post(f"/batches/{batch_id}/cancel", {}, headers={"Tipoff-Why": "wrong date"})
+
+    told = [(one["account"], one["action"], one["why"]) for one in kept(front, batch_id)]
+    assert told == [(ANN, "start", "late lines – all"), (ANN, "policy", ""), (ANN, "cancel", "wrong date")]
+    assert kept(front, batch_id)[1]["asked"] == '{"deadline_minutes":240}'
+    assert len({one["at"] for one in kept(front, batch_id)}) == 3
+    lines = [moment["text"] for moment in front.get(f"/batches/{batch_id}").get_json()["timeline"]]
+    assert "ann@example.com asked: cancel; why: wrong date" in lines
+    assert 'ann@example.com asked: policy {"deadline_minutes":240}; no reason given' in lines
+
+
+def test_what_was_refused_was_asked_for_all_the_same(stand: Stand, front: Front) -> None:
+    batch_id = stand.run(players=PLAYERS[:1]).batch_id
+    front.post(f"/batches/{batch_id}/cancel", {})
+
+    stand.pass_time(timedelta(minutes=5))
+    assert_problem(front.post(f"/batches/{batch_id}/redrive", {}), 409)
+    stand.pass_time(timedelta(minutes=5))
+    assert_problem(front.post(f"/batches/{batch_id}/consolidate", {"force": True}), 409)
+
+    assert [one["action"] for one in kept(front, batch_id)] == ["cancel", "redrive", "consolidate"]
+
+
+def test_schedulers_starts_are_no_persons(front: Front) -> None:
+    batch_id = front.start(key=None, X_CloudScheduler="true", X_CloudScheduler_JobName="start").get_json()["batch_id"]
+
+    assert kept(front, batch_id) == []
+
+
+def test_a_reason_that_is_too_long_is_refused_and_nothing_is_done(stand: Stand, front: Front) -> None:
+    batch_id = stand.start().batch.batch_id
+
+    answer = front.post(f"/batches/{batch_id}/cancel", {}, headers={"Tipoff-Why": "x" * 501})
+
+    assert_problem(answer, 422, "why: is over 500 characters")
+    assert stand.batch(batch_id).is_live
+
+
+def test_an_action_that_cannot_be_kept_is_not_done(stand: Stand, front: Front) -> None:
+    batch_id = stand.start().batch.batch_id
+    with stand.crash_at(0), pytest.raises(Crash):
+        front.post(f"/batches/{batch_id}/cancel", {})
+
+    assert stand.batch(batch_id).is_live
+
+
+def test_it_is_logged_and_shown_on_the_page(stand: Stand, front: Front, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    batch_id = stand.start().batch.batch_id
+    front.post(f"/batches/{batch_id}/cancel", {}, headers={"Tipoff-Why": "wrong date"})
+
+    (line,) = [record for record in caplog.records if record.message == "admin action"]
+    assert line.__dict__["json_fields"] == {
+        "batch_id": batch_id, "account": ANN, "action": "cancel", "asked": "{}", "why": "wrong date"
+    }  # fmt: skip
+    page = front.get(f"/dashboard/batches/{batch_id}").get_data(as_text=True)
+    assert "ann@example.com asked: cancel; why: wrong date" in page
+
+
+def test_the_command_carries_the_reason(
+    stand: Stand, front: Front, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = stand.start().batch.batch_id
+    with served(front.app) as url:
+        terminal = Terminal(url, capsys, monkeypatch)
+        terminal.json("policy", batch_id, "--deadline-minutes", "300", "--why", "Łuczyn is late")
+        stand.pass_time(timedelta(minutes=5))
+        terminal.json("cancel", batch_id, "--yes", "--why", "50% of it")
+
+    assert [one["why"] for one in kept(front, batch_id)] == ["Łuczyn is late", "50% of it"]
