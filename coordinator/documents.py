@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar, assert_never, cast
 
-from coordinator.rules.batch import AdminAction, Batch, BatchMark, DateRecord, Lease, Merge
+from pydantic import TypeAdapter
+
+from coordinator.rules.batch import AdminAction, Batch, DateRecord
 from coordinator.rules.entries import AnyOutcome, Delivery, Shard
-from coordinator.rules.lifecycle import Status
-from schemas.messages import MAX_DETAIL, Failed, Predicted, RowCounts, Skipped
-from shared.policy import Policy
+from schemas.messages import MAX_DETAIL, Failed, Predicted, Skipped
 from shared.ports import Document, FieldPath, Path, Value
 
 KEEP_DOCUMENTS = timedelta(days=180)
@@ -48,115 +47,60 @@ def date_path(game_date: date) -> Path:
     return ("dates", game_date.isoformat())
 
 
-# --- batches --------------------------------------------------------------------------------------------------
+# --- batches, dates, and what people did ----------------------------------------------------------------------
+
+_BATCH = TypeAdapter(Batch)
+_DATE = TypeAdapter(DateRecord)
+_ACTION = TypeAdapter(AdminAction)
 
 
 def batch_fields(batch: Batch) -> Fields:
     """The document of a batch."""
-    return {
-        "game_date": batch.game_date.isoformat(),
-        "planned_at": batch.planned_at,
-        "deadline_at": batch.deadline_at,
-        "late_until": batch.late_until,
-        "expires_at": batch.planned_at + KEEP_DOCUMENTS,
-        "schema_version": batch.schema_version,
-        "schema_fingerprint": batch.schema_fingerprint,
-        "shard_starts": list(batch.shard_starts),
-        "shard_count": len(batch.shard_starts),
-        "expected_count": batch.expected_count,
-        "policy": batch.policy.model_dump(),
-        "kind": batch.kind,
-        "parent": batch.parent,
-        "status": batch.status.value,
-        "settled_shards": {str(number): True for number in sorted(batch.settled_shards)},
-        "refused_writes": {str(number): reason for number, reason in sorted(batch.refused_writes.items())},
-        "merges": {str(merge.number): _merge_fields(merge) for merge in batch.merges},
-        "result": batch.result,
-        "notified": batch.notified,
-        "overtaken_by": batch.overtaken_by,
-        "late_refusal": batch.late_refusal,
-        "left_out": list(batch.left_out),
-        "input_gaps": list(batch.input_gaps),
-        "staging_looked_at": batch.staging_looked_at,
-        "revision": batch.revision,
-    }
-
-
-_SAME_IN_BOTH = (
-    *("planned_at", "deadline_at", "late_until", "schema_version", "schema_fingerprint", "expected_count", "kind"),
-    *("parent", "result", "notified", "overtaken_by", "late_refusal", "staging_looked_at", "revision"),
-)
+    return _fields(_BATCH, batch, keep_from=batch.planned_at)
 
 
 def read_batch(document: Document) -> Batch:
     """Return the batch that a document holds."""
-    raw = cast("Mapping[str, Any]", document.fields)
-    return Batch(
-        **{name: raw[name] for name in _SAME_IN_BOTH},
-        batch_id=document.path[-1],
-        game_date=date.fromisoformat(raw["game_date"]),
-        shard_starts=tuple(raw["shard_starts"]),
-        policy=Policy.model_validate(raw["policy"]),
-        status=Status(raw["status"]),
-        settled_shards=frozenset(int(number) for number in raw["settled_shards"]),
-        refused_writes={int(number): reason for number, reason in raw["refused_writes"].items()},
-        merges=tuple(_read_merge(number, raw["merges"][number]) for number in sorted(raw["merges"], key=int)),
-        left_out=tuple(raw["left_out"]),
-        input_gaps=tuple(raw.get("input_gaps", ())),
-        version=document.version,
-    )
-
-
-def _merge_fields(merge: Merge) -> Fields:
-    return {"job_id": merge.job_id, "state": merge.state, "counts": merge.counts.model_dump(), "error": merge.error}
-
-
-def _read_merge(number: str, raw: Mapping[str, Any]) -> Merge:
-    counts = RowCounts.model_validate(raw["counts"])
-    return Merge(number=int(number), job_id=raw["job_id"], state=raw["state"], counts=counts, error=raw["error"])
-
-
-# --- what people did ------------------------------------------------------------------------------------------
-
-
-def action_fields(action: AdminAction) -> Fields:
-    """The document of an admin action."""
-    return {**asdict(action), "expires_at": action.at + KEEP_DOCUMENTS}
-
-
-def read_action(document: Document) -> AdminAction:
-    """Return the admin action that a document holds."""
-    raw = cast("Mapping[str, Any]", document.fields)
-    return AdminAction(**{name: raw[name] for name in ("at", "account", "action", "asked", "why")})
-
-
-# --- dates ----------------------------------------------------------------------------------------------------
+    return _BATCH.validate_python(_plain(document) | {"batch_id": document.path[-1], "version": document.version})
 
 
 def date_fields(day: DateRecord) -> Fields:
     """The document of a game date."""
-    return {
-        "newest": _members(day.newest),
-        "merged": _members(day.merged) if day.merged else None,
-        "lease": _members(day.lease),
-        "expires_at": day.newest.planned_at + KEEP_DOCUMENTS,
-    }
-
-
-def _members(of: BatchMark | Lease) -> Fields:
-    """As `asdict`, which copies every time of every commit deeply."""
-    return {one.name: getattr(of, one.name) for one in fields(of)}
+    return _fields(_DATE, day, keep_from=day.newest.planned_at)
 
 
 def read_date(document: Document) -> DateRecord:
     """Return what a date document holds."""
-    raw = cast("Mapping[str, Any]", document.fields)
-    return DateRecord(
-        newest=BatchMark(**raw["newest"]),
-        merged=BatchMark(**raw["merged"]) if raw.get("merged") else None,
-        lease=Lease(**raw["lease"]) if raw.get("lease") else Lease(),
-        version=document.version,
-    )
+    return _DATE.validate_python(_plain(document) | {"version": document.version})
+
+
+def action_fields(action: AdminAction) -> Fields:
+    """The document of an admin action."""
+    return _fields(_ACTION, action, keep_from=action.at)
+
+
+def read_action(document: Document) -> AdminAction:
+    """Return the admin action that a document holds."""
+    return _ACTION.validate_python(_plain(document))
+
+
+def _fields(codec: TypeAdapter[Any], value: object, *, keep_from: datetime) -> Fields:
+    """What is stored of a value: what its document's path and version do not say, and its end of life."""
+    fields = codec.dump_python(value, exclude=_NOT_STORED)
+    fields = {name: list(each) if isinstance(each, tuple) else each for name, each in fields.items()}
+    return {**fields, "expires_at": keep_from + KEEP_DOCUMENTS}
+
+
+_NOT_STORED = {"batch_id", "version"}
+
+
+def _plain(document: Document) -> dict[str, Any]:
+    """A document's fields as plain dictionaries, whatever kind of map the store reads them into."""
+    return {name: _plain_value(value) for name, value in document.fields.items() if name != "expires_at"}
+
+
+def _plain_value(value: Value) -> Any:
+    return {name: _plain_value(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
 
 
 # --- shards ---------------------------------------------------------------------------------------------------

@@ -225,11 +225,12 @@ class Bench:
 
     def result_code(self, batch_id: str) -> object:
         """What the batch's result says."""
-        return (self.batch(batch_id).result or {}).get("code")
+        result = self.batch(batch_id).result
+        return result.code if result else None
 
     def reason(self, batch_id: str) -> str:
         """Why the batch ended as it did."""
-        return str((self.batch(batch_id).result or {})["reason"])
+        return self.batch(batch_id).reason
 
     def events(self) -> list[BatchFinished]:
         """Every `batch-finished` published so far."""

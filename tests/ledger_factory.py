@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from coordinator.documents import entry_of, new_shard, read_shard, shard_path
 from coordinator.rules import planning
-from coordinator.rules.batch import Batch, DateRecord
+from coordinator.rules.batch import Batch, DateRecord, MergedResult, RefusedResult, Result
 from coordinator.rules.due import Look
 from coordinator.rules.entries import AnyOutcome, Shard
 from schemas import names
@@ -36,6 +38,18 @@ def a_batch(players: Sequence[str] = ("player-1",), *, game_date: date = GAME_DA
         "policy": Policy(),
     }
     return Batch(**(fields | overrides))
+
+
+def a_result(
+    code: str = "merged", *, reason: str = "as it was", at: datetime = PLANNED_AT, **players: int
+) -> MergedResult | RefusedResult:
+    """How a batch ended, with so many players where they stand and no rows."""
+    counts = dict.fromkeys(("expected", "predicted", "skipped", "failed", "silent"), 0) | players
+    rows = dict.fromkeys(("staged", "inserted", "updated", "unchanged", "superseded"), 0)
+    return _RESULT.validate_python({"code": code, "reason": reason, "at": at, "players": counts, "rows": rows})
+
+
+_RESULT: TypeAdapter[MergedResult | RefusedResult] = TypeAdapter(Result)
 
 
 def predicted(

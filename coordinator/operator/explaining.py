@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
-from typing import assert_never, cast
+from typing import assert_never
 
 from pydantic import BaseModel, ConfigDict
 
@@ -107,7 +107,7 @@ def _headline(look: Look) -> str:
         case Status.CANCELLED:
             return "a person gave it up"
         case Status.COMPLETE | Status.PARTIAL | Status.FAILED:
-            return str((batch.result or {}).get("reason") or "it has ended").rstrip(".")
+            return (batch.reason or "it has ended").rstrip(".")
         case _:
             assert_never(batch.status)
 
@@ -260,12 +260,11 @@ def _failures(look: Look) -> Iterator[str]:
 
 
 def _ended(look: Look) -> Iterator[str]:
-    batch, result = look.batch, look.batch.result or {}
-    reason = str(result.get("reason") or "no reason is recorded").rstrip(".")
-    at = cast("datetime | None", result.get("at"))
-    yield f"It ended as {batch.state}{f' {when(at, look.now)}' if at else ''}: {reason}."
+    batch, result = look.batch, look.batch.result
+    reason = (batch.reason or "no reason is recorded").rstrip(".")
+    yield f"It ended as {batch.state}{f' {when(result.at, look.now)}' if result else ''}: {reason}."
     if batch.status is Status.FAILED:
-        yield _failure(str(result.get("code") or ""), kept_until(batch.planned_at))
+        yield _failure(result.code if result else "", kept_until(batch.planned_at))
     elif batch.expected_count:
         rows = batch.merged_rows
         yield (

@@ -84,7 +84,7 @@ class Season:
                     ungraded=max(0, rows.get(day, 0) - graded.get(day, 0)),
                     batch_id=newest.batch_id if newest else None,
                     state=newest.state if newest else None,
-                    reason=str((newest.result or {}).get("reason") or "") if newest else "",
+                    reason=newest.reason if newest else "",
                     expected=newest.expected_count if newest else 0,
                 )
             )

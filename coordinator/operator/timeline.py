@@ -26,7 +26,7 @@ def timeline(
 ) -> list[Moment]:
     """List a batch's moments, earliest first; its deadline while that decides something, and its last day."""
     published = [shard.published_at for shard in shards if shard.published_at is not None]
-    ended_at = (batch.result or {}).get("at")
+    ended_at = batch.result.at if batch.result else None
     moments = [Moment(at=batch.planned_at, text=f"planned for {batch.expected_count:,} players; shards: {len(shards)}")]
     if published:
         often = max(shard.publishes for shard in shards)

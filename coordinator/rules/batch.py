@@ -1,19 +1,74 @@
-"""A batch and what the batches of a game date share, as frozen values. Must never learn how they are stored."""
+"""A batch and what the batches of a game date share, as frozen values. Must never learn where they are stored.
+
+Their annotations say how a value lies in a document where that differs from the value itself: `coordinator.documents`
+reads and writes all of them by these alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Literal, cast
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, SerializerFunctionWrapHandler, WrapSerializer
 
 from coordinator.rules.lifecycle import LIVE, Status
 from schemas import names
-from schemas.messages import RowCounts
+from schemas.messages import PlayerCounts, RowCounts
 from shared.policy import Policy
-from shared.ports import Value
 
-Fields = Mapping[str, Value]
+
+def _by_number(merges: tuple[Merge, ...], dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+    return {str(fields.pop("number")): fields for fields in dump(merges)}
+
+
+def _in_order(stored: object) -> object:
+    if not isinstance(stored, Mapping):
+        return stored
+    return [{**fields, "number": int(number)} for number, fields in sorted(stored.items(), key=lambda one: int(one[0]))]
+
+
+GameDate = Annotated[date, PlainSerializer(date.isoformat)]
+Marks = Annotated[
+    frozenset[int],
+    BeforeValidator(lambda stored: list(stored) if isinstance(stored, Mapping) else stored),
+    PlainSerializer(lambda numbers: {str(number): True for number in sorted(numbers)}),
+]
+"""A set that lies as a map of marks, so that marks of several instances commute."""
+Reasons = Annotated[
+    Mapping[int, str], PlainSerializer(lambda reasons: {str(number): reasons[number] for number in sorted(reasons)})
+]
+Merges = Annotated["tuple[Merge, ...]", BeforeValidator(_in_order), WrapSerializer(_by_number)]
+State = Annotated[Status, PlainSerializer(lambda status: status.value)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergedResult:
+    """How a batch ended whose snapshot is in the predictions table."""
+
+    reason: str
+    players: PlayerCounts
+    rows: RowCounts
+    at: datetime
+    code: Literal["merged"] = "merged"
+
+
+RefusalCode = Literal["too_many_missing", "confirmation_needed", "verification_refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedResult:
+    """How a batch ended that was not consolidated; staging keeps its rows."""
+
+    code: RefusalCode
+    reason: str
+    players: PlayerCounts
+    rows: RowCounts
+    at: datetime
+
+
+Result = Annotated[MergedResult | RefusedResult, Field(discriminator="code")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +87,7 @@ class Batch:
     """One run for one game date. `shard_starts` holds each shard's first player, in order."""
 
     batch_id: str
-    game_date: date
+    game_date: GameDate
     planned_at: datetime
     deadline_at: datetime
     late_until: datetime
@@ -42,12 +97,12 @@ class Batch:
     policy: Policy = field(default_factory=Policy)
     kind: Literal["root", "redrive"] = "root"
     parent: str | None = None
-    status: Status = Status.PLANNED
-    settled_shards: frozenset[int] = frozenset()
-    refused_writes: Mapping[int, str] = field(default_factory=dict)
+    status: State = Status.PLANNED
+    settled_shards: Marks = frozenset()
+    refused_writes: Reasons = field(default_factory=dict)
     """Shards into which the store refused to write an expected player's outcome, and its reason (F2)."""
-    merges: tuple[Merge, ...] = ()
-    result: Fields | None = None
+    merges: Merges = ()
+    result: Result | None = None
     notified: str | None = None
     overtaken_by: str | None = None
     """The newer root that merged before this batch's late rows could; they never will."""
@@ -91,22 +146,25 @@ class Batch:
         return RowCounts(staged=staged, inserted=inserted, updated=updated, unchanged=unchanged, superseded=superseded)
 
     @property
+    def reason(self) -> str:
+        """Why the batch ended as it did; empty before its end."""
+        return self.result.reason if self.result else ""
+
+    @property
     def missing_at_end(self) -> int:
         """Failed and silent players in the snapshot that the batch last ended with; 0 before its end."""
-        players = cast("Mapping[str, int]", (self.result or {}).get("players") or {})
-        return players.get("failed", 0) + players.get("silent", 0)
+        return self.result.players.failed + self.result.players.silent if self.result else 0
 
     @property
     def failed_for_missing_players(self) -> bool:
         """Whether it failed for its missing players only: it improves by itself once they come; any other failure needs
         a person."""
-        return (self.result or {}).get("code") == "too_many_missing"
+        return self.result is not None and self.result.code == "too_many_missing"
 
     @property
     def predicted_at_end(self) -> int:
         """Predicted players in the snapshot that the batch last ended with; 0 before its end."""
-        players = cast("Mapping[str, int]", (self.result or {}).get("players") or {})
-        return players.get("predicted", 0)
+        return self.result.players.predicted if self.result else 0
 
     @property
     def event_id(self) -> str:

@@ -275,7 +275,7 @@ def _ask(look: Look) -> Due | None:
             return None
         why = f"the newer batch {batch.overtaken_by} of the date has merged, so this one never will"
     else:
-        reason = (batch.result or {}).get("reason") if batch.status is Status.FAILED else batch.late_refusal
+        reason = batch.reason or None if batch.status is Status.FAILED else batch.late_refusal
         if reason is None or look.has_news or look.overtaken_by:
             return None
         why = str(reason)

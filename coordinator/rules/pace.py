@@ -19,9 +19,8 @@ GRACE = timedelta(minutes=15)
 
 def is_on_time(batch: Batch) -> bool:
     """Whether a batch has ended with its rows in the predictions table, by its deadline or the decision that follows it."""
-    at = (batch.result or {}).get("at")
     is_merged = batch.status in (Status.COMPLETE, Status.PARTIAL)
-    return is_merged and isinstance(at, datetime) and at <= batch.deadline_at + GRACE
+    return is_merged and batch.result is not None and batch.result.at <= batch.deadline_at + GRACE
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ which the next holder goes on: the ledger, the recorded `merge_no` and the wareh
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,14 +15,13 @@ from typing import Literal
 
 from coordinator.ledger import Entry, Ledger, Notes
 from coordinator.rules import pace
-from coordinator.rules.batch import Batch, BatchMark, Merge
+from coordinator.rules.batch import Batch, BatchMark, Merge, MergedResult, RefusalCode, RefusedResult
 from coordinator.rules.due import Look, Step, closing
 from coordinator.rules.entries import Snapshot, TooManyMissing, ending
 from coordinator.rules.lifecycle import MERGED, Event, Status, move
 from coordinator.usecases.events import finished_event
 from coordinator.usecases.leases import Leases
 from coordinator.usecases.merging import Merger
-from schemas.messages import RowCounts
 from shared.errors import (
     ConfirmationNeeded,
     Conflict,
@@ -264,7 +263,9 @@ class _Round:
     def _finish(self, end: Event) -> Report:
         batch = replace(self._stored.batch, merges=self._merges)
         status, rows = move(batch.status, end), batch.merged_rows
-        result = self._result(rows, code="merged", reason=_ending(self._snapshot))
+        result = MergedResult(
+            reason=_ending(self._snapshot), players=self._snapshot.players, rows=rows, at=self._tools.clock()
+        )
         self._commit(
             lambda batch: replace(batch, status=status, result=result, late_refusal=None),
             notes=self._deliveries("merged"),
@@ -274,8 +275,14 @@ class _Round:
         self._log("batch consolidated", status=status.value, **rows.model_dump())
         return Report.MERGED
 
-    def _refuse(self, code: str, reason: str) -> Report:
-        result = self._result(replace(self._stored.batch, merges=self._merges).merged_rows, code=code, reason=reason)
+    def _refuse(self, code: RefusalCode, reason: str) -> Report:
+        result = RefusedResult(
+            code=code,
+            reason=reason,
+            players=self._snapshot.players,
+            rows=replace(self._stored.batch, merges=self._merges).merged_rows,
+            at=self._tools.clock(),
+        )
 
         def refused(batch: Batch) -> Batch:
             if batch.status in MERGED:
@@ -287,15 +294,6 @@ class _Round:
         fields = {"batch_id": self._batch_id, "code": code, "reason": reason}
         log.error("consolidation refused", extra={"json_fields": fields})
         return Report.REFUSED
-
-    def _result(self, rows: RowCounts, *, code: str, reason: str) -> Mapping[str, Value]:
-        return {
-            "code": code,
-            "reason": reason,
-            "players": self._snapshot.players.model_dump(),
-            "rows": rows.model_dump(),
-            "at": self._tools.clock(),
-        }
 
     def _log(self, text: str, **fields: object) -> None:
         log.info(text, extra={"json_fields": {"batch_id": self._batch_id, **fields}})

@@ -9,10 +9,9 @@ from shared.ports import Outgoing
 
 def finished_event(batch: Batch, *, revision: str) -> Outgoing:
     """The news of a batch's true end state (C4); the same state of the same round makes the same event id (A8)."""
-    result = batch.result or {}
     players = PlayerCounts(expected=batch.expected_count, predicted=0, skipped=0, failed=0, silent=batch.expected_count)
-    if result.get("players"):
-        players = PlayerCounts.model_validate(result["players"])
+    if batch.result is not None:
+        players = batch.result.players
     event = BatchFinished.model_validate(
         {
             "event_id": batch.event_id,
@@ -20,7 +19,7 @@ def finished_event(batch: Batch, *, revision: str) -> Outgoing:
             "game_date": batch.game_date,
             "planned_at": batch.planned_at,
             "state": batch.state,
-            "reason": str(result.get("reason") or ""),
+            "reason": batch.reason,
             "players": players,
             "rows": batch.merged_rows,
             "coordinator_revision": revision,

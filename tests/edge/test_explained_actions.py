@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from werkzeug.routing import MapAdapter
 
 from coordinator.operator.explaining import explain
-from coordinator.rules.batch import Batch, BatchMark, DateRecord, Fields, Lease, Merge
+from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge
 from coordinator.rules.entries import AnyOutcome, Shard
 from coordinator.rules.lifecycle import Status
 from local.cli.main import commands
@@ -24,7 +24,7 @@ from schemas import names
 from schemas.messages import RowCounts
 from tests.batch_stand import Stand
 from tests.coordinator_front import Front
-from tests.ledger_factory import PLANNED_AT, a_batch, a_look, a_shard, failed, predicted, skipped
+from tests.ledger_factory import PLANNED_AT, a_batch, a_look, a_result, a_shard, failed, predicted, skipped
 
 MINUTE = timedelta(minutes=1)
 NO_ROWS = RowCounts(staged=0, inserted=0, updated=0, unchanged=0, superseded=0)
@@ -62,8 +62,7 @@ def situations(draw: st.DrawFn) -> tuple[Batch, list[Shard], DateRecord, datetim
         publishes=times,
     )
     code = draw(st.sampled_from(("merged", "too_many_missing", "confirmation_needed", "verification_refused")))
-    counts = {"expected": len(expected), "predicted": 0, "skipped": 0, "failed": draw(st.integers(0, 3)), "silent": 0}
-    result: Fields = {"code": code, "reason": "as it was", "players": counts, "at": PLANNED_AT + 200 * MINUTE}
+    result = a_result(code, at=PLANNED_AT + 200 * MINUTE, expected=len(expected), failed=draw(st.integers(0, 3)))
     state: Literal["submitted", "done", "failed"] | None = draw(st.sampled_from((None, "submitted", "done", "failed")))
     batch = replace(
         batch,

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from coordinator.rules.batch import MergedResult
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.sweep_report import Swept, Verdict
 from shared.errors import Transient, Unavailable
@@ -254,7 +255,7 @@ def test_a_batch_failed_for_its_missing_players_improves_when_they_come(
     assert swept.state == state
     assert stand.predicted_players() == set(PLAYERS[: 1 + arriving])
     assert stand.events()[-1].state == state
-    assert (stand.batch(batch_id).result or {})["code"] == "merged"
+    assert isinstance(stand.batch(batch_id).result, MergedResult)
 
 
 def test_a_batch_failed_for_a_refusal_waits_for_a_person_whatever_comes(stand: Stand) -> None:

@@ -204,7 +204,7 @@ def test_b8_a_merge_names_the_partition_and_reads_no_more_than_allowed(stand: St
     batch = stand.run("evening")
 
     assert batch.status is Status.FAILED
-    assert "TIPOFF_MAX_BYTES_PER_QUERY" in str((batch.result or {})["reason"])
+    assert "TIPOFF_MAX_BYTES_PER_QUERY" in batch.reason
     assert len(watched.merges) == 1
     assert stand.predictions(active=None) == before
 
@@ -247,7 +247,9 @@ def test_b9_estimates_of_players_who_vanish_are_a_loss_like_any_other(stand: Sta
     stand.record(*[a_skip(batch_id, player) for player in PLAYERS[:2]], stand.answer(PLAYERS[2], batch_id=batch_id))
 
     assert stand.batch(batch_id).status is Status.FAILED
-    assert (stand.batch(batch_id).result or {})["code"] == "confirmation_needed"
+    result = stand.batch(batch_id).result
+    assert result is not None
+    assert result.code == "confirmation_needed"
 
 
 def test_b9_retiring_most_of_a_day_waits_for_a_persons_word(stand: Stand) -> None:
@@ -260,7 +262,7 @@ def test_b9_retiring_most_of_a_day_waits_for_a_persons_word(stand: Stand) -> Non
     stand.record(*[a_skip(batch_id, player) for player in PLAYERS[:2]])
 
     assert stand.batch(batch_id).status is Status.FAILED
-    assert f"would retire {3 * SYSTEMS} of {ROWS} active rows" in str((stand.batch(batch_id).result or {})["reason"])
+    assert f"would retire {3 * SYSTEMS} of {ROWS} active rows" in stand.batch(batch_id).reason
     assert stand.predictions(active=None) == before
 
     assert stand.coordinator.consolidator.consolidate(batch_id, forced=True) is Report.MERGED

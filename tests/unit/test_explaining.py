@@ -14,7 +14,7 @@ from coordinator.rules.entries import Shard
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode, RowCounts
-from tests.ledger_factory import PLANNED_AT, a_batch, a_look, a_shard, failed, predicted
+from tests.ledger_factory import PLANNED_AT, a_batch, a_look, a_result, a_shard, failed, predicted
 
 MINUTE = timedelta(minutes=1)
 NO_ROWS = RowCounts(staged=0, inserted=0, updated=0, unchanged=0, superseded=0)
@@ -171,8 +171,8 @@ def test_a_consolidation_names_its_holder_and_job(minutes_left: int, says: str, 
 
 def an_ended(status: Status, code: str, reason: str, *, missing: int = 0, count: int = 3, **changes: Any) -> Batch:
     """A batch that ended 170 minutes after its planning, with downstream told of it."""
-    counts = {"expected": count, "predicted": count - missing, "skipped": 0, "failed": 0, "silent": missing}
-    result = {"code": code, "reason": reason, "players": counts, "at": PLANNED_AT + 170 * MINUTE}
+    at = PLANNED_AT + 170 * MINUTE
+    result = a_result(code, reason=reason, at=at, expected=count, predicted=count - missing, silent=missing)
     batch = a_batch(players(count) or ["x"], expected_count=count, status=status, result=result)
     return replace(batch, notified=batch.event_id, **changes)
 

@@ -11,7 +11,7 @@ from coordinator.rules.batch import BatchMark, DateRecord, Lease
 from coordinator.rules.due import By, Look, Step, closing, due, due_now
 from coordinator.rules.entries import Shard
 from coordinator.rules.lifecycle import Status
-from tests.ledger_factory import PLANNED_AT, a_batch, a_look, a_shard, failed, predicted
+from tests.ledger_factory import PLANNED_AT, a_batch, a_look, a_result, a_shard, failed, predicted
 
 MINUTE = timedelta(minutes=1)
 PLAYERS = ["player-1", "player-2"]
@@ -74,7 +74,7 @@ def test_a_refusal_is_for_a_person_and_no_sweep_repeats_it() -> None:
     refused = replace(
         BATCH,
         status=Status.FAILED,
-        result={"code": "verification_refused", "reason": "rows are missing", "players": {"failed": 1}},
+        result=a_result("verification_refused", reason="rows are missing", failed=1),
     )
     refused = replace(refused, notified=refused.event_id, staging_looked_at=PLANNED_AT)
 
@@ -89,7 +89,7 @@ def test_of_a_batch_that_ended_whole_no_shard_need_be_read() -> None:
     def not_read() -> list[Shard]:
         raise AssertionError("a shard was read")
 
-    whole = replace(BATCH, status=Status.COMPLETE, result={"players": {"predicted": BATCH.expected_count}})
+    whole = replace(BATCH, status=Status.COMPLETE, result=a_result(predicted=BATCH.expected_count))
     whole = replace(whole, notified=whole.event_id)
 
     assert due(Look(whole, shards=not_read, day=lambda: DAY, now=PLANNED_AT + MINUTE)) == ()
