@@ -121,7 +121,7 @@ def _read_merge(number: str, raw: Mapping[str, Any]) -> Merge:
 
 def action_fields(action: AdminAction) -> Fields:
     """The document of an admin action."""
-    return {**asdict(action), "expires_at": action.at + KEEP_DOCUMENTS}
+    return {**_members(action), "expires_at": action.at + KEEP_DOCUMENTS}
 
 
 def read_action(document: Document) -> AdminAction:
@@ -143,7 +143,7 @@ def date_fields(day: DateRecord) -> Fields:
     }
 
 
-def _members(of: BatchMark | Lease) -> Fields:
+def _members(of: BatchMark | Lease | AdminAction) -> Fields:
     """As `asdict`, which copies every time of every commit deeply."""
     return {one.name: getattr(of, one.name) for one in fields(of)}
 
