@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import datetime
+from typing import Protocol
 
 from schemas import names
 from schemas.messages import (
@@ -37,6 +38,13 @@ ROWS_PER_APPEND = 2_000
 are all there or none of them is."""
 
 
+class RowMaker(Protocol):
+    """What `worker.rows.staged_rows` is."""
+
+    def __call__(self, requests: Sequence[PredictionRequest], model: Model, /, *, schema_version: int) -> Staged:
+        """Predict players at once, and build their rows."""
+
+
 class Worker:
     """Predicts players, a slice at a time; safe to call from many threads.
 
@@ -46,6 +54,7 @@ class Worker:
         revision: names the code that runs, in every outcome.
         schema_version: the version of the predictions table whose columns this worker writes (B3).
         model: what the trained systems predict from.
+        make_rows: predicts players at once and makes their rows.
         clock: tells the time, only for whether a request came too late (A19).
 
     Raises:
@@ -61,6 +70,7 @@ class Worker:
         schema_version: int,
         model: Model,
         clock: Callable[[], datetime],
+        make_rows: RowMaker = staged_rows,
     ) -> None:
         # A version that is not released is refused at the start, not per request.
         self._schema_fingerprint = load(PREDICTIONS, schema_version).fingerprint
@@ -69,6 +79,7 @@ class Worker:
         self.revision = revision
         self._schema_version = schema_version
         self._model = model
+        self._make_rows = make_rows
         self._clock = clock
         self._unannounced = _Unannounced()
 
@@ -147,7 +158,7 @@ class Worker:
         if not requests:
             return []
         try:
-            staged = staged_rows(requests, self._model, schema_version=self._schema_version)
+            staged = self._make_rows(requests, self._model, schema_version=self._schema_version)
         except Exception as error:  # noqa: BLE001 - a pure function: what it raises is these requests', now and ever (F3)
             if len(requests) > 1:
                 return [outcome for request in requests for outcome in self._predict([request])]

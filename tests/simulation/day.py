@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-import worker.service
 from coordinator.assembly import Coordinator, Parts, assemble
 from coordinator.ledger import Ledger
 from coordinator.routes.pushes import _complete, _give_up
@@ -30,8 +30,15 @@ MINUTE = timedelta(minutes=1)
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 POLICY = Policy(deadline_minutes=30, republish_after_minutes=4, players_per_request=2, max_republishes=3)
 
-planning.MIN_SHARD_PLAYERS = 2  # so that a batch of few players has several shards
-worker.service.staged_rows = cast(Any, simulated_staged)  # type: ignore[attr-defined]  # its own import of it
+
+@contextmanager
+def small_shards() -> Iterator[None]:
+    """Cut shards so small for a while that a batch of few players has several."""
+    usual, planning.MIN_SHARD_PLAYERS = planning.MIN_SHARD_PLAYERS, 2
+    try:
+        yield
+    finally:
+        planning.MIN_SHARD_PLAYERS = usual
 
 
 @dataclass
@@ -143,6 +150,7 @@ class Day:
             revision=revision.name,
             schema_version=revision.version,
             model=cast(Any, revision),
+            make_rows=cast(Any, simulated_staged),
             clock=lambda: self.world.now + instance.skew,
         )
 

@@ -32,6 +32,7 @@ _FORMS: Mapping[str, re.Pattern[str]] = {
     "names": re.compile(r"SELECT player_lookup, universal_player_id, planned_at FROM `_plan_([^`]+)`"),
     "requests": re.compile(r"SELECT player_lookup, request FROM `_plan_([^`]+)`"),
     "check": re.compile(r"-- What is wrong or unusable"),
+    "completeness": re.compile(r"-- What the input tables hold"),
     "nothing": re.compile(r"SELECT (1|ERROR\(.*\)) AS `used_up`"),
 }
 
@@ -203,6 +204,7 @@ class MemoryWarehouse:
             ],
             "requests": self._requests,
             "check": lambda _said, _parameters: [],
+            "completeness": lambda _said, _parameters: _WHOLE_INPUTS,
         }
 
     def _freeze(self, said: Statement, parameters: Parameters) -> list[Row]:
@@ -334,6 +336,16 @@ _COLUMNS = (
     *("prediction_id", "game_date", "player_lookup", "is_active", "superseded_by", "created_at", "updated_at"),
     *("prediction_version", "has_prop_line"),
 )
+
+
+_WHOLE_INPUTS: list[Row] = [
+    {"fact": "newest_box_scores", "name": "2026-01-29", "row_count": 1},
+    *(
+        {"fact": fact, "name": "", "row_count": 1}
+        for fact in ("past_games", "games", "later_games", "lines", "reports")
+    ),
+]
+"""The inputs lack nothing; what is lacking is told and refused by rules of its own, which no fault touches."""
 
 
 def _described(rows: Sequence[Row]) -> Row:
