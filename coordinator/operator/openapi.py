@@ -1,4 +1,9 @@
-"""The API's own description: one table of routes, from which `GET /openapi.json` is made with the models' schemas."""
+"""The API's own description: one table of routes, from which `GET /openapi.json` is made with the models' schemas.
+
+Libraries that read it off typed views (flask-openapi3, spectree) were tried, and save no code: they check a body before our
+view can check the caller, take any content type and a parameter that is given twice, cannot tell a body that is absent from
+one that is unreadable, and describe their own refusals in place of our problem documents.
+"""
 
 from __future__ import annotations
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from local.emulated.cloud_stack import CloudStack
+from local.emulated.cloud_stack import RETRYING, CloudStack
+from local.emulated.provision import Delivery
 from shared.errors import InvalidInput, Unavailable
 from tests.emulators import skip_or_fail
 
 
-def started(running: ExitStack, folder: Path) -> CloudStack:
+def started(
+    running: ExitStack, folder: Path, *, settings: Mapping[str, str] | None = None, delivery: Delivery = RETRYING
+) -> CloudStack:
     """Start a stack that ends with `running`."""
     try:
-        return running.enter_context(CloudStack(folder, environ=os.environ))
+        return running.enter_context(CloudStack(folder, environ=os.environ, settings=settings, delivery=delivery))
     except InvalidInput as missing:
         skip_or_fail(str(missing))
     except Unavailable as trouble:
