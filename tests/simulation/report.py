@@ -25,7 +25,7 @@ import click
 
 from tests.simulation import chaos, crash_matrix, killed_runs, load
 from tests.simulation.__main__ import play_all, summary
-from tests.simulation.mutation import find, mutants
+from tests.simulation.mutation import check_that_nothing_is_found_without_a_bug, find, mutants
 
 ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "docs/reliability.json"
@@ -94,6 +94,7 @@ def measure_matrix(asked: argparse.Namespace) -> Mapping[str, Any]:
 
 def measure_mutants(_asked: argparse.Namespace) -> Mapping[str, Any]:
     """Look for every planted bug."""
+    check_that_nothing_is_found_without_a_bug()
     found = {}
     for mutant in mutants():
         one = find(mutant, most=300)
