@@ -17,7 +17,7 @@ run: $(BUILT)
 	$(BIN)/tipoff run $(ARGS)
 
 # All checks. What a machine lacks (an emulator, say) skips here and fails where CI=true. EVERY_WAREHOUSE=1 runs every
-# consolidation test on local-bigquery too, which takes half an hour more.
+# consolidation test on local-bigquery too, which takes half an hour more; SLOW=1 also lets a worker die forty times.
 test: lint
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
 

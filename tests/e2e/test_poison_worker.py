@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,7 +16,10 @@ from local.emulated.cloud_stack import RETRYING
 from local.sample.season import SAMPLE_GAME_DATE, write
 from tests.e2e.conftest import started
 
-pytestmark = pytest.mark.xdist_group("emulated_stack")  # two stacks at once are more than two processors carry
+pytestmark = [
+    pytest.mark.xdist_group("emulated_stack"),  # two stacks at once are more than two processors carry
+    pytest.mark.skipif("SLOW" not in os.environ, reason="takes minutes; SLOW=1 runs it"),
+]
 
 POISON = "dastan-thornbury"
 PATIENCE_SECONDS = 600
