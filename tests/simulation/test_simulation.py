@@ -17,7 +17,7 @@ from tests.simulation.schedules import play
 from tests.simulation.world import LawBroken
 
 SEEDS = range(600)
-QUICK = ("carried_dropped", "cancelled_with_a_merge_in_flight", "epoch_not_raised", "told_before_the_end")
+QUICK = ("failed_job_taken_as_done", "forced_without_cancelling", "merged_written_before_the_check", "trouble_acknowledged")
 """Planted bugs that are looked for in every run of the suite; `make reliability` looks for all."""
 FORMER_FAILURES = (108, 406, 2802, 4091, 16953)
 """Seeds that found something when they were first played; what they found has tests and planted bugs of its own."""
@@ -40,18 +40,18 @@ def test_a_seed_that_once_failed_holds(seed: int) -> None:
 def test_a_seed_tells_the_same_story_again(capsys: pytest.CaptureFixture[str]) -> None:
     stories = []
     for _ in range(2):
-        assert tell(157)
+        assert tell(4091)
         stories.append(capsys.readouterr().out)
 
     assert stories[0] == stories[1]
-    assert "RUNNING → CONSOLIDATING" in stories[0]
+    assert "PLANNED → RUNNING" in stories[0]
     assert "begins" in stories[0]
 
 
 def test_the_story_does_not_depend_on_how_python_orders_sets() -> None:
     stories = {
         subprocess.run(
-            [sys.executable, "-m", "tests.simulation", "157"],
+            [sys.executable, "-m", "tests.simulation", "4091"],
             cwd=ROOT,
             env={"PYTHONHASHSEED": hash_seed, "PATH": "/usr/bin:/bin"},
             capture_output=True,
