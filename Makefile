@@ -9,8 +9,7 @@ BUILT := .venv/.built
 # One more than there are processors: many tests wait for a process or an emulator of theirs.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start simulate chaos \
-	reliability lock clean
+.PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start simulate chaos reliability lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
 run: $(BUILT)

@@ -16,8 +16,13 @@ from tests.simulation.mutation import ROOT, Mutant, find, mutants
 from tests.simulation.schedules import play
 from tests.simulation.world import LawBroken
 
-SEEDS = range(600)
-QUICK = ("carried_dropped", "cancelled_with_a_merge_in_flight", "epoch_not_raised", "told_before_the_end")
+SEEDS = range(400)
+QUICK = (
+    "failed_job_taken_as_done",
+    "forced_without_cancelling",
+    "merged_written_before_the_check",
+    "trouble_acknowledged",
+)
 """Planted bugs that are looked for in every run of the suite; `make reliability` looks for all."""
 FORMER_FAILURES = (108, 406, 2802, 4091, 16953)
 """Seeds that found something when they were first played; what they found has tests and planted bugs of its own."""
@@ -29,7 +34,7 @@ def test_no_law_is_broken_in_any_schedule() -> None:
     assert played.failures == {}
     assert played.schedules == len(SEEDS)
     assert {"COMPLETE", "PARTIAL", "FAILED", "CANCELLED", "EMPTY"} <= set(played.ends)
-    assert played.kills > 100
+    assert played.kills > 50
 
 
 @pytest.mark.parametrize("seed", FORMER_FAILURES)
@@ -40,18 +45,18 @@ def test_a_seed_that_once_failed_holds(seed: int) -> None:
 def test_a_seed_tells_the_same_story_again(capsys: pytest.CaptureFixture[str]) -> None:
     stories = []
     for _ in range(2):
-        assert tell(157)
+        assert tell(4091)
         stories.append(capsys.readouterr().out)
 
     assert stories[0] == stories[1]
-    assert "RUNNING → CONSOLIDATING" in stories[0]
+    assert "PLANNED → RUNNING" in stories[0]
     assert "begins" in stories[0]
 
 
 def test_the_story_does_not_depend_on_how_python_orders_sets() -> None:
     stories = {
         subprocess.run(
-            [sys.executable, "-m", "tests.simulation", "157"],
+            [sys.executable, "-m", "tests.simulation", "4091"],
             cwd=ROOT,
             env={"PYTHONHASHSEED": hash_seed, "PATH": "/usr/bin:/bin"},
             capture_output=True,
@@ -140,23 +145,23 @@ def test_nothing_is_found_where_nothing_is_planted() -> None:
 # --- scenarios by name ----------------------------------------------------------------------------------------
 
 
-def _calls_of(first: Fault, second: Fault, *, most: int) -> None:
+def _every_nth_is_exact(first: Fault, second: Fault, *, every: int) -> None:
     """Try pairs of two faults, spread over the whole day."""
-    scores = crash_matrix.pairs((first,), (second,), every=max(1, 4_000 // most))
+    scores = crash_matrix.pairs((first,), (second,), every=every)
     assert scores[first, second].failed == []
-    assert scores[first, second].tried >= most // 3
+    assert scores[first, second].tried >= 20
 
 
 def test_the_store_restarts_during_a_recovery() -> None:
-    _calls_of(Fault.KILL_AFTER, Fault.STORE_RESTART, most=60)
+    _every_nth_is_exact(Fault.KILL_AFTER, Fault.STORE_RESTART, every=31)
 
 
 def test_a_holder_goes_on_from_a_stale_reading_after_a_takeover_and_a_second_lease_expires_during_it() -> None:
-    _calls_of(Fault.PAUSE, Fault.PAUSE, most=60)
+    _every_nth_is_exact(Fault.PAUSE, Fault.PAUSE, every=61)
 
 
 def test_a_draining_instance_overlaps_its_successor_which_is_killed_too() -> None:
-    _calls_of(Fault.DRAIN, Fault.KILL_BEFORE, most=60)
+    _every_nth_is_exact(Fault.DRAIN, Fault.KILL_BEFORE, every=31)
 
 
 def test_a_day_under_no_fault_is_the_day_that_all_others_are_compared_with() -> None:
