@@ -55,6 +55,10 @@ NOT_SHOWN = (
         "takeover comes as much later as the clock of its former holder was fast. Safety does not rest on clocks."
     ),
     "A store or warehouse that loses what it has acknowledged.",
+    (
+        "A load that the table above does not name: one batch of 20,000 players on the emulators, or of 100,000 on one machine, is measured by "
+        "`python -m tests.simulation.report load --players N`, and takes longer than a quarter of an hour where two processors run everything."
+    ),
     "In the simulation the trained systems are stood in for by a few rows per player; what they predict is tested elsewhere.",
 )
 
