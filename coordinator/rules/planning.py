@@ -24,7 +24,6 @@ from schemas.messages import (
     ROTATION_MINUTES,
     TEAM_FORM_GAMES,
     PredictionRequest,
-    Slice,
 )
 from schemas.names import check_batch_id, plan_table
 from schemas.tables import Row
@@ -238,6 +237,21 @@ def _count(row: Row) -> int:
 # --- requests -------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class OfBatch:
+    """What the batch adds to each of its requests."""
+
+    batch_id: str
+    planned_at: datetime
+    late_until: datetime
+
+    def request(self, player: PlannedPlayer) -> str:
+        """Write a planned player's whole request: the plan's text is a JSON object of all other fields."""
+        check_batch_id(self.batch_id)
+        times = {"planned_at": self.planned_at.isoformat(), "late_until": self.late_until.isoformat()}
+        return f"{json.dumps({'batch_id': self.batch_id, **times})[:-1]}, {player.request_json.lstrip()[1:]}"
+
+
 def request_of(
     player: PlannedPlayer, *, batch_id: str, planned_at: datetime, late_until: datetime
 ) -> PredictionRequest:
@@ -246,16 +260,8 @@ def request_of(
     Raises:
         InvalidInput: the inputs gave the player a value that no request may carry; names player, field and value.
     """
-    of_batch = json.dumps(
-        {
-            "batch_id": check_batch_id(batch_id),
-            "planned_at": planned_at.isoformat(),
-            "late_until": late_until.isoformat(),
-        }
-    )
     try:
-        # The plan's text is an object of other fields; to parse it once is half of the work of publishing.
-        return PredictionRequest.model_validate_json(f"{of_batch[:-1]}, {player.request_json.strip()[1:]}")
+        return PredictionRequest.model_validate_json(OfBatch(batch_id, planned_at, late_until).request(player))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -264,9 +270,13 @@ def request_of(
         ) from error
 
 
-def slice_bytes(requests: Sequence[PredictionRequest]) -> bytes:
-    """Write a slice as its message's bytes: the same requests always give the same bytes."""
-    return Slice(requests=tuple(requests)).model_dump_json().encode()
+def slice_bytes(players: Sequence[PlannedPlayer], of_batch: OfBatch) -> bytes:
+    """Write a slice as its message's bytes: the same plan always gives the same bytes.
+
+    They are read where they are predicted: a player whose inputs hold what no request may carry fails there, alone and by
+    the field's name, and keeps nobody else waiting.
+    """
+    return f'{{"requests": [{", ".join(map(of_batch.request, players))}]}}'.encode()
 
 
 # --- shards ---------------------------------------------------------------------------------------------------

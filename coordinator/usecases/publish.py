@@ -86,17 +86,10 @@ class RequestPublishing:
     def _message(
         self, batch: Batch, shard: Shard, part: _Part, planned: Mapping[str, planning.PlannedPlayer]
     ) -> Outgoing:
-        requests = [
-            planning.request_of(
-                planned[player],
-                batch_id=batch.batch_id,
-                planned_at=batch.planned_at,
-                late_until=batch.late_until,
-            )
-            for player in part.players
-        ]
+        of_batch = planning.OfBatch(batch.batch_id, batch.planned_at, batch.late_until)
+        data = planning.slice_bytes([planned[player] for player in part.players], of_batch)
         name = SliceName(batch.batch_id, shard.number, part.start, part.start + len(part.players))
-        return Outgoing(planning.slice_bytes(requests), {**name.attributes, "traceparent": self.traceparent()})
+        return Outgoing(data, {**name.attributes, "traceparent": self.traceparent()})
 
     def _set_running(self, batch_id: str) -> Batch:
         def running(batch: Batch) -> Batch | None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from coordinator.rules.planning import (
     InputFinding,
     InputProblem,
+    OfBatch,
     PlannedPlayer,
     check_query,
     cut_shards,
@@ -30,10 +31,11 @@ from coordinator.rules.planning import (
     shard_of,
     slice_bytes,
 )
-from schemas.messages import PredictionRequest, Slice
+from schemas.messages import FailureCode, PredictionRequest, Slice
 from schemas.tables import Row
 from shared.errors import InvalidInput
 from tests.requests_factory import BATCH_ID, GAME_DATE, PLANNED_AT, a_request
+from worker.messages import read_slice
 
 EXPIRES_AT = datetime(2026, 2, 12, 3, 4, 5, tzinfo=UTC)
 LATE_UNTIL = PLANNED_AT + timedelta(days=8)
@@ -186,10 +188,7 @@ def test_a_request_is_the_plan_and_what_the_batch_adds() -> None:
 def test_publishing_again_sends_the_same_bytes() -> None:
     player = a_planned_player()
 
-    first, again = (
-        slice_bytes([request_of(player, batch_id=BATCH_ID, planned_at=PLANNED_AT, late_until=LATE_UNTIL)])
-        for _ in range(2)
-    )
+    first, again = (slice_bytes([player], OfBatch(BATCH_ID, PLANNED_AT, LATE_UNTIL)) for _ in range(2))
 
     assert first == again
     assert Slice.model_validate_json(first).requests == (a_request(),)
@@ -209,6 +208,17 @@ def test_an_unusable_input_value_is_refused_naming_player_field_and_value() -> N
 
     with pytest.raises(InvalidInput, match=r"^season_to_date\.points: .*'nikola-jokić' -4; correct"):
         request_of(player, batch_id=BATCH_ID, planned_at=PLANNED_AT, late_until=LATE_UNTIL)
+
+
+def test_a_player_with_an_unusable_value_fails_alone_where_his_slice_is_read() -> None:
+    bad = a_planned_player(player_lookup="bad", season_to_date={"games": 1, "points": -4, "minutes": 10})
+
+    read = read_slice(slice_bytes([a_planned_player(), bad], OfBatch(BATCH_ID, PLANNED_AT, LATE_UNTIL)), revision="r1")
+
+    assert read.requests == (a_request(),)
+    (failed,) = read.failed
+    assert (failed.player_lookup, failed.code) == ("bad", FailureCode.BAD_REQUEST)
+    assert "season_to_date.points" in failed.detail
 
 
 # --- shards ---------------------------------------------------------------------------------------------------
