@@ -152,13 +152,19 @@ class LateWarehouse:
         self._inner.job(job_id, wait=A_WHILE)
 
 
-def test_a_submission_that_lands_after_a_takeover_looked_for_it_changes_nothing(stand: Stand) -> None:
-    batch_id = stand.start().batch.batch_id
-    stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
+def lost_submission(stand: Stand) -> LateWarehouse:
+    """Have the last player answer, and the MERGE that this brings be submitted without a word of what became of it."""
     late = LateWarehouse(stand)
     stand.coordinator = stand.new_coordinator("one", warehouse=late)
     with pytest.raises(Unavailable):
         stand.record(stand.answer(PLAYERS[2]))
+    return late
+
+
+def test_a_submission_that_lands_after_a_takeover_looked_for_it_changes_nothing(stand: Stand) -> None:
+    batch_id = stand.start().batch.batch_id
+    stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
+    late = lost_submission(stand)
     stand.coordinator = stand.new_coordinator("two")
 
     assert stand.coordinator.consolidator.consolidate(batch_id) is Report.MERGED
@@ -174,10 +180,7 @@ def test_a_late_rounds_lost_submission_cannot_land_after_a_newer_root(stand: Sta
     first = stand.start("first", policy=Policy(tolerated_failed_share=1)).batch
     stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]), a_failure(first.batch_id, PLAYERS[2]))
     assert stand.batch(first.batch_id).status is Status.PARTIAL
-    late = LateWarehouse(stand)
-    stand.coordinator = stand.new_coordinator("one", warehouse=late)
-    with pytest.raises(Unavailable):
-        stand.record(stand.answer(PLAYERS[2]))
+    late = lost_submission(stand)
     stand.coordinator = stand.new_coordinator("two")
     stand.load(a_league(2))  # the newer root does not expect the late player, so that no newer row of his is in the way
     stand.run("second")
@@ -191,10 +194,7 @@ def test_a_late_rounds_lost_submission_cannot_land_after_a_newer_root(stand: Sta
 def test_cancelling_twice_around_a_lost_submission_is_no_conflict(stand: Stand) -> None:
     batch_id = stand.start().batch.batch_id
     stand.record(stand.answer(PLAYERS[0]), stand.answer(PLAYERS[1]))
-    late = LateWarehouse(stand)
-    stand.coordinator = stand.new_coordinator("one", warehouse=late)
-    with pytest.raises(Unavailable):
-        stand.record(stand.answer(PLAYERS[2]))
+    late = lost_submission(stand)
     job_id = names.merge_job_id(batch_id, 1)
 
     class Disturbed:

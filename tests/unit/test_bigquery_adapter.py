@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -25,6 +21,7 @@ from shared.adapters.proto_rows import chunked, row_descriptor, serialized_rows
 from shared.declared import addition_statement
 from shared.errors import QueryRefused, TableMissing, Unavailable
 from shared.ports import JobState, TableSpec
+from tests.bigquery_wire import Wire, error, job_answer
 
 NOW = datetime(2026, 1, 30, 17, 0, 0, 123456, tzinfo=UTC)
 COLUMNS = (
@@ -226,45 +223,6 @@ def test_an_acknowledged_append_is_none() -> None:
 # --- what is asked of the service -----------------------------------------------------------------------------
 
 
-class Wire:
-    """A loopback endpoint that gives BigQuery's documented answers in turn and keeps what the real client asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[int, dict[str, Any]]] = []
-        self.asked: list[tuple[str, str, dict[str, Any]]] = []
-        wire = self
-
-        class Answering(BaseHTTPRequestHandler):
-            def _answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                wire.asked.append((self.command, self.path.partition("?")[0], json.loads(body) if body else {}))
-                status, answer = wire.answers.pop(0)
-                data = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            do_GET = do_POST = _answer  # noqa: N815 - the names that http.server calls
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-
-
-@pytest.fixture
-def wire() -> Iterator[Wire]:
-    wire = Wire()
-    thread = threading.Thread(target=wire.server.serve_forever)
-    thread.start()
-    yield wire
-    wire.server.shutdown()
-    thread.join()
-    wire.server.server_close()
-
-
 @pytest.fixture
 def warehouse(wire: Wire) -> BigqueryWarehouse:
     credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
@@ -276,18 +234,6 @@ def warehouse(wire: Wire) -> BigqueryWarehouse:
         location="us-east1",
         max_bytes_billed=10**9,
     )
-
-
-def error(status: int, reason: str) -> tuple[int, dict[str, Any]]:
-    return status, {"error": {"code": status, "message": reason, "errors": [{"reason": reason, "message": reason}]}}
-
-
-def job_answer(state: str, failure: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
-    return 200, {
-        "jobReference": {"projectId": "p", "jobId": "merge_1", "location": "us-east1"},
-        "configuration": {"query": {"query": "SELECT 1"}},
-        "status": {"state": state} | ({"errorResult": failure} if failure else {}),
-    }
 
 
 def test_a_submitted_job_carries_its_id_place_dataset_parameters_and_bound(

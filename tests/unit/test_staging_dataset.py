@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-
-import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 
 from shared.adapters.bigquery import BigqueryWarehouse
-from tests.unit.test_bigquery_adapter import Wire, error, job_answer
-
-
-@pytest.fixture
-def wire() -> Iterator[Wire]:
-    wire = Wire()
-    thread = threading.Thread(target=wire.server.serve_forever)
-    thread.start()
-    yield wire
-    wire.server.shutdown()
-    thread.join()
-    wire.server.server_close()
+from tests.bigquery_wire import Wire, error, job_answer
 
 
 def test_staging_tables_are_asked_for_in_their_own_dataset_and_the_others_in_theirs(
