@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from schemas.messages import Matchup
-from schemas.tables import Row
+from schemas.tables import FittedRows
 from shared.errors import QueryRefused
 from tests.requests_factory import a_matchup, a_request, some_games
 from tests.worker_stand import Stand, a_stand
@@ -27,7 +27,7 @@ def test_a_slice_is_staged_by_one_append_and_answered_by_one_message(
     appended: list[int] = []
     append = stand.warehouse.append
 
-    def counting(table: str, rows: Sequence[Row]) -> None:
+    def counting(table: str, rows: FittedRows) -> None:
         appended.append(len(rows))
         append(table, rows)
 
@@ -67,8 +67,8 @@ def test_who_cannot_be_predicted_does_not_sink_his_neighbours(stand: Stand) -> N
 def test_whose_rows_are_refused_does_not_sink_his_neighbours(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     append = stand.warehouse.append
 
-    def refusing(table: str, rows: Sequence[Row]) -> None:
-        if any(row["player_lookup"] == "poison" for row in rows):
+    def refusing(table: str, rows: FittedRows) -> None:
+        if "poison" in rows.cells["player_lookup"]:
             raise QueryRefused("row 3 does not fit")
         append(table, rows)
 
