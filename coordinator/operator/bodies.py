@@ -95,7 +95,7 @@ class RedriveBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    group: str | None = Field(default=None, min_length=1, max_length=64)
+    group: str | None = Field(default=None, pattern=r"^[0-9a-f]{10}$")
     """Fingerprint of a group of failures, whose players alone are redriven; everybody who is not predicted without it."""
 
 

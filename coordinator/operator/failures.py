@@ -13,7 +13,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from coordinator.rules.entries import Shard, take_snapshot
-from shared.errors import InvalidInput
+from shared.errors import Conflict
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _NUMBERED = re.compile(r"[\w.+:-]*[0-9][\w.+:-]*")
@@ -72,11 +72,11 @@ def players_of(shards: Sequence[Shard], fingerprint: str) -> frozenset[str]:
     """The players of one group.
 
     Raises:
-        InvalidInput: nobody failed of that.
+        Conflict: nobody failed of that.
     """
     groups = failure_groups(shards)
     for group in groups:
         if group.fingerprint == fingerprint:
             return frozenset(group.players)
     known = ", ".join(group.fingerprint for group in groups) or "none"
-    raise InvalidInput("group", f"nobody failed of {fingerprint[:20]!r}; the batch's groups are: {known}")
+    raise Conflict(f"group: nobody of the batch failed of {fingerprint!r}; its groups are: {known}")

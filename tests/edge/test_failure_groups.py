@@ -68,7 +68,7 @@ def test_a_group_is_redriven_alone(stand: Stand, batch_id: str) -> None:
 def test_an_unknown_group_is_refused_with_the_known_ones(stand: Stand, batch_id: str) -> None:
     known = [group.fingerprint for group in failure_groups(stand.coordinator.ledger.shards(batch_id))]
 
-    assert_problem(Front(stand).post(f"/batches/{batch_id}/redrive", {"group": "nothing"}), 422, ", ".join(known))
+    assert_problem(Front(stand).post(f"/batches/{batch_id}/redrive", {"group": "0" * 10}), 409, ", ".join(known))
 
 
 def test_the_page_has_a_button_for_each_group(stand: Stand, batch_id: str) -> None:
