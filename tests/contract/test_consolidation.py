@@ -111,8 +111,7 @@ def test_a_second_merge_of_the_same_snapshot_changes_no_cell(bench: Bench) -> No
     assert bench.consolidate(batch_id, forced=True) is Report.MERGED
 
     assert bench.table() == before
-    assert [merge.number for merge in bench.batch(batch_id).merges] == [1, 2]
-    assert bench.batch(batch_id).merges[-1].counts == counts(staged=4, unchanged=4)
+    assert [merge.number for merge in bench.batch(batch_id).merges] == [1], "it has brought the whole snapshot already"
     assert bench.batch(batch_id).merged_rows == counts(staged=4, updated=4, superseded=2)
 
 
