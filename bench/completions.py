@@ -168,7 +168,7 @@ def run(options: Options) -> Iterator[Measured]:
     """Measure everything, the designs in turns."""
     with firestore_emulator() as emulator, closing(DuckdbWarehouse(":memory:")) as warehouse:
         os.environ[emulator.variable] = emulator.address
-        client = firestore.Client(project="tipoff-bench", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        client = firestore.Client(project="tipoff-bench", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]  # the client is untyped
         store = FirestoreDocuments(client)
         designs = {
             "joined": LedgerBench(store, warehouse, joins=True),

@@ -128,7 +128,7 @@ class TokenVerifier:
             return self._claims_that_cloud_run_checked(token)
         certificates = self._certificates_with(_key_id_of(token))
         try:
-            claims: Mapping[str, object] = jwt.decode(  # type: ignore[no-untyped-call]
+            claims: Mapping[str, object] = jwt.decode(  # type: ignore[no-untyped-call]  # the client is untyped
                 token,
                 certs=certificates.by_key_id,
                 audience=self._audience,
@@ -194,7 +194,7 @@ def _expiry_of(claims: Mapping[str, object]) -> float:
 
 def _key_id_of(token: str) -> str:
     try:
-        header = jwt.decode_header(token)  # type: ignore[no-untyped-call]
+        header = jwt.decode_header(token)  # type: ignore[no-untyped-call]  # the client is untyped
     except (GoogleAuthError, ValueError, RecursionError):
         # Without the cause, whose text repeats the token: it may be a live access token, and errors are logged.
         raise NotAuthorised("the bearer token is not a signed ID token (an access token is none)") from None

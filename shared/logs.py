@@ -163,7 +163,7 @@ class _JsonLines(StructuredLogHandler):
 
     def __init__(self, *, labels: Mapping[str, str], project: str | None, stream: TextIO) -> None:
         # The library's handler carries no annotations.
-        super().__init__(  # type: ignore[no-untyped-call]
+        super().__init__(  # type: ignore[no-untyped-call]  # the client is untyped
             labels=dict(labels), stream=stream, project_id=project, json_encoder_cls=_Fields
         )
         self.written = 0
@@ -185,12 +185,12 @@ class _JsonLines(StructuredLogHandler):
         # A lone surrogate, which JSON input may carry, cannot be written as UTF-8; its escape is valid JSON.
         # The library leaves the time to the collector; a terminal or a file has none.
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = f'{{"time": "{time}", {str(super().format(record))[1:]}'  # type: ignore[no-untyped-call]
+        line = f'{{"time": "{time}", {str(super().format(record))[1:]}'  # type: ignore[no-untyped-call]  # the client is untyped
         return line.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def emit(self, record: logging.LogRecord) -> None:
         lost_before = self.lost
-        super().emit(record)  # type: ignore[no-untyped-call]
+        super().emit(record)  # type: ignore[no-untyped-call]  # the client is untyped
         self.written += 1 if self.lost == lost_before else 0
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name

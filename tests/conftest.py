@@ -56,7 +56,7 @@ def firestore_client(firestore_emulator: Emulator) -> firestore.Client:
     """A client of the emulator. It is told by the environment, which it reads only while it is made."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(firestore_emulator.variable, firestore_emulator.address)
-        return firestore.Client(project="tipoff-test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        return firestore.Client(project="tipoff-test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]  # the client is untyped
 
 
 @pytest.fixture(params=["memory", "sqlite", "firestore", "coalescing-sqlite", "coalescing-firestore"])

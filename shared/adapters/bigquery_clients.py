@@ -52,15 +52,15 @@ def clients(environ: Mapping[str, str], *, project: str, location: str) -> tuple
     """Make the two clients of a warehouse, for set-up code that needs them; as `connect`."""
     rest, storage = environ.get(EMULATOR), environ.get(STORAGE_EMULATOR)
     if not rest and not storage:
-        return bigquery.Client(project=project, location=location), BigQueryWriteClient()  # type: ignore[no-untyped-call]
+        return bigquery.Client(project=project, location=location), BigQueryWriteClient()  # type: ignore[no-untyped-call]  # the client is untyped
     if not rest or not storage:
         missing, given = (EMULATOR, STORAGE_EMULATOR) if not rest else (STORAGE_EMULATOR, EMULATOR)
         raise InvalidInput(missing, f"missing, while {given} is set; set both for an emulator, or none")
     client = bigquery.Client(
         project=project,
         location=location,
-        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]  # the client is untyped
         client_options={"api_endpoint": rest},
     )
     transport = BigQueryWriteGrpcTransport(channel=grpc.insecure_channel(storage))
-    return client, BigQueryWriteClient(transport=transport)  # type: ignore[no-untyped-call]
+    return client, BigQueryWriteClient(transport=transport)  # type: ignore[no-untyped-call]  # the client is untyped

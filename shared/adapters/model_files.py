@@ -28,7 +28,7 @@ def read_file(location: str) -> bytes:
         return _read_path(Path(location))
     try:
         credentials, _project = google.auth.default(scopes=[_SCOPE])
-        return read_object(location, AuthorizedSession(credentials))  # type: ignore[no-untyped-call]
+        return read_object(location, AuthorizedSession(credentials))  # type: ignore[no-untyped-call]  # the client is untyped
     except GoogleAuthError as error:
         raise Unavailable(f"no identity to read {location} with: {error}") from error
 

@@ -78,7 +78,7 @@ def test_a_service_that_does_not_answer_is_unavailable() -> None:
     with socket.socket() as taken, pytest.MonkeyPatch.context() as patch:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: every connection is refused
         patch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{taken.getsockname()[1]}")
-        client = firestore.Client(project="tipoff-test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        client = firestore.Client(project="tipoff-test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]  # the client is untyped
         store = FirestoreDocuments(client, patience_seconds=0.2)
 
         with pytest.raises(Unavailable):

@@ -173,7 +173,7 @@ def refused(kind: type[api.GoogleAPICallError], reason: str) -> api.GoogleAPICal
 
 
 def gave_up() -> api.RetryError:
-    return api.RetryError("gave up", cause=None)  # type: ignore[no-untyped-call]
+    return api.RetryError("gave up", cause=None)  # type: ignore[no-untyped-call]  # the client is untyped
 
 
 @pytest.mark.parametrize(
@@ -225,11 +225,11 @@ def test_an_acknowledged_append_is_none() -> None:
 
 @pytest.fixture
 def warehouse(wire: Wire) -> BigqueryWarehouse:
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]  # the client is untyped
     endpoint = f"http://127.0.0.1:{wire.server.server_address[1]}"
     return BigqueryWarehouse(
         bigquery.Client(project="p", credentials=credentials, client_options={"api_endpoint": endpoint}),
-        BigQueryWriteClient(credentials=credentials),  # type: ignore[no-untyped-call]
+        BigQueryWriteClient(credentials=credentials),  # type: ignore[no-untyped-call]  # the client is untyped
         dataset="d",
         location="us-east1",
         max_bytes_billed=10**9,

@@ -85,8 +85,8 @@ def warehouse(server: WriteServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     listening.start()
     channel = grpc.insecure_channel(f"127.0.0.1:{port}")
     made = BigqueryWarehouse(
-        bigquery.Client(project="p", credentials=AnonymousCredentials()),  # type: ignore[no-untyped-call]
-        BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel)),  # type: ignore[no-untyped-call]
+        bigquery.Client(project="p", credentials=AnonymousCredentials()),  # type: ignore[no-untyped-call]  # the client is untyped
+        BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel)),  # type: ignore[no-untyped-call]  # the client is untyped
         dataset="d",
         location="US",
     )

@@ -13,11 +13,11 @@ from tests.bigquery_wire import Wire, error, job_answer
 def test_staging_tables_are_asked_for_in_their_own_dataset_and_the_others_in_theirs(
     wire: Wire,
 ) -> None:
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]  # the client is untyped
     endpoint = f"http://127.0.0.1:{wire.server.server_address[1]}"
     warehouse = BigqueryWarehouse(
         bigquery.Client(project="p", credentials=credentials, client_options={"api_endpoint": endpoint}),
-        BigQueryWriteClient(credentials=credentials),  # type: ignore[no-untyped-call]
+        BigQueryWriteClient(credentials=credentials),  # type: ignore[no-untyped-call]  # the client is untyped
         dataset="d",
         location="us-east1",
         staging_dataset="staging",
