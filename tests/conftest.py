@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -28,6 +30,16 @@ from tests.simulation.memory_documents import MemoryDocuments
 hypothesis.settings.register_profile("laptop", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=200, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "laptop")
+
+
+@pytest.fixture(autouse=True)
+def the_process_is_left_as_it_was() -> Iterator[None]:
+    """A test that leaves logging or garbage collection off fails itself, and not those that run after it."""
+    yield
+    left_off = logging.root.manager.disable, gc.isenabled()
+    logging.disable(logging.NOTSET)
+    gc.enable()
+    assert left_off == (logging.NOTSET, True)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,9 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import click
@@ -47,25 +49,45 @@ class Played:
         return self
 
 
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Nothing is logged inside: a schedule logs more than it computes."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage is collected inside, but all of it at the end: a schedule ends before its garbage matters."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.collect()
+
+
 def play_some(seeds: range, *, stop_at_first: bool = False) -> Played:
     """Play seeds one after the other."""
-    logging.disable(logging.CRITICAL)
-    gc.disable()  # a schedule ends before its garbage matters
     played, began = Played(), time.process_time()
-    for seed in seeds:
-        played.schedules += 1
-        try:
-            day = play(seed)
-        except Exception as broken:  # noqa: BLE001 - whatever ends a schedule is a failure of it
-            played.failures[seed] = f"{type(broken).__name__}: {broken}"
-            if stop_at_first:
-                break
-            continue
-        played.effects += day.world.calls
-        played.kills += day.world.kills
-        for batch in day.laws.batches():
-            played.ends[batch.state] = played.ends.get(batch.state, 0) + 1
-    gc.collect()
+    with unlogged(), uncollected():
+        for seed in seeds:
+            played.schedules += 1
+            try:
+                day = play(seed)
+            except Exception as broken:  # noqa: BLE001 - whatever ends a schedule is a failure of it
+                played.failures[seed] = f"{type(broken).__name__}: {broken}"
+                if stop_at_first:
+                    break
+                continue
+            played.effects += day.world.calls
+            played.kills += day.world.kills
+            for batch in day.laws.batches():
+                played.ends[batch.state] = played.ends.get(batch.state, 0) + 1
     played.cpu_seconds = time.process_time() - began
     return played
 
@@ -86,9 +108,9 @@ def play_all(seeds: range, *, processes: int) -> Played:
 
 def tell(seed: int) -> bool:
     """Print the story of a seed; whether all laws held."""
-    logging.disable(logging.CRITICAL)
     try:
-        day, holds = play(seed, told=True), True
+        with unlogged():
+            day, holds = play(seed, told=True), True
     except Exception as broken:
         found = getattr(broken, "day", None)
         if found is None:

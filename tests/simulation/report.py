@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import platform
 import statistics
@@ -24,7 +23,7 @@ from typing import Any
 import click
 
 from tests.simulation import chaos, crash_matrix, killed_runs, load
-from tests.simulation.__main__ import play_all, summary
+from tests.simulation.__main__ import play_all, summary, unlogged
 from tests.simulation.mutation import check_that_nothing_is_found_without_a_bug, find, mutants
 
 ROOT = Path(__file__).parents[2]
@@ -84,9 +83,9 @@ def measure_simulation(asked: argparse.Namespace) -> Mapping[str, Any]:
 
 def measure_matrix(asked: argparse.Namespace) -> Mapping[str, Any]:
     """Try every fault, and every second one, or every n-th pair."""
-    logging.disable(logging.CRITICAL)
-    singles = crash_matrix.singles()
-    pairs = crash_matrix.pairs(tuple(crash_matrix.Fault), tuple(crash_matrix.Fault), every=asked.every)
+    with unlogged():
+        singles = crash_matrix.singles()
+        pairs = crash_matrix.pairs(tuple(crash_matrix.Fault), tuple(crash_matrix.Fault), every=asked.every)
     return {
         "every": asked.every,
         "singles": {fault.value: [score.tried, len(score.failed or ())] for fault, score in singles.items()},
