@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from schemas import names
 from schemas.messages import (
@@ -17,18 +17,23 @@ from schemas.messages import (
     Matchup,
     PositionDefence,
     PredictionRequest,
-    RecentGame,
+    RecentGames,
     SeasonToDate,
     TeamForm,
 )
 
 GAME_DATE = date(2026, 1, 30)
+PastGame: TypeAlias = Mapping[str, Any]
+"""One past game: an entry of each column of `RecentGames`."""
 PLANNED_AT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
 BATCH_ID = names.batch_id(GAME_DATE, "a-key")
 
 
 def a_request(**overrides: Any) -> PredictionRequest:
-    """A player of ten recent games, all of this season, with one real line. Fields given by name replace the usual ones."""
+    """A player of ten recent games, all of this season, with one real line. Fields given by name replace the usual ones.
+
+    `recent_games` may be given game by game.
+    """
     fields: dict[str, Any] = {
         "batch_id": BATCH_ID,
         "game_date": GAME_DATE,
@@ -44,7 +49,15 @@ def a_request(**overrides: Any) -> PredictionRequest:
         "recent_games": some_games([24, 31, 18, 27, 22, 35, 12, 26, 29, 20]),
         "recent_games_wanted": 10,
     }
-    return PredictionRequest(**(fields | overrides))
+    fields |= overrides
+    return PredictionRequest(**(fields | {"recent_games": by_columns(fields["recent_games"])}))
+
+
+def by_columns(games: Sequence[PastGame] | RecentGames) -> RecentGames:
+    """Past games as a request has them."""
+    if isinstance(games, RecentGames):
+        return games
+    return RecentGames(**{name: tuple(game[name] for game in games) for name in RecentGames.model_fields})
 
 
 def a_line(points_line: str | Decimal = "24.5", **overrides: Any) -> Line:
@@ -77,29 +90,25 @@ def a_game(**overrides: Any) -> Game:
     return Game(**(fields | overrides))
 
 
-def a_past_game(**overrides: Any) -> RecentGame:
-    """A complete past game, two days before the one to predict."""
+def a_past_game(**overrides: Any) -> PastGame:
+    """A complete past game, two days before the one to predict, that nobody missed."""
     fields: dict[str, Any] = {
         "game_date": GAME_DATE - timedelta(days=2),
         "season": "2025-26",
-        "team": "DEN",
-        "opponent": "LAL",
-        "is_home": False,
         "points": 24,
         "minutes": 34,
         "fga": 18,
         "fg3a": 4,
         "fta": 6,
-        "rebounds": 11,
-        "assists": 9,
-        "turnovers": 3,
-        "started": True,
-        "position": "C",
+        "left_shots": 0,
+        "left_points": 0,
+        "left_position_shots": 0,
+        "left_by_the_same": 0,
     }
-    return RecentGame(**(fields | overrides))
+    return fields | overrides
 
 
-def some_games(points: Sequence[int], *, minutes: int = 34, before: date = GAME_DATE) -> tuple[RecentGame, ...]:
+def some_games(points: Sequence[int], *, minutes: int = 34, before: date = GAME_DATE) -> tuple[PastGame, ...]:
     """Past games of these points, newest first, every second day back from `before`."""
     return tuple(
         a_past_game(game_date=before - timedelta(days=2 * (back + 1)), points=scored, minutes=minutes)

@@ -35,7 +35,7 @@ def check(request: PredictionRequest) -> None:
             newest first or longer than asked for, or the season's sums have points without games.
     """
     lines = [line.points_line for line in request.lines]
-    days = [game.game_date for game in request.recent_games]
+    days = list(request.recent_games.game_date)
     if not all(0 <= line <= _GREATEST_LINE and line % _TENTH == 0 for line in lines):
         raise InvalidInput(
             "lines", f"{_shown(lines)} must be multiples of 0.1 from 0 to 999.9; a line is part of a key"
@@ -54,7 +54,7 @@ def check(request: PredictionRequest) -> None:
 
 def has_history(request: PredictionRequest) -> bool:
     """Whether there is any past game to predict from; a player without one is skipped, never guessed (E7)."""
-    return request.season_to_date.games > 0 or bool(request.recent_games)
+    return request.season_to_date.games > 0 or len(request.recent_games) > 0
 
 
 def failed_rules(request: PredictionRequest) -> tuple[QualityRule, ...]:
@@ -62,8 +62,8 @@ def failed_rules(request: PredictionRequest) -> tuple[QualityRule, ...]:
     recent = request.recent_games
     failed = {
         QualityRule.FEW_GAMES: len(recent) < FEW_GAMES,
-        QualityRule.STALE_HISTORY: bool(recent) and request.game_date - recent[0].game_date > STALE_AFTER,
-        QualityRule.MISSING_SHOTS: any(game.fga is None or game.fta is None for game in recent),
+        QualityRule.STALE_HISTORY: len(recent) > 0 and request.game_date - recent.game_date[0] > STALE_AFTER,
+        QualityRule.MISSING_SHOTS: None in recent.fga or None in recent.fta,
     }
     return tuple(rule for rule in QualityRule if failed[rule])
 
@@ -84,7 +84,7 @@ def absence_notes(request: PredictionRequest) -> tuple[AbsenceNote, ...]:
 
 def crosses_season_start(request: PredictionRequest) -> bool:
     """Whether the recent games reach back into an earlier season."""
-    return any(game.season != request.game.season for game in request.recent_games)
+    return any(season != request.game.season for season in request.recent_games.season)
 
 
 def is_early_in_season(request: PredictionRequest) -> bool:

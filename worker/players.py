@@ -83,24 +83,23 @@ def players_of(requests: Sequence[PredictionRequest]) -> Players:
     games = np.full((_PAST, len(requests), WINDOW_GAMES), np.nan)
     rows = np.empty((len(requests), len(_PER_PLAYER)))
     for place, request in enumerate(requests):
-        window = request.recent_games[:WINDOW_GAMES]
-        if window:
-            games[:, place, : len(window)] = np.array(
-                [
-                    (
-                        game.points,
-                        game.minutes,
-                        _known(game.fga),
-                        _known(game.fg3a),
-                        _known(game.fta),
-                        (request.game_date - game.game_date).days,
-                        *_left(game.left),
-                        game.left_by_the_same if request.absences else np.nan,
-                    )
-                    for game in window
-                ]
-            ).T
-        so_far = request.season_to_date
+        recent, so_far = request.recent_games, request.season_to_date
+        found = np.array(
+            [
+                recent.points,
+                recent.minutes,
+                recent.fga,
+                recent.fg3a,
+                recent.fta,
+                [(request.game_date - day).days for day in recent.game_date],
+                recent.left_shots,
+                recent.left_points,
+                recent.left_position_shots,
+                recent.left_by_the_same if request.absences else [None] * len(recent),
+            ],
+            dtype=np.float64,
+        )[:, :WINDOW_GAMES]
+        games[:, place, : found.shape[1]] = found
         rows[place] = (
             *_left(request.absences.left if request.absences else None),
             request.game.is_home,

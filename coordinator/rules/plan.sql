@@ -18,8 +18,8 @@ WITH
   -- The only read of the logs, so that nothing of the date itself or later can leak into a request.
   history AS (
     SELECT
-      game_date, season, game_id, player_id, player_name, player_lookup, team, opponent, is_home, minutes, points,
-      fga, fg3a, fta, rebounds, assists, turnovers, started, position
+      game_date, season, game_id, player_id, player_name, player_lookup, team, opponent, minutes, points,
+      fga, fg3a, fta, started, position
     FROM `player_game_logs`
     WHERE game_date < @game_date
   ),
@@ -262,43 +262,48 @@ WITH
     GROUP BY player_id, season
   ),
 
+  -- TO_JSON_STRING below takes an array with NULLs, which no result and no table could hold.
   recent AS (
     SELECT
-      played.player_id,
+      player_id,
       COUNT(*) AS games,
-      SUM(played.points) AS points,
-      MAX(played.game_date) AS last_game_date,
-      ARRAY_AGG(
-        STRUCT(
-          played.game_date AS game_date, played.season AS season, played.team AS team, played.opponent AS opponent,
-          played.is_home AS is_home, played.points AS points, played.minutes AS minutes, played.fga AS fga,
-          played.fg3a AS fg3a, played.fta AS fta, played.rebounds AS rebounds, played.assists AS assists,
-          played.turnovers AS turnovers, played.started AS started, played.position AS position,
-          STRUCT(
-            COALESCE(left_then.shots, 0) AS shots,
-            COALESCE(left_then.points, 0) AS points,
-            CASE known_players.position_letter
-              WHEN 'G' THEN COALESCE(left_then.guard_shots, 0)
-              WHEN 'F' THEN COALESCE(left_then.forward_shots, 0)
-              WHEN 'C' THEN COALESCE(left_then.center_shots, 0)
-            END AS position_shots
-          ) AS `left`,
-          IF(played.team = candidates.team, COALESCE(left_then.shots_of_the_same, 0), 0) AS left_by_the_same
-        )
-        ORDER BY played.game_date DESC, played.game_id DESC
+      SUM(points) AS points,
+      MAX(game_date) AS last_game_date,
+      STRUCT(
+        ARRAY_AGG(game_date ORDER BY game_date DESC, game_id DESC) AS game_date,
+        ARRAY_AGG(season ORDER BY game_date DESC, game_id DESC) AS season,
+        ARRAY_AGG(points ORDER BY game_date DESC, game_id DESC) AS points,
+        ARRAY_AGG(minutes ORDER BY game_date DESC, game_id DESC) AS minutes,
+        ARRAY_AGG(fga ORDER BY game_date DESC, game_id DESC) AS fga,
+        ARRAY_AGG(fg3a ORDER BY game_date DESC, game_id DESC) AS fg3a,
+        ARRAY_AGG(fta ORDER BY game_date DESC, game_id DESC) AS fta,
+        ARRAY_AGG(left_shots ORDER BY game_date DESC, game_id DESC) AS left_shots,
+        ARRAY_AGG(left_points ORDER BY game_date DESC, game_id DESC) AS left_points,
+        ARRAY_AGG(left_position_shots ORDER BY game_date DESC, game_id DESC) AS left_position_shots,
+        ARRAY_AGG(left_by_the_same ORDER BY game_date DESC, game_id DESC) AS left_by_the_same
       ) AS games_newest_first
     FROM (
       SELECT
-        game_date, season, game_id, player_id, team, opponent, is_home, minutes, points, fga, fg3a, fta, rebounds,
-        assists, turnovers, started, position
+        history.player_id, history.game_date, history.game_id, history.season, history.points, history.minutes,
+        history.fga, history.fg3a, history.fta,
+        COALESCE(left_then.shots, 0) AS left_shots,
+        COALESCE(left_then.points, 0) AS left_points,
+        CASE known_players.position_letter
+          WHEN 'G' THEN COALESCE(left_then.guard_shots, 0)
+          WHEN 'F' THEN COALESCE(left_then.forward_shots, 0)
+          WHEN 'C' THEN COALESCE(left_then.center_shots, 0)
+        END AS left_position_shots,
+        IF(history.team = candidates.team, COALESCE(left_then.shots_of_the_same, 0), 0) AS left_by_the_same
       FROM history
+      INNER JOIN candidates ON candidates.player_id = history.player_id
+      INNER JOIN known_players ON known_players.player_id = history.player_id
+      LEFT JOIN left_then ON left_then.team = history.team AND left_then.game_id = history.game_id
       WHERE TRUE
-      QUALIFY ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) <= @recent_games
-    ) AS played
-    INNER JOIN candidates ON candidates.player_id = played.player_id
-    INNER JOIN known_players ON known_players.player_id = played.player_id
-    LEFT JOIN left_then ON left_then.team = played.team AND left_then.game_id = played.game_id
-    GROUP BY played.player_id
+      QUALIFY
+        ROW_NUMBER() OVER (PARTITION BY history.player_id ORDER BY history.game_date DESC, history.game_id DESC)
+        <= @recent_games
+    )
+    GROUP BY player_id
   ),
 
   -- Several sportsbooks may offer one value: it is one line, credited to one of them.
@@ -549,7 +554,19 @@ SELECT
       END AS lines,
       COALESCE(offers, []) AS offers,
       STRUCT(season_games AS games, season_points AS points, season_minutes AS minutes) AS season_to_date,
-      COALESCE(games_newest_first, []) AS recent_games,
+      STRUCT(
+        COALESCE(games_newest_first.game_date, []) AS game_date,
+        COALESCE(games_newest_first.season, []) AS season,
+        COALESCE(games_newest_first.points, []) AS points,
+        COALESCE(games_newest_first.minutes, []) AS minutes,
+        COALESCE(games_newest_first.fga, []) AS fga,
+        COALESCE(games_newest_first.fg3a, []) AS fg3a,
+        COALESCE(games_newest_first.fta, []) AS fta,
+        COALESCE(games_newest_first.left_shots, []) AS left_shots,
+        COALESCE(games_newest_first.left_points, []) AS left_points,
+        COALESCE(games_newest_first.left_position_shots, []) AS left_position_shots,
+        COALESCE(games_newest_first.left_by_the_same, []) AS left_by_the_same
+      ) AS recent_games,
       @recent_games AS recent_games_wanted,
       IF(
         league_games > 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,13 @@ from schemas.messages import (
     Failed,
     FailureCode,
     Predicted,
-    RecentGame,
     SeasonToDate,
     Skipped,
     SkipReason,
     Slice,
 )
 from shared.errors import NotAuthorised
-from tests.requests_factory import BATCH_ID, a_line, a_past_game, a_request, an_injury, some_games
+from tests.requests_factory import BATCH_ID, PastGame, a_line, a_past_game, a_request, an_injury, by_columns, some_games
 from tests.worker_stand import MESSAGE_ID, TRACEPARENT, LoggedLines, Stand, a_name, a_stand, listening
 from worker.app import create_app
 from worker.model import shipped_model
@@ -51,8 +50,8 @@ def the_failure(stand: Stand) -> Failed:
 # --- the good day ---------------------------------------------------------------------------------------------
 
 
-def as_json(games: tuple[RecentGame, ...]) -> list[object]:
-    return [game.model_dump(mode="json") for game in games]
+def as_json(games: Sequence[PastGame]) -> dict[str, object]:
+    return by_columns(games).model_dump(mode="json")
 
 
 def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Stand) -> None:
@@ -191,7 +190,7 @@ def test_what_names_no_player_is_acknowledged_and_logged_with_its_reason(
 @pytest.mark.parametrize(
     ("wrong", "detail"),
     [
-        ({"recent_games": [{}]}, "recent_games.0.game_date"),
+        ({"recent_games": {"points": [20]}}, "one length"),
         ({"recent_games": as_json(some_games([9, 8])[::-1])}, "newest first"),
         ({"lines": 3}, "lines"),
     ],

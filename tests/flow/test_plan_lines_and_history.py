@@ -113,8 +113,8 @@ def test_recent_games_are_the_last_wanted_ones_newest_first_across_seasons() -> 
 
     request = League(logs=[*logs, a_log(days_ago=300, season="2024-25")]).plan(recent_games=3)["player-1"]
 
-    assert [game.points for game in request.recent_games] == [1, 3, 7]
-    assert [game.season for game in request.recent_games] == ["2025-26", "2025-26", "2024-25"]
+    assert request.recent_games.points == (1, 3, 7)
+    assert request.recent_games.season == ("2025-26", "2025-26", "2024-25")
     assert request.recent_games_wanted == 3
 
 
@@ -128,10 +128,13 @@ def test_season_to_date_sums_every_game_of_the_games_season_not_only_the_recent_
 
 
 def test_an_unknown_statistic_stays_unknown_and_a_zero_stays_a_zero() -> None:
-    (game,) = League(logs=[a_log(points=0, minutes=0, fga=0, started=False)]).plan()["player-1"].recent_games
+    logs = [a_log(days_ago=1, points=0, minutes=0, fga=0), a_log(days_ago=2, fg3a=0)]
 
-    assert (game.points, game.minutes, game.fga, game.started) == (0, 0, 0, False)
-    assert (game.fg3a, game.fta, game.rebounds, game.position) == (None, None, None, None)
+    games = League(logs=logs).plan()["player-1"].recent_games
+
+    assert (games.points[0], games.minutes[0]) == (0, 0)
+    assert (games.fga, games.fg3a, games.fta) == ((0, None), (None, 0), (None, None))
+    assert games.left_position_shots == (None, None)
 
 
 @pytest.mark.parametrize(("days_ago", "rest_days"), [(1, 0), (3, 2), (200, 199)])

@@ -159,10 +159,10 @@ def test_a_past_game_tells_what_those_who_missed_it_left_and_of_it_what_they_lea
 
     games = League(logs=logs, reports=[listed("2", "Out")]).plan()["player-1"].recent_games
 
-    assert [game.left for game in games] == [
-        Left(shots=shots, points=points, position_shots=0) for shots, points in ((0, 0), (1_000, 1_300), (0, 0), (0, 0))
-    ]
-    assert [game.left_by_the_same for game in games] == [0, 1_000, 0, 0]
+    assert games.left_shots == (0, 1_000, 0, 0)
+    assert games.left_points == (0, 1_300, 0, 0)
+    assert games.left_position_shots == (0, 0, 0, 0)
+    assert games.left_by_the_same == (0, 1_000, 0, 0)
 
 
 def test_nobody_leaves_shots_to_himself() -> None:

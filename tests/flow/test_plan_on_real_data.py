@@ -104,7 +104,7 @@ def test_who_has_not_played_this_season_has_one_line_from_recent_games_unless_a_
 
 
 def test_no_request_holds_a_game_of_the_date_or_later(plan: dict[str, PredictionRequest], game_date: date) -> None:
-    assert max(game.game_date for request in plan.values() for game in request.recent_games) < game_date
+    assert max(day for request in plan.values() for day in request.recent_games.game_date) < game_date
 
 
 def test_deleting_the_rows_of_the_date_and_later_changes_nothing(

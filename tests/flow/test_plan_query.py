@@ -11,6 +11,7 @@ from coordinator.rules.planning import (
     InputProblem,
     names_statement,
 )
+from schemas.messages import RecentGames
 from schemas.tables import Cell, Row
 from shared.errors import InvalidInput
 from tests.plan_inputs import (
@@ -134,7 +135,7 @@ def test_a_line_that_gives_only_a_lookup_name_finds_its_player() -> None:
 def test_a_line_on_a_player_without_any_history_is_planned_with_an_empty_one() -> None:
     request = League(lines=[an_offer("9", player_name="O.G. Anunoby Jr.")]).plan()["o.g.-anunoby-jr."]
 
-    assert (request.universal_player_id, request.rest_days, request.recent_games) == ("9", None, ())
+    assert (request.universal_player_id, request.rest_days, request.recent_games) == ("9", None, RecentGames())
     assert request.season_to_date.games == 0
 
 

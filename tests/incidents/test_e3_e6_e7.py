@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from schemas.messages import Line, PredictionRequest, RecentGame, SeasonToDate, Skipped, SkipReason
+from schemas.messages import Line, PredictionRequest, SeasonToDate, Skipped, SkipReason
 from schemas.tables import Cell, load
 from shared.errors import InvalidInput
-from tests.requests_factory import a_line, a_past_game, a_request, full_team, some_games
+from tests.requests_factory import PastGame, a_line, a_past_game, a_request, full_team, some_games
 from tests.worker_stand import Stand, a_stand
 from worker.features import FEATURE_VERSION, FEATURES, features
 from worker.model import read_model, shipped_model
@@ -40,7 +40,8 @@ def rows_of(request: PredictionRequest) -> dict[str, dict[str, Cell]]:
 def test_e3_a_season_of_zero_points_predicts_zero() -> None:
     season = SeasonToDate(games=6, points=0, minutes=42)
     scoreless = tuple(
-        a_past_game(game_date=game.game_date, points=0, minutes=7, fga=1, fg3a=0, fta=0) for game in some_games([0] * 6)
+        a_past_game(game_date=game["game_date"], points=0, minutes=7, fga=1, fg3a=0, fta=0)
+        for game in some_games([0] * 6)
     )
 
     rows = rows_of(a_request(season_to_date=season, recent_games=scoreless, lines=()))
@@ -65,7 +66,7 @@ def test_e3_games_of_zero_points_and_minutes_are_games() -> None:
 
 @pytest.mark.parametrize("name", ["fga", "fta"])
 def test_e3_no_shots_are_known_and_unknown_shots_are_not_none_taken(name: str) -> None:
-    def issues(game: RecentGame) -> Cell:
+    def issues(game: PastGame) -> Cell:
         row = rows_of(a_request(absences=full_team(), recent_games=(game, *some_games([20] * 5)[1:])))["ensemble"]
         return row["data_quality_issues"]
 
@@ -122,10 +123,10 @@ def test_e6_there_are_as_many_features_as_names() -> None:
 
 
 def test_e8_missing_inputs_stay_unknown_show_and_never_blow_up_a_prediction() -> None:
-    bare = {"fga": None, "fg3a": None, "fta": None, "position": None}
-    games = tuple(a_past_game(points=20, game_date=game.game_date, **bare) for game in some_games([20] * 10))
+    bare = {"fga": None, "fg3a": None, "fta": None, "left_position_shots": None}
+    games = tuple(a_past_game(points=20, game_date=game["game_date"], **bare) for game in some_games([20] * 10))
 
-    full = rows_of(a_request())
+    full = rows_of(a_request(absences=full_team()))
     rows = rows_of(
         a_request(
             absences=full_team(), season_to_date=SeasonToDate(games=10, points=200, minutes=340), recent_games=games

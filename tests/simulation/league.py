@@ -44,20 +44,24 @@ class PlannedPlayer:
             "injury": {"status": "OUT"} if self.is_out else None,
             "lines": [{"points_line": line, "sportsbook": self.poison or None} for line in self.lines],
             "season_to_date": {"games": 1, "points": 20, "minutes": 30},
-            "recent_games": [_A_GAME],
+            "recent_games": _A_GAME,
             "recent_games_wanted": 1,
         }
         return {"player_lookup": self.name, "universal_player_id": self.name, "request": json.dumps(request)}
 
 
 _A_GAME = {
-    "game_date": "2026-01-28",
-    "season": "2025-26",
-    "team": "HOU",
-    "opponent": "DAL",
-    "is_home": True,
-    "points": 20,
-    "minutes": 30,
+    "game_date": ["2026-01-28"],
+    "season": ["2025-26"],
+    "points": [20],
+    "minutes": [30],
+    "fga": [None],
+    "fg3a": [None],
+    "fta": [None],
+    "left_shots": [0],
+    "left_points": [0],
+    "left_position_shots": [None],
+    "left_by_the_same": [0],
 }
 
 

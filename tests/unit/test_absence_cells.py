@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from schemas.messages import Absences, Left, RecentGame
+from schemas.messages import Absences, Left
 from schemas.tables import Cell
-from tests.requests_factory import a_request, some_games
+from tests.requests_factory import a_request
 from worker.model import shipped_model
 from worker.rows import staged_rows
 
@@ -38,7 +38,7 @@ def test_a_row_says_what_was_not_known_of_the_absent_and_is_usable_all_the_same(
 def test_what_the_absent_are_worth_is_the_sum_of_the_ridges_terms() -> None:
     left = Left(shots=2_000, points=2_400, position_shots=0)
     some, none = (
-        a_row("ridge", absences=Absences(team_shots=0, left=each, is_reported=True), recent_games=a_window())
+        a_row("ridge", absences=Absences(team_shots=0, left=each, is_reported=True))
         for each in (left, Left(shots=0, points=0, position_shots=0))
     )
 
@@ -47,11 +47,3 @@ def test_what_the_absent_are_worth_is_the_sum_of_the_ridges_terms() -> None:
     assert boost == pytest.approx(points, abs=0.11)
     assert boost != 0
     assert a_row("ridge", absences=None)["teammate_usage_boost"] is None
-
-
-def a_window() -> tuple[RecentGame, ...]:
-    """Ten games that nobody missed."""
-    full = Left(shots=0, points=0, position_shots=0)
-    return tuple(
-        game.model_copy(update={"left": full}) for game in some_games([24, 31, 18, 27, 22, 35, 12, 26, 29, 20])
-    )

@@ -26,13 +26,14 @@ from schemas.messages import (
     Predicted,
     PredictionRequest,
     PushEnvelope,
-    RecentGame,
+    RecentGames,
     RowCounts,
     SeasonToDate,
     Skipped,
     SkipReason,
 )
 from schemas.names import BATCH_ID_PATTERN, REVISION_PATTERN
+from tests.requests_factory import by_columns
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -59,19 +60,13 @@ injuries = st.builds(
     reason=st.none() | texts,
     checked_at=st.none() | times,
 )
-recent_games = st.builds(
-    RecentGame,
-    game_date=st.dates(),
-    season=texts,
-    team=texts,
-    opponent=texts,
-    is_home=st.booleans(),
-    points=counts,
-    minutes=counts,
-    fga=numbers,
-    rebounds=numbers,
-    started=st.none() | st.booleans(),
-    position=st.none() | texts,
+games_played = st.fixed_dictionaries(
+    {
+        "game_date": st.dates(),
+        "season": texts,
+        **dict.fromkeys(["points", "minutes", "left_shots", "left_points", "left_by_the_same"], counts),
+        **dict.fromkeys(["fga", "fg3a", "fta", "left_position_shots"], numbers),
+    }
 )
 requests = st.builds(
     PredictionRequest,
@@ -86,7 +81,7 @@ requests = st.builds(
     injury=st.none() | injuries,
     lines=st.lists(lines, max_size=3).map(tuple),
     season_to_date=st.builds(SeasonToDate, games=counts, points=counts, minutes=counts),
-    recent_games=st.lists(recent_games, max_size=3).map(tuple),
+    recent_games=st.lists(games_played, max_size=3).map(by_columns),
     recent_games_wanted=st.integers(1, 100),
 )
 hashes = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
@@ -156,17 +151,19 @@ REQUEST: dict[str, Any] = {
     "game": {"game_id": "0022500700", "season": "2025-26", "team": "DEN", "opponent": "LAC", "is_home": True},
     "lines": [{"points_line": "24.5"}],
     "season_to_date": {"games": 1, "points": 30, "minutes": 34},
-    "recent_games": [
-        {
-            "game_date": "2026-01-28",
-            "season": "2025-26",
-            "team": "DEN",
-            "opponent": "LAL",
-            "is_home": False,
-            "points": 30,
-            "minutes": 34,
-        }
-    ],
+    "recent_games": {
+        "game_date": ["2026-01-28"],
+        "season": ["2025-26"],
+        "points": [30],
+        "minutes": [34],
+        "fga": [None],
+        "fg3a": [None],
+        "fta": [None],
+        "left_shots": [0],
+        "left_points": [0],
+        "left_position_shots": [None],
+        "left_by_the_same": [0],
+    },
     "recent_games_wanted": 10,
 }
 ENVELOPE = {"message": {"data": "e30=", "messageId": "1"}, "subscription": "projects/p/subscriptions/s"}
@@ -260,10 +257,15 @@ def test_a_line_stays_exact_whether_it_comes_as_text_or_number() -> None:
 
 
 def test_a_statistic_of_zero_is_not_one_that_is_missing() -> None:
-    game = RecentGame.model_validate(REQUEST["recent_games"][0] | {"fga": 0})
+    games = RecentGames.model_validate(REQUEST["recent_games"] | {"fga": [0]})
 
-    assert game.fga == 0
-    assert game.fg3a is None
+    assert games.fga == (0,)
+    assert games.fg3a == (None,)
+
+
+def test_columns_of_past_games_that_differ_in_length_are_refused_by_name() -> None:
+    with pytest.raises(ValidationError, match=r"one length, not .*'minutes': 2"):
+        RecentGames.model_validate(REQUEST["recent_games"] | {"minutes": [34, 30]})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -129,19 +129,18 @@ def test_a_request_survives_its_own_json() -> None:
 
 
 def test_a_request_that_is_unusable_fails_alone_with_the_field_that_is_wrong() -> None:
-    text = json.dumps(as_json(player_lookup="the-bad-one")).replace('"points": 24', '"points": "many"', 1)
+    text = json.dumps(as_json(player_lookup="the-bad-one")).replace('"points": [24', '"points": ["many"', 1)
 
     read = messages.read_slice(a_slice(as_json(), json.loads(text)), revision="r")
 
     assert [one.player_lookup for one in read.requests] == [a_request().player_lookup]
     ((code, player, detail),) = ((one.code, one.player_lookup, one.detail) for one in read.failed)
     assert (code, player) == (FailureCode.BAD_REQUEST, "the-bad-one")
-    assert "recent_games.0.points" in detail
+    assert "recent_games.points.0" in detail
 
 
 def test_a_request_that_contradicts_itself_fails_alone() -> None:
-    games = a_request().recent_games
-    wrong = as_json(player_lookup="the-bad-one", recent_games=games[::-1])
+    wrong = as_json(player_lookup="the-bad-one", recent_games=some_games([1, 2])[::-1])
 
     read = messages.read_slice(a_slice(as_json(), wrong), revision="r")
 

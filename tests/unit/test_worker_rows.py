@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import names
-from schemas.messages import Absences, AbsentTeammate, Line, PredictionRequest, RecentGame, SeasonToDate
+from schemas.messages import Absences, AbsentTeammate, Line, PredictionRequest, SeasonToDate
 from schemas.tables import LINEAGE, Cell, RowRefused, load, staging_schema
 from tests.requests_factory import (
     BATCH_ID,
     GAME_DATE,
     PLANNED_AT,
+    PastGame,
     a_game,
     a_line,
     a_matchup,
@@ -320,7 +321,7 @@ stats = st.none() | st.integers(0, 60)
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> Sequence[RecentGame]:
+def histories(draw: st.DrawFn) -> Sequence[PastGame]:
     days = sorted(draw(st.sets(st.dates(date(2024, 10, 1), GAME_DATE - timedelta(days=1)), max_size=20)), reverse=True)
     return [
         a_past_game(
