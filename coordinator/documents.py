@@ -100,7 +100,10 @@ def _plain(document: Document) -> dict[str, Any]:
 
 
 def _plain_value(value: Value) -> Any:
-    return {name: _plain_value(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
+    # A dictionary is plain already, with all that is in it.
+    if isinstance(value, dict) or not isinstance(value, Mapping):
+        return value
+    return {name: _plain_value(inner) for name, inner in value.items()}
 
 
 # --- shards ---------------------------------------------------------------------------------------------------

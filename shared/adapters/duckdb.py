@@ -60,6 +60,10 @@ _ZONED = "TIMESTAMP WITH TIME ZONE"
 _NO_TABLE = re.compile("Catalog Error: Table with name .* does not exist")
 _TROUBLE = duckdb.OperationalError, duckdb.InternalError, duckdb.InterruptException, duckdb.FatalException
 
+_MEMORY = "600MB"
+"""What DuckDB may hold; a statement that needs more writes to files beside the database, which costs it little. Planning
+20,000 players takes twice as much where it may."""
+
 _CONFLICT_SECONDS = 5.0
 """How long a statement that meets another's transaction is tried again before it counts as unavailable."""
 
@@ -94,6 +98,7 @@ class DuckdbWarehouse:
             # GLOBAL, because a cursor starts from the global settings; analysing objects is how DuckDB would guess
             # types from a sample of an append's cells, where every cell is text that is cast by column.
             self._connection.execute("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL pandas_analyze_sample = 0")
+            self._connection.execute(f"SET GLOBAL memory_limit = '{_MEMORY}'")
             self._connection.execute("SET TimeZone = 'UTC'")
             self._connection.execute(_CATALOGUE)
         except duckdb.Error as error:
