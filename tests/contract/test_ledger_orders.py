@@ -247,14 +247,17 @@ def test_blind_writes_in_between_change_nothing_about_that(
     def disturb() -> int:
         for number in count():
             documents.commit([Update(date_path(batch.game_date), {("disturbed",): number})])
-            if over.is_set():
+            # Often, but not so often that nobody's reading is ever still true when he writes.
+            if over.wait(0.02):
                 return number
         raise AssertionError
 
     with ThreadPoolExecutor(1) as pool:
         disturbing = pool.submit(disturb)
-        holders = taken_by_many(documents, warehouse, batch, Time())
-        over.set()
+        try:
+            holders = taken_by_many(documents, warehouse, batch, Time())
+        finally:
+            over.set()
 
     assert disturbing.result() >= 0
     assert len(holders) == 1
