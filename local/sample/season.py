@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from statistics import NormalDist
 
 from local.sample.game import BoxScore, play, total
 from local.sample.league import ROSTER_SIZE, TEAMS, Player, make_player, make_rosters
@@ -31,6 +32,8 @@ _LAST_DATE = date(2026, 2, 2)
 _EMPTY_DATES = frozenset({date(2025, 12, 24), SAMPLE_EMPTY_DATE})
 _LINES_FROM = date(2026, 1, 9)
 _BOOKS = ("simbook-east", "simbook-north", "simbook-west")
+_USUAL_ERROR = NormalDist(0, 6)
+"""Of a market in points, by which a book that holds a line beside it asks unequal odds."""
 _NOTICE = """SIMULATED DATA. Every team, player, game, injury and points line in this folder is invented by a program.
 Any likeness to real people is a coincidence. It has the form of real input files and is for trying Tipoff out.
 """
@@ -163,18 +166,20 @@ class _Season:
                 continue
             past = self._points[player.player_id]
             expected = sum(past) / len(past) if past else player.minutes * player.shots_per_minute * 1.1
+            # Its own chance, so that what the books think changes no game. They see one market, and differ a little.
+            market = expected + random.Random(f"{game.game_id} {player.player_id}").uniform(-0.8, 0.8)  # noqa: S311 - a simulation
             is_void = not self._is_fit(player, game.day)
             for number, book in enumerate(_BOOKS):
                 if self._rng.random() < (0.5 if is_void else 0.92):
-                    self.tables["points_lines"].append(self._line(game, team, player, book, number, expected, is_void))
+                    self.tables["points_lines"].append(self._line(game, team, player, book, number, market, is_void))
 
     def _line(
-        self, game: _Game, team: str, player: Player, book: str, number: int, expected: float, is_void: bool
+        self, game: _Game, team: str, player: Player, book: str, number: int, market: float, is_void: bool
     ) -> Cells:
-        around = max(2.0, expected + 1.6 * (self._rng.random() - 0.5))
+        around = max(2.0, market + 0.4 * (self._rng.random() - 0.5))
         is_whole = number == 1 and self._rng.random() < 0.4
         halves = 2 * int(around) + (0 if is_whole else 1)
-        fair = 0.46 + 0.08 * self._rng.random()
+        fair = _USUAL_ERROR.cdf(around - halves / 2) + 0.05 * (self._rng.random() - 0.5)
         over, under = _american(fair * 1.045), _american((1 - fair) * 1.045)
         return {
             "game_date": game.day.isoformat(),

@@ -18,7 +18,7 @@ from local.sample.season import SAMPLE_EMPTY_DATE, SAMPLE_GAME_DATE, write
 from shared.adapters.duckdb import DuckdbWarehouse
 
 DATE = SAMPLE_GAME_DATE.isoformat()
-DIGEST = "4e655ce6866347d06fc6257d02b0151481e01936b8427f4eccaba18eb5d58985"
+DIGEST = "059c1804f598b2e83955fe6da715012ca55fcb488c84c81362cbcccd7335ca5a"
 
 Row = Mapping[str, str]
 
