@@ -136,7 +136,6 @@ class LedgerBench:
             warehouse=warehouse,
             requests=Nowhere(),
             clock=lambda: NOON,
-            traceparent=lambda: "",
         )
         self.recorder = Recorder(
             ledger=Ledger(documents), publishing=publishing, consolidator=consolidator, clock=lambda: NOON

@@ -25,7 +25,7 @@ def create_app(coordinator: Coordinator, *, guard: Guard, only_loopback: bool = 
     """
     app = Flask("coordinator", template_folder="operator/dashboard/templates")
 
-    edge.guard(app, only_loopback=only_loopback, forms_below="/dashboard/")
+    edge.guard(app, only_loopback=only_loopback, forms_below="/dashboard/", pushed_to=pushes.PATHS)
 
     def check(*callers: Caller) -> None:
         proven = guard(token_header(request.headers), frozenset(callers))

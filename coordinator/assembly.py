@@ -49,7 +49,6 @@ class Parts:
     requests: Publisher
     finished: Publisher
     clock: Callable[[], datetime]
-    traceparent: Callable[[], str]
     holder: str
     revision: str
     policy: Policy
@@ -117,7 +116,6 @@ def assemble(parts: Parts) -> Coordinator:
         warehouse=parts.warehouse,
         requests=parts.requests,
         clock=parts.clock,
-        traceparent=parts.traceparent,
     )
     recorder = Recorder(ledger=ledger, publishing=publishing, consolidator=consolidator, clock=parts.clock)
     starter = Starter(

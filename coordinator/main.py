@@ -20,6 +20,7 @@ from shared.adapters import bigquery_clients
 from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.firestore import FirestoreDocuments
 from shared.adapters.pubsub import PubsubPublisher
+from shared.adapters.traced import TracedPublisher, configure, traced_documents, traced_warehouse
 from shared.auth import TokenVerifier
 from shared.settings import CoordinatorSettings, read
 
@@ -40,23 +41,34 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         project=settings.project,
         level=settings.log_level,
     )
+    configure(environ, service="coordinator", revision=settings.revision, project=settings.project)
     topics = pubsub_v1.PublisherClient()
+
+    def publisher(topic: str) -> TracedPublisher:
+        whole = topics.topic_path(settings.project, topic)
+        return TracedPublisher(PubsubPublisher(topics, topic=whole), topic=topic)
+
     parts = Parts(
-        documents=CoalescingDocuments(
-            FirestoreDocuments(firestore.Client(project=settings.project, database=settings.firestore_database))
+        documents=traced_documents(
+            CoalescingDocuments(
+                FirestoreDocuments(firestore.Client(project=settings.project, database=settings.firestore_database))
+            ),
+            system="gcp.firestore",
         ),
-        warehouse=bigquery_clients.connect(
-            environ,
-            project=settings.project,
-            dataset=settings.dataset,
-            location=settings.location,
-            max_bytes_billed=settings.max_bytes_per_query,
-            staging_dataset=settings.staging_dataset,
+        warehouse=traced_warehouse(
+            bigquery_clients.connect(
+                environ,
+                project=settings.project,
+                dataset=settings.dataset,
+                location=settings.location,
+                max_bytes_billed=settings.max_bytes_per_query,
+                staging_dataset=settings.staging_dataset,
+            ),
+            system="gcp.bigquery",
         ),
-        requests=PubsubPublisher(topics, topic=topics.topic_path(settings.project, settings.requests_topic)),
-        finished=PubsubPublisher(topics, topic=topics.topic_path(settings.project, settings.finished_topic)),
+        requests=publisher(settings.requests_topic),
+        finished=publisher(settings.finished_topic),
         clock=lambda: datetime.now(UTC),
-        traceparent=logs.traceparent,
         holder=f"{settings.revision}/{uuid.uuid4()}",
         revision=settings.revision,
         commit=settings.commit,

@@ -9,15 +9,17 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, Response, jsonify, request
+from flask import Flask, Request, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestTimeout, UnsupportedMediaType
 
-from shared import logs
+from shared import logs, tracing
 from shared.errors import CallerRefused, TipoffError
 from shared.problems import headers_for, problem_of, problem_of_status
+from shared.push import Pushed
 
 _log = logging.getLogger(__name__)
 
@@ -29,10 +31,13 @@ READY_SECONDS = 5
 
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_PROBED = frozenset({"/health", "/ready"})
 _SENSIBLE_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
-def guard(app: Flask, *, only_loopback: bool, forms_below: str | None = None) -> None:
+def guard(
+    app: Flask, *, only_loopback: bool, forms_below: str | None = None, pushed_to: frozenset[str] = frozenset()
+) -> None:
     """Refuse what no caller of ours sends, before a route sees it, and answer every error with a problem document.
 
     A body over `MAX_BODY_BYTES` (413) or half-sent (408), one that is not JSON (415), what a foreign page sends (403).
@@ -41,8 +46,10 @@ def guard(app: Flask, *, only_loopback: bool, forms_below: str | None = None) ->
         only_loopback: nobody's token is checked, so a name that a foreign page has bent to this address (DNS rebinding)
             must not be answered.
         forms_below: path below which bodies are forms, whose route proves that our own page sent them.
+        pushed_to: paths whose requests bring messages, and with them a trace (`delivered`).
     """
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    _trace_requests(app, but=pushed_to | _PROBED)
 
     @app.before_request
     def refuse_early() -> None:
@@ -59,6 +66,57 @@ def guard(app: Flask, *, only_loopback: bool, forms_below: str | None = None) ->
         return answer
 
     _answer_errors(app)
+
+
+@contextmanager
+def delivered(attributes: Mapping[str, str], pushed: Pushed | None = None) -> Iterator[None]:
+    """Do what a message asks for: within its trace, and each line logged labelled by its batch, shard, slice and ids.
+
+    Args:
+        attributes: the message's, or what can be read of them.
+        pushed: the whole; None where it cannot be read.
+    """
+    message_id = pushed.message_id if pushed else None
+    attempt = pushed.delivery_attempt if pushed else None
+    topic = (pushed.subscription if pushed else None) or "unnamed"
+    labels = {name: attributes.get(name) for name in ("batch_id", "shard", "slice")}
+    named = {
+        **tracing.messaging("process", topic),
+        "messaging.message.id": message_id,
+        "messaging.gcp_pubsub.message.delivery_attempt": attempt,
+        **{f"tipoff.{name}": value for name, value in labels.items()},
+    }
+    traceparent = attributes.get("traceparent")
+    with (
+        tracing.received(f"process {topic}", traceparent, kind="CONSUMER", attributes=named),
+        logs.bound(**labels, message_id=message_id, delivery_attempt=attempt),
+    ):
+        yield
+
+
+def _trace_requests(app: Flask, *, but: frozenset[str]) -> None:
+    """Have each request be carried out within the trace that it names, or one of its own."""
+
+    @app.before_request
+    def begin() -> None:
+        if request.path not in but:
+            route = request.url_rule.rule if request.url_rule else None
+            named = {"http.request.method": request.method, "http.route": route, "url.path": request.path}
+            shown = f"{request.method} {route}" if route else request.method
+            traceparent = request.headers.get("traceparent")
+            g.traced = tracing.received(shown, traceparent, kind="SERVER", attributes=named)
+            g.traced.__enter__()
+
+    @app.after_request
+    def note_status(answer: Response) -> Response:
+        if "traced" in g:
+            tracing.note({"http.response.status_code": answer.status_code})
+        return answer
+
+    @app.teardown_request
+    def end(error: BaseException | None) -> None:
+        if traced := g.pop("traced", None):
+            traced.__exit__(type(error) if error else None, error, None)
 
 
 def check_site(asked: Request) -> None:
@@ -169,6 +227,7 @@ def _answer_errors(app: Flask) -> None:
     @app.errorhandler(TipoffError)
     def foreseen(error: TipoffError) -> Response:
         status, document = problem_of(error, instance=request.path)
+        tracing.note({}, error=error if status >= 500 else None)
         _log.log(
             logging.ERROR if status >= 500 else logging.WARNING,
             "request not carried out",
@@ -178,5 +237,6 @@ def _answer_errors(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def last_resort(error: Exception) -> Response:
+        tracing.note({}, error=error)
         _log.error("unexpected error", exc_info=error, extra={"json_fields": {"path": request.path}})
         return problem(*problem_of(error, instance=request.path))

@@ -1,7 +1,7 @@
 """Knows how every line of a service becomes one JSON line in Cloud Logging's structured form, and what labels it.
 
-`configure` comes before anything that may log is imported (C1). Labels and trace live in context variables: work handed
-to another thread takes them along only when run in a copy of the context (`contextvars.copy_context`).
+`configure` comes before anything that may log is imported (C1). Labels live in a context variable: work handed to another
+thread takes them along only when run in a copy of the context (`contextvars.copy_context`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
-import secrets
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -25,18 +23,10 @@ from urllib.parse import urlsplit
 import google.cloud.logging_v2
 from google.cloud.logging_v2.handlers import StructuredLogHandler
 
+from shared import tracing
 from shared.errors import InvalidInput
 
 _log = logging.getLogger(__name__)
-
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-
-
-@dataclass(frozen=True, slots=True)
-class _Trace:
-    trace_id: str
-    span_id: str
-    flags: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +40,6 @@ class StreamCheck:
 
 
 _labels: ContextVar[Mapping[str, str]] = ContextVar("tipoff_labels")
-_trace: ContextVar[_Trace] = ContextVar("tipoff_trace")
 
 
 # --- set-up ---------------------------------------------------------------------------------------------------
@@ -117,32 +106,6 @@ def bound(**labels: str | int | None) -> Iterator[None]:
         yield
     finally:
         _labels.reset(token)
-
-
-@contextmanager
-def bound_trace(traceparent: str | None) -> Iterator[None]:
-    """Put every line logged inside under the trace of a W3C `traceparent`; an absent or malformed one begins a new trace."""
-    token = _trace.set(_parsed(traceparent) or _new_trace())
-    try:
-        yield
-    finally:
-        _trace.reset(token)
-
-
-def traceparent() -> str:
-    """Return a W3C `traceparent` to send along: the bound trace under a new span id, or a new trace when none is bound."""
-    trace = _trace.get(None) or _new_trace()
-    return f"00-{trace.trace_id}-{secrets.token_hex(8)}-{trace.flags}"
-
-
-def _parsed(traceparent: str | None) -> _Trace | None:
-    match = _TRACEPARENT.fullmatch((traceparent or "").strip())
-    return _Trace(trace_id=match[1], span_id=match[2], flags=match[3]) if match else None
-
-
-def _new_trace() -> _Trace:
-    # Flag 00: no spans are recorded here, so no one is told that they were sampled.
-    return _Trace(trace_id=secrets.token_hex(16), span_id=secrets.token_hex(8), flags="00")
 
 
 # --- lines ----------------------------------------------------------------------------------------------------
@@ -213,11 +176,10 @@ class _JsonLines(StructuredLogHandler):
     def _add_context(self, record: logging.LogRecord) -> None:
         own = {name: str(value) for name, value in getattr(record, "labels", {}).items()}
         record.__dict__["labels"] = {**_labels.get({}), **own}
-        trace = record.__dict__.get("_access_trace") or _trace.get(None)
+        trace = record.__dict__.get("_access_trace") or tracing.current()
         if trace is not None and not hasattr(record, "trace"):
             name = f"projects/{self.project_id}/traces/{trace.trace_id}" if self.project_id else trace.trace_id
-            sampled = bool(int(trace.flags, 16) & 1)
-            record.__dict__.update(trace=name, span_id=trace.span_id, trace_sampled=sampled)
+            record.__dict__.update(trace=name, span_id=trace.span_id, trace_sampled=trace.is_sampled)
 
 
 def _describe_access(record: logging.LogRecord, atoms: Mapping[str, object]) -> None:
@@ -239,7 +201,7 @@ def _describe_access(record: logging.LogRecord, atoms: Mapping[str, object]) -> 
         "latency": f"{atoms.get('L')}s",
         "protocol": atoms.get("H"),
     }
-    record.__dict__["_access_trace"] = _parsed(str(atoms.get("{traceparent}i", "")))
+    record.__dict__["_access_trace"] = tracing.parsed(str(atoms.get("{traceparent}i", "")))
 
 
 def _leave_the_query_out(record: logging.LogRecord) -> None:

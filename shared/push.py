@@ -23,13 +23,15 @@ from shared.errors import MalformedMessage
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """One delivery of one message; `delivery_attempt` counts from 1 and only comes where a dead-letter policy is set."""
+    """One delivery of one message; `delivery_attempt` counts from 1 and only comes where a dead-letter policy is set.
+    `subscription` is the short name of the one that pushed it, which bears its topic's name."""
 
     data: bytes
     attributes: Mapping[str, str]
     message_id: str
     publish_time: datetime | None
     delivery_attempt: int | None
+    subscription: str | None
 
 
 def open_envelope(body: bytes) -> Pushed:
@@ -47,6 +49,7 @@ def open_envelope(body: bytes) -> Pushed:
         message_id=envelope.message.message_id,
         publish_time=envelope.message.publish_time,
         delivery_attempt=envelope.delivery_attempt,
+        subscription=(envelope.subscription or "").rpartition("/")[2] or None,
     )
 
 

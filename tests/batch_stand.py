@@ -33,7 +33,6 @@ from tests.plan_inputs import GAME_DATE, INPUT_TABLES, PLANNED_AT, League, a_log
 from worker.model import shipped_model
 from worker.service import Worker
 
-TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 LEASE = timedelta(seconds=60)
 A_WHILE = timedelta(seconds=1)
 
@@ -104,7 +103,6 @@ class Stand:
             requests=CountedPublisher(self.requests, self.countdown),
             finished=CountedPublisher(self.finished, self.countdown),
             clock=lambda: self.now,
-            traceparent=lambda: TRACEPARENT,
             holder=holder,
             revision="coordinator-1",
             policy=Policy(),
@@ -167,7 +165,7 @@ class Stand:
             clock=lambda: self.now,
         )
         alone = Slice(requests=(self.request(player, batch_id=batch_id),))
-        (outcome,) = worker.predict_slice(alone.model_dump_json().encode(), {}, traceparent=TRACEPARENT).outcomes
+        (outcome,) = worker.predict_slice(alone.model_dump_json().encode(), {}).outcomes
         return outcome
 
     def record(self, *outcomes: AnyOutcome) -> None:

@@ -21,6 +21,7 @@ from schemas.messages import Failed, Outcomes, Predicted, PredictionRequest, Ski
 from schemas.tables import Row
 from shared import logs
 from shared.adapters.duckdb import DuckdbWarehouse
+from shared.adapters.traced import TracedPublisher
 from shared.declared import every_spec
 from shared.push import SliceName
 from tests.memory_publisher import MemoryPublisher
@@ -112,7 +113,7 @@ def another_worker(
     stand: Stand
     worker = Worker(
         warehouse=warehouse,
-        outcomes=outcomes,
+        outcomes=TracedPublisher(outcomes, topic="outcomes"),
         revision=revision,
         schema_version=schema_version,
         model=shipped_model(),

@@ -8,13 +8,12 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from flask import Flask, Response, request
 
 from schemas.messages import Failed, Outcomes
-from shared import edge, logs
+from shared import edge, tracing
 from shared.auth import token_header
 from shared.edge import problem
 from shared.errors import MalformedMessage, Permanent, TipoffError, Unavailable
@@ -39,7 +38,7 @@ def create_app(
         only_loopback: serve calls by a name of this machine only, as must be where `guard` lets everybody in.
     """
     app = Flask("worker")
-    edge.guard(app, only_loopback=only_loopback)
+    edge.guard(app, only_loopback=only_loopback, pushed_to=frozenset({"/predict"}))
     running = {"revision": worker.revision, "commit": commit, "model": model}
     edge.serve_health(app, service="worker", running=running, failing=worker.failing_dependencies)
 
@@ -51,33 +50,26 @@ def create_app(
             pushed = open_envelope(body)
         except MalformedMessage as error:
             told, reason = readable_attributes(body), str(error)
-            with _labelled(told):
-                return _answer(lambda trace: worker.refuse(told, reason=reason, traceparent=trace))
-        with _labelled(pushed.attributes, message_id=pushed.message_id, delivery_attempt=pushed.delivery_attempt):
-            return _answer(lambda trace: worker.predict_slice(pushed.data, pushed.attributes, traceparent=trace))
+            with edge.delivered(told):
+                return _answer(lambda: worker.refuse(told, reason=reason))
+        with edge.delivered(pushed.attributes, pushed):
+            return _answer(lambda: worker.predict_slice(pushed.data, pushed.attributes))
 
     return app
 
 
-@contextmanager
-def _labelled(told: Mapping[str, str], **ids: str | int | None) -> Iterator[None]:
-    """Put every line logged inside under the message's trace, batch, shard, slice and ids."""
-    labels = {name: told.get(name) for name in ("batch_id", "shard", "slice")} | ids
-    with logs.bound_trace(told.get("traceparent")), logs.bound(**labels):
-        yield
-
-
-def _answer(act: Callable[[str], Outcomes]) -> Response:
-    """Let the use case act, given the trace to send along, and turn its end into one log line and a status."""
+def _answer(act: Callable[[], Outcomes]) -> Response:
+    """Let the use case act, and turn its end into one log line and a status."""
     began = time.monotonic()
     try:
-        outcomes = act(logs.traceparent())
+        outcomes = act()
     except MalformedMessage as error:
         # No repetition helps: one poison message must not slow the subscription, whose back-off all messages share.
         _log.error("request refused", extra={"json_fields": {"reason": str(error)}})
         return _no_content()
     except Exception as error:  # noqa: BLE001 - the edge's last resort: whatever it was, the message must come again
         _log_trouble(error, seconds=time.monotonic() - began)
+        tracing.note({}, error=error)
         # A missing dataset or right is mended by a person, and the request must be there then.
         passing = Unavailable(str(error)) if isinstance(error, Permanent) else error
         return problem(*problem_of(passing, instance=request.path))

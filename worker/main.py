@@ -17,6 +17,7 @@ from shared import logs
 from shared.adapters import bigquery_clients
 from shared.adapters.model_files import read_file
 from shared.adapters.pubsub import PubsubPublisher
+from shared.adapters.traced import TracedPublisher, configure, traced_warehouse
 from shared.auth import TokenVerifier
 from shared.errors import InvalidInput
 from shared.settings import WorkerSettings, read
@@ -38,20 +39,27 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     environ = os.environ if environ is None else environ
     settings = read(WorkerSettings, environ)
     logs.configure(service="worker", revision=settings.revision, project=settings.project, level=settings.log_level)
+    configure(environ, service="worker", revision=settings.revision, project=settings.project)
     # Before anything is connected: a model that does not fit this code must stop the start, not each request (E6).
     model = read_model(read_file(settings.model), name=settings.model) if settings.model else shipped_model()
     if model.is_simulated:
         _check_simulated(settings)
     client = PublisherClient()
     worker = Worker(
-        warehouse=bigquery_clients.connect(
-            environ,
-            project=settings.project,
-            dataset=settings.dataset,
-            location=settings.location,
-            staging_dataset=settings.staging_dataset,
+        warehouse=traced_warehouse(
+            bigquery_clients.connect(
+                environ,
+                project=settings.project,
+                dataset=settings.dataset,
+                location=settings.location,
+                staging_dataset=settings.staging_dataset,
+            ),
+            system="gcp.bigquery",
         ),
-        outcomes=PubsubPublisher(client, topic=client.topic_path(settings.project, settings.outcomes_topic)),
+        outcomes=TracedPublisher(
+            PubsubPublisher(client, topic=client.topic_path(settings.project, settings.outcomes_topic)),
+            topic=settings.outcomes_topic,
+        ),
         revision=settings.revision,
         schema_version=settings.schema_version,
         model=model,

@@ -25,6 +25,7 @@ from schemas.messages import (
     SkipReason,
 )
 from schemas.tables import PREDICTIONS, RowRefused, load
+from shared import tracing
 from shared.errors import MalformedMessage, QueryRefused, TipoffError, Unavailable
 from shared.ports import Outgoing, Publisher, Tables
 from shared.push import slice_of
@@ -83,7 +84,7 @@ class Worker:
         self._clock = clock
         self._unannounced = _Unannounced()
 
-    def predict_slice(self, data: bytes, attributes: Mapping[str, str], *, traceparent: str) -> Outcomes:
+    def predict_slice(self, data: bytes, attributes: Mapping[str, str]) -> Outcomes:
         """Answer one message of requests: stage their rows, publish their outcomes, return them. Durable when this returns.
 
         All players are predicted at once and staged by one append; where that fails, each by himself, so that only who
@@ -93,7 +94,6 @@ class Worker:
         Args:
             data: the requests as UTF-8 JSON.
             attributes: the message's attributes, which name its players where the body cannot be read.
-            traceparent: the trace to send along with the outcomes.
 
         Raises:
             MalformedMessage: the message is no request, and its attributes name no players to record that for.
@@ -103,15 +103,15 @@ class Worker:
             read = messages.read_slice(data, revision=self.revision)
             messages.check_names(read)
         except MalformedMessage as error:
-            return self.refuse(attributes, reason=str(error), traceparent=traceparent)
+            return self.refuse(attributes, reason=str(error))
         unpredictable = {one.player_lookup: self._not_predictable(one) for one in read.requests}
         wanted = [one for one in read.requests if unpredictable[one.player_lookup] is None]
         said = (*read.failed, *(one for one in unpredictable.values() if one is not None), *self._predict(wanted))
         outcomes = Outcomes(outcomes=tuple(sorted(said, key=lambda one: one.player_lookup)))
-        self._announce(outcomes, attributes, traceparent)
+        self._announce(outcomes, attributes)
         return outcomes
 
-    def refuse(self, attributes: Mapping[str, str], *, reason: str, traceparent: str) -> Outcomes:
+    def refuse(self, attributes: Mapping[str, str], *, reason: str) -> Outcomes:
         """Publish, of a message of which only the attributes can be read, that it could not be, lest the batch wait.
 
         Raises:
@@ -123,7 +123,7 @@ class Worker:
         except MalformedMessage as error:
             raise MalformedMessage(f"{reason}; nor is it said for whom to record that: {error}") from error
         outcomes = Outcomes(unreadable=reason[:MAX_DETAIL])
-        self._announce(outcomes, attributes, traceparent)
+        self._announce(outcomes, attributes)
         return outcomes
 
     def failing_dependencies(self) -> dict[str, str]:
@@ -158,7 +158,8 @@ class Worker:
         if not requests:
             return []
         try:
-            staged = self._make_rows(requests, self._model, schema_version=self._schema_version)
+            with tracing.span("predict", attributes={"tipoff.players": len(requests)}):
+                staged = self._make_rows(requests, self._model, schema_version=self._schema_version)
         except Exception as error:  # noqa: BLE001 - a pure function: what it raises is these requests', now and ever (F3)
             if len(requests) > 1:
                 return [outcome for request in requests for outcome in self._predict([request])]
@@ -203,10 +204,10 @@ class Worker:
             digest=names.digest(prediction_ids),
         )
 
-    def _announce(self, outcomes: Outcomes, attributes: Mapping[str, str], traceparent: str) -> None:
+    def _announce(self, outcomes: Outcomes, attributes: Mapping[str, str]) -> None:
         named = {name: attributes[name] for name in ("batch_id", "shard", "slice") if name in attributes}
         data = outcomes.model_dump_json(exclude_none=True).encode()
-        self._outcomes.publish([Outgoing(data, {**named, "traceparent": traceparent})])
+        self._outcomes.publish([Outgoing(data, named)])
         self._unannounced.discard(one.delivery for one in outcomes.outcomes if isinstance(one, Predicted))
 
     def _skipped(self, request: PredictionRequest, reason: SkipReason) -> Skipped:

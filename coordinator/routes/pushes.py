@@ -16,11 +16,13 @@ from coordinator.routes.exchange import Caller, Check, no_content
 from coordinator.usecases.consolidate import Report
 from coordinator.usecases.record import read_outcomes, who_gave_up
 from schemas.messages import FailureCode
-from shared import logs
+from shared import edge
 from shared.errors import MalformedMessage, TipoffError, Transient
 from shared.push import Pushed, open_envelope, slice_of
 
 _log = logging.getLogger(__name__)
+
+PATHS = frozenset({"/complete", "/dead-letter"})
 
 
 def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
@@ -64,17 +66,7 @@ def _take(act: Callable[[Pushed], Report | None]) -> Response:
     except MalformedMessage as error:
         _log.error("push refused", extra={"json_fields": {"reason": str(error)}})
         return no_content()
-    told = pushed.attributes
-    with (
-        logs.bound_trace(told.get("traceparent")),
-        logs.bound(
-            batch_id=told.get("batch_id"),
-            shard=told.get("shard"),
-            slice=told.get("slice"),
-            message_id=pushed.message_id,
-            delivery_attempt=pushed.delivery_attempt,
-        ),
-    ):
+    with edge.delivered(pushed.attributes, pushed):
         try:
             report = act(pushed)
         except Transient:

@@ -22,6 +22,7 @@ from coordinator.rules.lifecycle import MERGED, Event, Status, move
 from coordinator.usecases.events import finished_event
 from coordinator.usecases.leases import Leases
 from coordinator.usecases.merging import Merger
+from shared import tracing
 from shared.errors import (
     ConfirmationNeeded,
     Conflict,
@@ -87,12 +88,13 @@ class Consolidator:
             Conflict: it is cancelled, or not yet published.
             Transient: trouble that may pass; the batch is RUNNING again (or as it was) and staging is kept.
         """
-        report, left = self._round(known or self.ledger.entry(batch_id), forced=forced)
-        for _ in range(_ROUNDS):
-            if report is not Report.MERGED or not self.ledger.look(left.batch, now=self.clock()).has_news:
-                return report
-            report, left = self._round(left, forced=False)
-        return report
+        with tracing.span("consolidate", attributes={"tipoff.batch_id": batch_id}):
+            report, left = self._round(known or self.ledger.entry(batch_id), forced=forced)
+            for _ in range(_ROUNDS):
+                if report is not Report.MERGED or not self.ledger.look(left.batch, now=self.clock()).has_news:
+                    return report
+                report, left = self._round(left, forced=False)
+            return report
 
     def notify(self, batch: Batch) -> Batch:
         """Publish `batch-finished` for a batch's present end state unless that was done; repeats carry the same id."""

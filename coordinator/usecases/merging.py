@@ -18,6 +18,7 @@ from coordinator.rules.entries import Snapshot
 from coordinator.usecases.leases import USED_UP, use_up
 from coordinator.usecases.schema_check import fit, lacks
 from schemas import names
+from shared import tracing
 from shared.errors import ConfirmationNeeded, QueryRefused, Unavailable, VerificationRefused
 from shared.ports import Job, JobState, Warehouse
 
@@ -83,8 +84,9 @@ class Merger:
             counts=counted.rows,
         )
         self.record(numbered)
-        self.warehouse.submit(merge.merge(job), job.parameters, job_id=numbered.job_id)
-        self._await_and_verify(job, numbered)
+        with tracing.span("MERGE", attributes={"tipoff.batch_id": batch.batch_id, "tipoff.job_id": numbered.job_id}):
+            self.warehouse.submit(merge.merge(job), job.parameters, job_id=numbered.job_id)
+            self._await_and_verify(job, numbered)
 
     def _settle_former(self, batch: Batch, job: merge.Consolidation, *, confirmed: bool) -> int | None:
         """Deal with the MERGE that was last recorded: return the number to run now, or None when its job turns out to

@@ -38,8 +38,6 @@ class RequestPublishing:
     warehouse: Warehouse
     requests: Publisher
     clock: Callable[[], datetime]
-    traceparent: Callable[[], str]
-    """The trace that the published requests carry on."""
 
     def publish_batch(self, batch: Batch) -> Batch:
         """Publish, in slices, every shard that never was, and move the batch to RUNNING.
@@ -89,7 +87,7 @@ class RequestPublishing:
         of_batch = planning.OfBatch(batch.batch_id, batch.planned_at, batch.late_until)
         data = planning.slice_bytes([planned[player] for player in part.players], of_batch)
         name = SliceName(batch.batch_id, shard.number, part.start, part.start + len(part.players))
-        return Outgoing(data, {**name.attributes, "traceparent": self.traceparent()})
+        return Outgoing(data, name.attributes)
 
     def _set_running(self, batch_id: str) -> Batch:
         def running(batch: Batch) -> Batch | None:

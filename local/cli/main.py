@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from importlib.metadata import version
 from typing import NoReturn
 
 import click
@@ -34,6 +36,7 @@ from local.cli.sweep import sweep
 from local.cli.terminal import echo
 from local.cli.train import train
 from local.cli.up import up
+from shared.adapters.traced import configure
 from shared.errors import Conflict, InvalidInput, TipoffError
 
 
@@ -63,8 +66,10 @@ def _end(status: int, why: str) -> NoReturn:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tipoff")
-def commands() -> None:
+@click.pass_obj
+def commands(environ: Mapping[str, str]) -> None:
     """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one."""
+    configure(environ, service="tipoff", revision=f"local-{version('tipoff')}", project=None)
 
 
 for command in (

@@ -30,6 +30,7 @@ from shared import logs
 from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
+from shared.adapters.traced import TracedPublisher, traced_documents, traced_warehouse
 from shared.declared import every_spec
 from shared.errors import InvalidInput, Unavailable
 from shared.policy import PlanningRules, Policy
@@ -98,12 +99,11 @@ def open_parts(
     outcomes = _topic(state, "outcomes", opened)
     coordinator = assemble(
         Parts(
-            documents=CoalescingDocuments(documents),
-            warehouse=warehouse,
-            requests=requests_topic,
-            finished=finished,
+            documents=traced_documents(CoalescingDocuments(documents), system="sqlite"),
+            warehouse=traced_warehouse(warehouse, system="duckdb"),
+            requests=TracedPublisher(requests_topic, topic="requests"),
+            finished=TracedPublisher(finished, topic="finished"),
             clock=_now,
-            traceparent=logs.traceparent,
             # The state folder has one process at a time, so its start is enough to tell holders apart.
             holder=f"{revision}/{_now().isoformat()}",
             revision=revision,
@@ -238,8 +238,8 @@ class LocalStack:
         parts = open_parts(self._state, self._exit, policy=self._policy, rules=self._rules)
         self.warehouse, self.finished, self.revision = parts.warehouse, parts.finished, parts.revision
         worker = Worker(
-            warehouse=self.warehouse,
-            outcomes=parts.outcomes,
+            warehouse=traced_warehouse(self.warehouse, system="duckdb"),
+            outcomes=TracedPublisher(parts.outcomes, topic="outcomes"),
             revision=self.revision,
             schema_version=self._worker_schema_version,
             model=self._model,

@@ -62,7 +62,6 @@ def a_coordinator(documents: DocumentStore, warehouse: DuckdbWarehouse) -> Coord
             requests=MemoryPublisher(),
             finished=MemoryPublisher(),
             clock=lambda: PLANNED_AT + timedelta(milliseconds=next(ticks)),
-            traceparent=lambda: "",
             holder="one",
             revision="r1",
             policy=Policy(),

@@ -12,7 +12,6 @@ from flask import Flask
 
 from coordinator.app import create_app as serve_coordinator
 from coordinator.assembly import Parts, assemble
-from shared import logs
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 from shared.auth import Certificates, TokenVerifier
@@ -46,7 +45,6 @@ def both_services(
                 requests=MemoryPublisher(),
                 finished=MemoryPublisher(),
                 clock=lambda: now,
-                traceparent=logs.traceparent,
                 holder="test",
                 revision="r1",
                 policy=Policy(),

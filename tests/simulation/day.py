@@ -27,7 +27,6 @@ from worker.service import Worker
 MORNING = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
 MINUTE = timedelta(minutes=1)
-TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 POLICY = Policy(deadline_minutes=30, republish_after_minutes=4, players_per_request=2, max_republishes=3)
 
 
@@ -132,7 +131,6 @@ class Day:
             requests=SimulatedTopic(self.world, "requests", self._request_published),
             finished=SimulatedTopic(self.world, "finished", self._finished_published),
             clock=lambda: self.world.now + instance.skew,
-            traceparent=lambda: TRACEPARENT,
             holder=instance.name,
             revision="coordinator-1",
             policy=self.policy,
@@ -255,10 +253,10 @@ class Day:
 
     def _take(self, message: Message, running: Running) -> None:
         sent = message.sent
-        pushed = Pushed(sent.data, sent.attributes, str(message.number), None, message.attempt)
+        pushed = Pushed(sent.data, sent.attributes, str(message.number), None, message.attempt, message.topic)
         if message.topic == "requests":
             assert running.worker is not None
-            running.worker.predict_slice(pushed.data, pushed.attributes, traceparent=TRACEPARENT)
+            running.worker.predict_slice(pushed.data, pushed.attributes)
             return
         assert running.coordinator is not None
         (_complete if message.topic == "outcomes" else _give_up)(running.coordinator, pushed)

@@ -149,8 +149,7 @@ class SimulatedTopic:
 
     def _about(self, messages: Sequence[Outgoing]) -> Callable[[], str]:
         return lambda: "; ".join(
-            " ".join(f"{key}={value}" for key, value in message.attributes.items() if key != "traceparent")
-            for message in messages
+            " ".join(f"{key}={value}" for key, value in message.attributes.items()) for message in messages
         )
 
     def _publish(self, messages: Sequence[Outgoing]) -> None:

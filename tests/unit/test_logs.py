@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextvars import copy_context
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +17,7 @@ from decimal import Decimal
 import pytest
 from flask import Flask
 
-from shared import logs
+from shared import logs, tracing
 from shared.errors import InvalidInput
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -98,7 +99,7 @@ def test_bound_labels_are_on_every_line_inside_and_none_outside(stream: io.Strin
 
 
 def test_labels_end_with_their_block_even_when_it_fails(stream: io.StringIO) -> None:
-    with pytest.raises(ZeroDivisionError), logs.bound(batch_id="b1"), logs.bound_trace(PARENT):
+    with pytest.raises(ZeroDivisionError), logs.bound(batch_id="b1"), within(PARENT):
         _ = 1 / 0
     log.info("after")
 
@@ -107,8 +108,12 @@ def test_labels_end_with_their_block_even_when_it_fails(stream: io.StringIO) -> 
     assert line["logging.googleapis.com/trace"] == ""
 
 
+def within(traceparent: str) -> AbstractContextManager[None]:
+    return tracing.received("a request", traceparent, kind="SERVER", attributes={})
+
+
 def test_a_bound_trace_is_on_every_line_under_the_projects_name(stream: io.StringIO) -> None:
-    with logs.bound_trace(PARENT):
+    with within(PARENT):
         log.info("inside")
 
     (line,) = lines(stream)
@@ -122,7 +127,7 @@ def test_the_messages_trace_wins_over_the_http_requests_inside_flask(stream: io.
 
     with Flask("app").test_request_context("/predict", headers={"traceparent": other}):
         log.info("before the envelope is open")
-        with logs.bound_trace(PARENT):
+        with within(PARENT):
             log.info("inside")
 
     before, inside = lines(stream)
@@ -130,45 +135,8 @@ def test_the_messages_trace_wins_over_the_http_requests_inside_flask(stream: io.
     assert inside["logging.googleapis.com/trace"] == f"projects/demo/traces/{TRACE}"
 
 
-def test_the_trace_is_passed_on_under_a_new_span() -> None:
-    with logs.bound_trace(PARENT):
-        first, second = logs.traceparent(), logs.traceparent()
-
-    assert first.startswith(f"00-{TRACE}-")
-    assert first.endswith("-01")
-    assert len({first, second, PARENT}) == 3
-
-
-@pytest.mark.parametrize(
-    "malformed",
-    [
-        None,
-        "",
-        "rubbish",
-        f"ff-{TRACE}-b7ad6b7169203331-01",
-        f"00-{'0' * 32}-b7ad6b7169203331-01",
-        f"00-{TRACE}-{'0' * 16}-01",
-        PARENT.upper(),
-        PARENT + '","x',
-    ],
-)
-def test_an_absent_or_malformed_trace_begins_one_new_trace(stream: io.StringIO, malformed: str | None) -> None:
-    with logs.bound_trace(malformed):
-        log.info("inside")
-        passed_on = logs.traceparent()
-
-    (line,) = lines(stream)
-    trace_id = passed_on.split("-")[1]
-    assert trace_id != TRACE
-    assert line["logging.googleapis.com/trace"] == f"projects/demo/traces/{trace_id}"
-
-
-def test_without_a_bound_trace_each_traceparent_is_a_new_trace() -> None:
-    assert logs.traceparent().split("-")[1] != logs.traceparent().split("-")[1]
-
-
 def test_a_thread_keeps_labels_and_trace_when_run_in_a_copy_of_the_context(stream: io.StringIO) -> None:
-    with logs.bound(batch_id="b1"), logs.bound_trace(PARENT):
+    with logs.bound(batch_id="b1"), within(PARENT):
         thread = threading.Thread(target=copy_context().run, args=(log.info, "in the thread"))
     thread.start()
     thread.join()
