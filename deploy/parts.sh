@@ -87,7 +87,7 @@ accounts() {
 registry() {
     ensure gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" --or \
         gcloud artifacts repositories create "$REPOSITORY" --location="$REGION" --repository-format=docker \
-        --description="Tipoff: images of both services" --labels=managed-by=tipoff
+        --description="Tipoff: images of both services" --labels="$OURS"
     if is_ours_repository; then
         run gcloud artifacts repositories set-cleanup-policies "$REPOSITORY" --location="$REGION" --policy="$HERE/cleanup.json" --no-dry-run
     fi
@@ -103,6 +103,12 @@ is_ours() { # LIST_COMMAND...
 is_ours_repository() {
     is_ours gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" '--format=value(labels.managed-by)'
 }
+
+is_ours_topic() { is_ours gcloud pubsub topics describe "$1" '--format=value(labels.managed-by)'; }
+
+is_ours_subscription() { is_ours gcloud pubsub subscriptions describe "$1" '--format=value(labels.managed-by)'; }
+
+is_ours_service() { is_ours gcloud run services describe "$1" --region="$REGION" '--format=value(metadata.labels.managed-by)'; }
 
 is_ours_dataset() { # DATASET
     is_ours bq "--project_id=$PROJECT" show --format=prettyjson --dataset "$PROJECT:$1"
@@ -135,7 +141,7 @@ bigquery() {
     local one
     for one in "$DATASET" "$STAGING_DATASET"; do
         ensure bq "--project_id=$PROJECT" show --dataset "$PROJECT:$one" --or \
-            bq "--project_id=$PROJECT" "--location=$BIGQUERY_LOCATION" mk --dataset --label=managed-by:tipoff "$PROJECT:$one"
+            bq "--project_id=$PROJECT" "--location=$BIGQUERY_LOCATION" mk --dataset --label="${OURS/=/:}" "$PROJECT:$one"
     done
     on_dataset "$DATASET" coordinator roles/bigquery.dataEditor
     on_dataset "$DATASET" build roles/bigquery.dataEditor
@@ -160,7 +166,7 @@ on_topic() { # TOPIC MEMBER ROLE
 topics() {
     local topic
     for topic in "$REQUESTS_TOPIC" "$OUTCOMES_TOPIC" "$FINISHED_TOPIC" "$(dead_letters)"; do
-        ensure gcloud pubsub topics describe "$topic" --or gcloud pubsub topics create "$topic"
+        ensure gcloud pubsub topics describe "$topic" --or gcloud pubsub topics create "$topic" --labels="$OURS"
     done
     for topic in "$REQUESTS_TOPIC" "$FINISHED_TOPIC"; do
         on_topic "$topic" "$(member coordinator)" roles/pubsub.publisher
@@ -187,7 +193,7 @@ subscribe() {
         "$@"
     )
     ensure gcloud pubsub subscriptions describe "$name" --or \
-        gcloud pubsub subscriptions create "$name" --topic="$topic" "${flags[@]}" --then \
+        gcloud pubsub subscriptions create "$name" --topic="$topic" --labels="$OURS" "${flags[@]}" --then \
         gcloud pubsub subscriptions update "$name" "${flags[@]}"
 }
 
@@ -215,7 +221,7 @@ service() {
         "$@"
     )
     ensure gcloud run services describe "$name" --region="$REGION" --or \
-        gcloud run deploy "$name" --image="$DIGEST" --no-allow-unauthenticated "${flags[@]}" --then \
+        gcloud run deploy "$name" --image="$DIGEST" --no-allow-unauthenticated --labels="$OURS" "${flags[@]}" --then \
         gcloud run services update "$name" --no-traffic "${flags[@]}"
 }
 
@@ -324,6 +330,7 @@ build_rights() {
     ensure gcloud storage buckets describe "$(build_bucket)" --or \
         gcloud storage buckets create "$(build_bucket)" --location="$REGION" --uniform-bucket-level-access --public-access-prevention \
         --soft-delete-duration=0s --lifecycle-file="$HERE/sources.json"
+    run gcloud storage buckets update "$(build_bucket)" --update-labels="$OURS" # which create does not take
     run gcloud storage buckets add-iam-policy-binding "$(build_bucket)" --member="$(member build)" --role=roles/storage.objectViewer
     run gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" --location="$REGION" --member="$(member build)" \
         --role=roles/artifactregistry.writer
@@ -350,6 +357,29 @@ display_name() {
     "$PYTHON" -c 'import json, sys; print(json.load(open(sys.argv[1]))["displayName"])' "$1"
 }
 
+# The flag that gives a policy: its file, or where that names an objective, which bears the project in its name, its text.
+policy_of() { # FILE
+    local text
+    text=$(tr -d '\n' <"$1")
+    if [[ $text != *projects/PROJECT/* ]]; then echo "--policy-from-file=$1"; else echo "--policy=${text//projects\/PROJECT\//projects/$PROJECT/}"; fi
+}
+
+# gcloud has no command for objectives: they are made by Monitoring's own API.
+monitoring() { # ensure|remove PATH [FILE]
+    local call="$HERE/monitoring.sh" parent=${2%/*}
+    case $1 in
+        ensure) ensure "$call" "$PROJECT" GET "$2" --or "$call" "$PROJECT" POST "$parent?$(id_parameter "$parent")=${2##*/}" "$3" --then \
+            "$call" "$PROJECT" PATCH "$2" "$3" ;;
+        remove) remove "$call" "$PROJECT" GET "$2" --and "$call" "$PROJECT" DELETE "$2" ;;
+    esac
+}
+
+id_parameter() { # PARENT
+    if [[ $1 == services ]]; then echo serviceId; else echo serviceLevelObjectiveId; fi
+}
+
+objective() { echo "services/tipoff/serviceLevelObjectives/$(basename "$1" .json)"; } # FILE
+
 alerts() {
     local file name channel policy PATIENCE_SECONDS=$METRIC_PATIENCE_SECONDS
     for file in "$HERE"/metrics/*.json; do
@@ -358,22 +388,24 @@ alerts() {
             gcloud logging metrics create "$name" --config-from-file="$file" --then \
             gcloud logging metrics update "$name" --config-from-file="$file"
     done
+    monitoring ensure services/tipoff "$HERE/slo_service.json"
+    for file in "$HERE"/slos/*.json; do monitoring ensure "$(objective "$file")" "$file"; done
     if [[ $DRY_RUN || ! $(the_dashboard) ]]; then
         run gcloud monitoring dashboards create --config-from-file="$HERE/dashboard.json"
     fi
     channel=$(the_channel)
     if [[ ! $channel || $DRY_RUN ]]; then
-        run gcloud beta monitoring channels create --display-name="$CHANNEL_NAME" --type=email \
+        run gcloud beta monitoring channels create --display-name="$CHANNEL_NAME" --type=email --user-labels="$OURS" \
             --channel-labels=email_address="$ALERT_EMAIL"
         channel=$(the_channel)
     fi
     for file in "$HERE"/alerts/*.json; do
         policy=$(the_policy "$(display_name "$file")")
         if [[ $policy ]]; then
-            run gcloud alpha monitoring policies update "$policy" --policy-from-file="$file" --set-notification-channels="$channel"
+            run gcloud alpha monitoring policies update "$policy" "$(policy_of "$file")" --set-notification-channels="$channel"
         fi
         if [[ ! $policy || $DRY_RUN ]]; then
-            run gcloud alpha monitoring policies create --policy-from-file="$file" --notification-channels="$channel"
+            run gcloud alpha monitoring policies create "$(policy_of "$file")" --notification-channels="$channel"
         fi
     done
 }
@@ -396,6 +428,8 @@ destroy_alerts() {
     for file in "$HERE"/alerts/*.json; do
         for found in $(the_policy "$(display_name "$file")"); do run gcloud alpha monitoring policies delete "$found"; done
     done
+    for file in "$HERE"/slos/*.json; do monitoring remove "$(objective "$file")"; done
+    monitoring remove services/tipoff
     for found in $(the_dashboard); do run gcloud monitoring dashboards delete "$found"; done
     for found in $(the_channel); do run gcloud beta monitoring channels delete "$found"; done
     for file in "$HERE"/metrics/*.json; do
@@ -411,14 +445,14 @@ destroy_callers() {
             gcloud scheduler jobs delete "$name" --location="$REGION"
     done
     for name in "$REQUESTS_TOPIC" "$OUTCOMES_TOPIC" "$(dead_letters)"; do
-        remove gcloud pubsub subscriptions describe "$name" --and gcloud pubsub subscriptions delete "$name"
+        remove_ours is_ours_subscription "$name" gcloud pubsub subscriptions describe "$name" --and gcloud pubsub subscriptions delete "$name"
     done
     for name in "$COORDINATOR" "$WORKER"; do
-        remove gcloud run services describe "$name" --region="$REGION" --and \
+        remove_ours is_ours_service "$name" gcloud run services describe "$name" --region="$REGION" --and \
             gcloud run services delete "$name" --region="$REGION"
     done
     for name in "$REQUESTS_TOPIC" "$OUTCOMES_TOPIC" "$FINISHED_TOPIC" "$(dead_letters)"; do
-        remove gcloud pubsub topics describe "$name" --and gcloud pubsub topics delete "$name"
+        remove_ours is_ours_topic "$name" gcloud pubsub topics describe "$name" --and gcloud pubsub topics delete "$name"
     done
 }
 

@@ -21,6 +21,8 @@ EVENING_JOB=tipoff-start-evening
 SWEEP_JOB=tipoff-sweep
 GRADE_JOB=tipoff-grade
 CHANNEL_NAME="Tipoff on call"
+# On everything that can bear a label: what is made here, and so may be deleted here.
+OURS=managed-by=tipoff
 
 REQUIRED=(
     PROJECT PROJECT_NUMBER REGION BIGQUERY_LOCATION DATASET STAGING_DATASET FIRESTORE_LOCATION FIRESTORE_DATABASE

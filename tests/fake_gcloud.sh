@@ -43,6 +43,22 @@ if [[ "$1 $2" == 'auth print-identity-token' ]]; then
     exit
 fi
 
+# Monitoring's API: a service or objective is there once it was posted, under the id that its address names.
+if [[ ${0##*/} == curl && ${!#} == https://monitoring.googleapis.com/* ]]; then
+    path=${!#} call="$*" method=${call#*--request } path=${path#*/v3/}
+    [[ $path == *\?* ]] && path=${path%%\?*}/${path##*=}
+    resource=$FAKE_CLOUD/resources/monitoring__${path//[^A-Za-z0-9]/_}
+    case ${method%% *} in
+        POST) [[ ! -f $resource ]] && : >"$resource" ;;
+        DELETE) rm "$resource" 2>/dev/null ;;
+        *) [[ -f $resource ]] ;;
+    esac || {
+        echo 'curl: (22) The requested URL returned error: 404' >&2
+        exit 22
+    }
+    exit
+fi
+
 # Strangers are answered by what lets them in: a file `service__whom` in openings (see provision_stand.py).
 opening() { [[ -e $FAKE_CLOUD/openings/$1 ]]; }
 if [[ ${0##*/} == curl ]]; then
@@ -62,11 +78,12 @@ for argument in "$@"; do
         --display-name=*) shown=${argument#*=} ;;
         --member=*) member=${argument#*=} ;;
         --role=*) role=${argument#*=} ;;
-        --label=* | --labels=*) label=${argument#*=} ;;
+        --label=* | --labels=* | --user-labels=*) label=${argument#*=} ;;
         --format=*) format=${argument#*=} ;;
         --filter=bindings.members=*) member=${argument##*=} ;;
         --invoker-iam-check) rm -f "$FAKE_CLOUD"/openings/*__unchecked ;;
         --filter=*) shown=${argument#*displayName=} shown=${shown//\"/} ;;
+        --policy=*) shown=$(sed 's/.*"displayName": "\([^"]*\)".*/\1/' <<<"${argument%%\"documentation\"*}") ;;
         --policy-from-file=* | --config-from-file=*/dashboard.json) policy=${argument#*=} ;;
         --substitutions=*) tag=${argument##*_TAG=} ;;
         --*) ;;

@@ -37,7 +37,8 @@ def contents(folder: str) -> dict[str, dict[str, Any]]:
     }
 
 
-METRICS, ALERTS = contents("metrics"), contents("alerts")
+METRICS, ALERTS, OBJECTIVES = contents("metrics"), contents("alerts"), contents("slos")
+BURN_RATE = r'select_slo_burn_rate\("projects/PROJECT/services/tipoff/serviceLevelObjectives/([\w-]+)", "86400s"\)'
 
 
 def conditions(filter_text: str) -> list[list[tuple[str, set[str]]]]:
@@ -225,22 +226,54 @@ def test_a_sweep_counts_when_it_has_answered_and_only_then(stand: Stand, written
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_watches_a_metric_that_is_provisioned(name: str) -> None:
+def test_an_alert_watches_a_metric_or_an_objective_that_is_provisioned(name: str) -> None:
     (condition,) = ALERTS[name]["conditions"]
-    watched = re.search(r'metric.type="([^"]+)"', condition["conditionThreshold"]["filter"])
+    watched = condition["conditionThreshold"]["filter"]
+    if burnt := re.fullmatch(BURN_RATE, watched):
+        assert burnt[1] in OBJECTIVES
+        return
+    found = re.search(r'metric.type="([^"]+)"', watched)
 
-    assert watched is not None
-    metric = watched[1]
+    assert found is not None
+    metric = found[1]
     assert (
         metric.removeprefix(OURS) in METRICS or metric == "pubsub.googleapis.com/subscription/dead_letter_message_count"
     )
 
 
-def test_every_metric_has_an_alert() -> None:
-    thresholds = [alert["conditions"][0]["conditionThreshold"] for alert in ALERTS.values()]
-    watched = "".join(one["filter"] + one.get("denominatorFilter", "") for one in thresholds)
+def ratio(objective: dict[str, Any]) -> tuple[str, str]:
+    """The metrics of an objective: what is bad, and of what."""
+    filters = objective["serviceLevelIndicator"]["requestBased"]["goodTotalRatio"]
+    form = r'resource\.type="cloud_run_revision" AND metric\.type="logging\.googleapis\.com/user/([\w-]+)"'
+    bad, total = (re.fullmatch(form, filters[name]) for name in ("badServiceFilter", "totalServiceFilter"))
+    assert bad is not None
+    assert total is not None
+    return bad[1], total[1]
 
-    assert [name for name in METRICS if f'{OURS}{name}"' not in watched] == []
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_an_objective_counts_the_bad_among_all_of_one_kind_of_line(name: str) -> None:
+    bad, total = (METRICS[metric] for metric in ratio(OBJECTIVES[name]))
+
+    assert len(conditions(bad["filter"])) == len(conditions(total["filter"])) + 1
+    assert [one for one in conditions(total["filter"]) if one not in conditions(bad["filter"])] == []
+    assert {metric["metricDescriptor"]["metricKind"] for metric in (bad, total)} == {"DELTA"}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_has_an_alert_on_its_burn_rate(name: str) -> None:
+    burnt = [
+        re.fullmatch(BURN_RATE, alert["conditions"][0]["conditionThreshold"]["filter"]) for alert in ALERTS.values()
+    ]
+
+    assert name in [found[1] for found in burnt if found]
+
+
+def test_every_metric_has_an_alert() -> None:
+    watched = "".join(alert["conditions"][0]["conditionThreshold"]["filter"] for alert in ALERTS.values())
+    judged = {metric for objective in OBJECTIVES.values() for metric in ratio(objective)}
+
+    assert [name for name in METRICS if f'{OURS}{name}"' not in watched and name not in judged] == []
 
 
 @pytest.mark.parametrize("name", ALERTS)
