@@ -81,8 +81,8 @@ class Provisioning:
         """What lets strangers in, as `service__whom`."""
         return {file.name for file in (self.folder / "openings").iterdir()}
 
-    def run(self, *options: str) -> subprocess.CompletedProcess[str]:
-        """Run it to its end."""
+    def run(self, *options: str, script: str = "provision.sh") -> subprocess.CompletedProcess[str]:
+        """Run it, or another script that takes the same configuration, to its end."""
         config = self.folder / "config.env"
         config.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in self.values.items()))
         programs = self.folder / "bin"
@@ -94,8 +94,8 @@ class Provisioning:
             "STRANGERS_WAIT_SECONDS": "0",
             "PROVISION_WAIT_SECONDS": "0",
         }
-        script = [str(DEPLOY / "provision.sh"), str(config), *options]
-        return subprocess.run(script, env=environ, capture_output=True, text=True, check=False, timeout=120)
+        command = [str(DEPLOY / script), str(config), *options]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120)
 
     def calls(self) -> list[list[str]]:
         """Every command that was run since the last look."""
