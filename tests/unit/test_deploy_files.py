@@ -137,7 +137,7 @@ def test_a_build_goes_from_the_tests_to_the_traffic_and_never_past_a_failure() -
     steps = re.findall(r"^  - id: (\S+)$", text, re.MULTILINE)
 
     assert [step for step in steps if step != "revision"] == [
-        "test", "build-worker", "build-coordinator", "push-worker", "push-coordinator", "schema", "worker", "coordinator",
+        "test", "base", "build-worker", "build-coordinator", "push-worker", "push-coordinator", "schema", "worker", "coordinator",
         "smoke", "traffic",
     ]  # fmt: skip
     assert "waitFor" not in text  # steps run in their order
@@ -151,10 +151,34 @@ def test_a_built_image_carries_its_revision_and_is_the_one_deployed() -> None:
 
     for service in ("worker", "coordinator"):
         image = f"$_REGION-docker.pkg.dev/$PROJECT_ID/$_REPOSITORY/tipoff-{service}:$COMMIT_SHA"
-        assert f"--file=Dockerfile.{service}, --build-arg=REVISION=$COMMIT_SHA, --tag={image}" in text
+        assert f"--build-arg=REVISION=$COMMIT_SHA --tag={image} .\n" in text
         assert f"docker push {image}\n" in text
         assert (
             f"docker inspect --format='{{{{index .RepoDigests 0}}}}' {image} > /workspace/tipoff-{service}.image"
             in text
         )
         assert f'gcloud run deploy tipoff-{service} --image="$$(cat /workspace/tipoff-{service}.image)" ' in text
+
+
+@pytest.mark.parametrize("file", BUILDS, ids=lambda file: file.name)
+def test_both_images_are_built_on_one_base_by_its_digest(file: Path, tmp_path: Path) -> None:
+    """The steps' own scripts, run by a docker that notes what it is asked and knows one digest."""
+    scripts = re.findall(r"      - \|\n((?:        .*\n)+)", file.read_text(encoding="utf-8"))
+    wanted = [script.replace("$$", "$") for script in scripts if "base.image" in script]
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n[ "$1" != inspect ] || echo python@sha256:0123\n')
+    docker.chmod(0o755)
+
+    for script in wanted:
+        subprocess.run(
+            ["bash", "-ec", script.replace("/workspace", str(tmp_path))],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            cwd=ROOT,
+            check=True,
+        )
+
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked[0] == "pull python:3.11-slim-bookworm"
+    built = [flags_of(line.split()) for line in asked if line.startswith("build ")]
+    assert [flags["file"] for flags in built] == ["Dockerfile.worker", "Dockerfile.coordinator"]
+    assert [line.count("--build-arg=BASE=python@sha256:0123 ") for line in asked if line.startswith("build ")] == [1, 1]
