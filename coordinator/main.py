@@ -42,13 +42,22 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         level=settings.log_level,
     )
     configure(environ, service="coordinator", revision=settings.revision, project=settings.project)
+    parts = _parts(environ, settings)
+    log.info(
+        "service started", extra={"json_fields": {"commit": settings.commit, "schema_version": settings.schema_version}}
+    )
+    return serve(assemble(parts), guard=_guard(settings), only_loopback=settings.auth == "off")
+
+
+def _parts(environ: Mapping[str, str], settings: CoordinatorSettings) -> Parts:
+    """What it needs of the world, by Google's clients; contacts nothing yet."""
     topics = pubsub_v1.PublisherClient()
 
     def publisher(topic: str) -> TracedPublisher:
         whole = topics.topic_path(settings.project, topic)
         return TracedPublisher(PubsubPublisher(topics, topic=whole), topic=topic)
 
-    parts = Parts(
+    return Parts(
         documents=traced_documents(
             CoalescingDocuments(
                 FirestoreDocuments(firestore.Client(project=settings.project, database=settings.firestore_database))
@@ -79,10 +88,6 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         max_bytes=settings.max_bytes_per_query,
         auto_migrate=settings.auto_migrate,
     )
-    log.info(
-        "service started", extra={"json_fields": {"commit": settings.commit, "schema_version": settings.schema_version}}
-    )
-    return serve(assemble(parts), guard=_guard(settings), only_loopback=settings.auth == "off")
 
 
 def _guard(settings: CoordinatorSettings) -> Guard:

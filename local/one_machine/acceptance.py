@@ -274,7 +274,10 @@ def _not_shown() -> Iterator[Law]:
         ("a killed revision's work is finished by the sweep", "kill one by hand amid a day; here tests/e2e do"),
         ("Cloud Scheduler's calls arrive", "gcloud scheduler jobs describe tipoff-sweep tells of the last one"),
         ("a dead letter becomes a failed player", "publish an unreadable request by hand; here tests/e2e do"),
-        ("one trace covers the day", "Cloud Logging shows its lines under one trace; spans are not exported"),
+        (
+            "one trace covers the day",
+            "Cloud Logging shows its lines under one trace, Cloud Trace its spans where they are sent",
+        ),
     ):
         yield Law(name, Verdict.NOT_SHOWN, how)
 

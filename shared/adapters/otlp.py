@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from google.auth.exceptions import GoogleAuthError
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -20,6 +21,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from shared.errors import InvalidInput
 from shared.tracing import SCHEMA_URL, Attributes, Kind, Trace
 
 
@@ -30,12 +32,20 @@ class OtlpSpans:
 
     Args:
         resource: what they are said to come from, unless `OTEL_RESOURCE_ATTRIBUTES` or `OTEL_SERVICE_NAME` say otherwise.
+
+    Raises:
+        InvalidInput: the credential provider that the environment names is not there, or finds no credentials.
     """
 
     def __init__(self, resource: dict[str, str]) -> None:
         told = Resource.create(resource).merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(resource=told)
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        try:
+            exporter = OTLPSpanExporter()
+        except (RuntimeError, GoogleAuthError) as error:
+            wrong = f"{error}; name gcp_http_credentials where Google's are found, or leave it out"
+            raise InvalidInput("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", wrong) from error
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("tipoff", schema_url=SCHEMA_URL)
         self._flushing = threading.Lock()
 

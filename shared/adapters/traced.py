@@ -32,7 +32,7 @@ def configure(environ: Mapping[str, str], *, service: str, revision: str, projec
     rest of its variables from the process's environment. Call it before ports are wrapped, in the process that serves.
 
     Raises:
-        InvalidInput: a variable asks for what is not built in.
+        InvalidInput: a variable asks for what is not built in, or for credentials that are not there.
     """
     if not _is_wanted({name: environ.get(name, "").strip() for name in _READ}):
         tracing.export_to(None)

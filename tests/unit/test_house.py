@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("coordinator", "worker", "shared", "schemas", "local")
 
 IO_LIBRARIES = {
-    *("flask", "werkzeug", "gunicorn", "google", "grpc", "requests", "duckdb", "sqlite3"),
+    *("flask", "werkzeug", "gunicorn", "google", "grpc", "requests", "duckdb", "sqlite3", "opentelemetry"),
     *("urllib.request", "http.client", "http.server", "socket", "socketserver", "subprocess", "ssl", "smtplib"),
 }
 KNOWS_IO = {
@@ -58,6 +58,7 @@ KNOWS_IO = {
     "shared.adapters.duckdb_schema",
     "shared.adapters.firestore",
     "shared.adapters.model_files",
+    "shared.adapters.otlp",
     "shared.adapters.proto_rows",
     "shared.adapters.pubsub",
     "shared.adapters.sqlite",
@@ -79,7 +80,7 @@ CLOCKS_AND_CHANCE = {
     *("random.random", "random.choice", "random.randint", "random.uniform", "random.shuffle"),
 }
 EDGE = re.compile(
-    r"(coordinator|worker)\.(app|main)|coordinator\.routes\..+|local\..+|shared\.(adapters\..+|auth|edge|logs)"
+    r"(coordinator|worker)\.(app|main)|coordinator\.routes\..+|local\..+|shared\.(adapters\..+|auth|edge|tracing)"
 )
 
 LINES_OF_A_FILE = 400

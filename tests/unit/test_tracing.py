@@ -140,6 +140,18 @@ def test_what_is_not_built_in_is_refused_by_name(environ: dict[str, str], field:
     assert not tracing.is_exporting()
 
 
+@pytest.mark.parametrize("provider", ["nobody", "gcp_http_credentials"])
+def test_credentials_that_are_not_there_are_told_by_the_variable_that_asks_for_them(
+    provider: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    variable = "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER"
+    monkeypatch.setenv(variable, provider)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nowhere.json"))
+
+    with pytest.raises(InvalidInput, match=variable):
+        configure({"OTEL_TRACES_EXPORTER": "otlp"}, service="worker", revision="r1", project="demo")
+
+
 # --- with one -------------------------------------------------------------------------------------------------
 
 
