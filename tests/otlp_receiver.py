@@ -34,9 +34,10 @@ class Received:
 
 @dataclass
 class Collector:
-    """Where to send spans (`url`), and those that came."""
+    """Where to send spans (`url`), and those that came; it answers when it `may_answer`."""
 
     url: str = ""
+    may_answer: threading.Event = field(default_factory=threading.Event)
     spans: list[Received] = field(default_factory=list)
 
     def named(self, name: str) -> list[Received]:
@@ -62,6 +63,7 @@ class Collector:
 def collecting() -> Iterator[Collector]:
     """Listen on a free port of this machine."""
     collector = Collector()
+    collector.may_answer.set()
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -69,6 +71,7 @@ def collecting() -> Iterator[Collector]:
             is_ours = (self.path, self.headers["Content-Type"]) == ("/v1/traces", "application/x-protobuf")
             if is_ours:
                 collector.spans.extend(_taken_apart(body))
+            collector.may_answer.wait()
             answer = ExportTraceServiceResponse().SerializeToString()
             self.send_response(200 if is_ours else 404)
             self.send_header("Content-Length", str(len(answer)))

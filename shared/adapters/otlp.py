@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from google.auth.exceptions import GoogleAuthError
@@ -23,6 +24,9 @@ from opentelemetry.trace import (
 
 from shared.errors import InvalidInput
 from shared.tracing import SCHEMA_URL, Attributes, Kind, Trace
+
+_LONG_SECONDS = 1.0
+_PAUSE_SECONDS = 60.0
 
 
 class OtlpSpans:
@@ -48,6 +52,7 @@ class OtlpSpans:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("tipoff", schema_url=SCHEMA_URL)
         self._flushing = threading.Lock()
+        self._not_before = 0.0
 
     def start(self, name: str, *, parent: Trace | None, kind: Kind, attributes: Attributes) -> Trace:
         """See `Spans.start`."""
@@ -71,13 +76,17 @@ class OtlpSpans:
         _span_of(trace).end()
 
     def flush(self) -> None:
-        """See `Spans.flush`. Where another thread is at it, it is left to that one and to those to come: a receiver that
-        does not answer delays one request at a time."""
-        if self._flushing.acquire(blocking=False):
-            try:
-                self._provider.force_flush()
-            finally:
-                self._flushing.release()
+        """See `Spans.flush`. Where another thread is at it, or it lately took long, it is left to the SDK's own thread and to
+        who comes later: a receiver that does not answer must not slow a day."""
+        if time.monotonic() < self._not_before or not self._flushing.acquire(blocking=False):
+            return
+        begun = time.monotonic()
+        try:
+            self._provider.force_flush()
+        finally:
+            if time.monotonic() - begun > _LONG_SECONDS:
+                self._not_before = time.monotonic() + _PAUSE_SECONDS
+            self._flushing.release()
 
     def shut_down(self) -> None:
         """Send what has ended and stop."""

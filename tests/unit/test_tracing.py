@@ -166,6 +166,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     """A collector to which this process sends its spans."""
     with collecting() as found:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", found.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")  # nothing but what is asked for is sent
         spans = OtlpSpans({"service.name": "worker"})
         tracing.export_to(spans)
         yield found
@@ -181,6 +182,21 @@ def test_spans_are_sent_before_the_answer_and_messages_are_siblings(collector: C
     assert {one.parent_id for one in sent} == {process.span_id}
     assert [one.split("-")[2] for one in told] == [one.span_id for one in sent]
     assert {one.kind for one in sent} == {"PRODUCER"}
+
+
+def test_a_receiver_that_does_not_answer_delays_one_request_and_not_the_next(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.adapters.otlp._LONG_SECONDS", 0.0)
+    with within(PARENT):
+        passed_on()
+    collector.may_answer.clear()
+
+    with within(PARENT):  # would wait here
+        passed_on()
+
+    assert len(collector.named("process requests")) == 1
+    collector.may_answer.set()
 
 
 def test_what_was_not_sampled_by_whom_it_comes_from_is_not_recorded(collector: Collector) -> None:
