@@ -137,6 +137,8 @@ def _killed_after_patience(process: subprocess.Popen[str]) -> Iterator[None]:
 def _stop(process: subprocess.Popen[str], running: Served) -> None:
     if running.code is None:
         process.terminate()
-        rest, _ = process.communicate(timeout=PATIENCE_SECONDS)
-        running.stdout += rest.split("\n")[:-1]
-        running.code = process.returncode
+        assert process.stdout is not None
+        with _killed_after_patience(process), process.stdout:
+            # `communicate` would miss what was read ahead, behind the line that was waited for.
+            running.stdout += process.stdout.read().split("\n")[:-1]
+            running.code = process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
@@ -120,6 +121,8 @@ class _Traced:
         return spanned
 
 
+_FIRST_WORD = re.compile(r"\A(?:\s|--.*)*(\w+)")
+"""Of a statement, behind the comments that it begins with."""
 _STATEMENTS = frozenset({"query", "estimate", "submit"})
 
 
@@ -129,7 +132,7 @@ def _target(operation: str, first: object) -> dict[str, str]:
         case str() if operation == "job":
             return {}
         case str() if operation in _STATEMENTS:
-            return {"db.query.summary": first.split(None, 1)[0]}
+            return {"db.query.summary": _FIRST_WORD.findall(first)[0]}
         case str():
             return {"db.collection.name": first}
         case tuple():

@@ -219,7 +219,7 @@ def test_an_error_is_told_on_the_span_that_it_leaves(collector: Collector) -> No
 def test_a_call_of_a_store_is_a_span_named_by_what_it_does(collector: Collector) -> None:
     with closing(DuckdbWarehouse(":memory:")) as found, within(PARENT):
         warehouse = traced_warehouse(found, system="duckdb")
-        warehouse.query("SELECT 1 AS one")
+        warehouse.query("-- What is one.\n-- And no more.\nSELECT 1 AS one")
         warehouse.columns("nowhere")
 
     assert [one.name for one in collector.spans if one.kind == "CLIENT"] == ["SELECT", "columns nowhere"]
