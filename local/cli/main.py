@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from importlib.metadata import version
 from typing import NoReturn
 
@@ -44,6 +43,7 @@ def main() -> NoReturn:
     """Run the command line, then exit: 0 for success, 1 for a batch that failed or did not end, 2 for a mistake in the
     call or the inputs, 130 for Ctrl-C."""
     try:
+        configure(os.environ, service="tipoff", revision=f"local-{version('tipoff')}", project=None)
         sys.exit(commands.main(prog_name="tipoff", standalone_mode=False, obj=os.environ))
     except click.exceptions.NoArgsIsHelpError as asked:
         asked.show()
@@ -66,10 +66,8 @@ def _end(status: int, why: str) -> NoReturn:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tipoff")
-@click.pass_obj
-def commands(environ: Mapping[str, str]) -> None:
+def commands() -> None:
     """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one."""
-    configure(environ, service="tipoff", revision=f"local-{version('tipoff')}", project=None)
 
 
 for command in (

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from local.sample.season import SAMPLE_EMPTY_DATE, SAMPLE_GAME_DATE
+from tests.otlp_receiver import collecting
 from tests.tipoff_command import (
     ROOT,
     Ran,
@@ -221,3 +222,24 @@ def test_a_date_without_games_is_an_empty_batch_and_no_error(folder: Path) -> No
     assert "is EMPTY: nobody was expected" in ran.out
     assert f"no games on {empty_date}" in ran.out
     assert read_csv(folder / "none.csv") == []
+
+
+def test_its_spans_are_one_trace_where_a_collector_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        assert tipoff("run", "--json", "--state", "state", cwd=tmp_path).status == 0
+
+    (start,) = collector.named("POST /start")
+    (consolidated,) = [one for one in collector.named("MERGE") if one.kind == "INTERNAL"]
+    assert collector.ancestry(consolidated)[-1] == "POST /start"
+    assert {one.trace_id for one in collector.named("process outcomes")} == {start.trace_id}
+
+
+def test_an_exporter_that_is_not_built_in_is_a_mistake_of_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
+
+    ran = tipoff("run", "--state", "state", cwd=tmp_path)
+
+    assert (ran.status, ran.err) == (2, "tipoff: OTEL_TRACES_EXPORTER: 'zipkin' is not built in; set otlp or none\n")
