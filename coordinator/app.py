@@ -41,5 +41,5 @@ def create_app(coordinator: Coordinator, *, guard: Guard, only_loopback: bool = 
     openapi.serve(app, coordinator, check)
     dashboard.serve(app, coordinator, check)
     running = {"revision": coordinator.parts.revision, "commit": coordinator.parts.commit}
-    edge.serve_health(app, service="coordinator", running=running, failing=coordinator.failing_dependencies)
+    edge.serve_health(app, service="coordinator", running=running, checks=coordinator.checks)
     return app

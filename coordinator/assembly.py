@@ -25,7 +25,7 @@ from coordinator.usecases.redrive import Redriver
 from coordinator.usecases.repair import StagingRepair
 from coordinator.usecases.start import Starter
 from coordinator.usecases.sweep import Sweeper
-from shared.errors import TipoffError, Unavailable
+from shared.errors import Unavailable
 from shared.policy import PlanningRules, Policy
 from shared.ports import DocumentStore, Publisher, Warehouse
 
@@ -83,21 +83,15 @@ class Coordinator:
     views: Views
     diagnosis: Diagnosis
 
-    def failing_dependencies(self) -> Mapping[str, str]:
-        """Really ask every dependency; name those that do not answer, with what they said (C3)."""
-        checks: dict[str, Callable[[], object]] = {
+    @property
+    def checks(self) -> Mapping[str, Callable[[], object]]:
+        """What really asks each dependency; each raises a `TipoffError` where that does not answer (C3)."""
+        return {
             "documents": self.ledger.check,
             "warehouse": self._check_tables,
             "requests": self.parts.requests.check,
             "finished": self.parts.finished.check,
         }
-        failing = {}
-        for name, check in checks.items():
-            try:
-                check()
-            except TipoffError as error:
-                failing[name] = str(error)
-        return failing
 
     def _check_tables(self) -> None:
         lacking = [change.spec.name for change in plan(self.parts.warehouse) if change.live is None]

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, Response, g, jsonify, request
@@ -29,6 +30,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 READY_SECONDS = 5
 """How long an answer of the dependencies holds: whoever asks `/ready` without end does not ask them without end."""
 
+Checks: TypeAlias = Mapping[str, Callable[[], object]]
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PROBED = frozenset({"/health", "/ready"})
@@ -160,16 +162,16 @@ def serve_health(
     *,
     service: str,
     running: Mapping[str, str],
-    failing: Callable[[], Mapping[str, str]],
+    checks: Checks,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
     """Serve `/health`, which asks nothing, and `/ready`, which asks every dependency (C3), each few seconds at most (F8).
 
     Args:
         running: what runs: revision and commit (D2).
-        failing: asks the dependencies; names those that do not answer as they should, with what they said.
+        checks: by a dependency's name what really asks it, and raises a `TipoffError` where it does not answer as it should.
     """
-    asked_lately = _AskedLately(failing, monotonic)
+    asked_lately = _AskedLately(checks, monotonic)
 
     @app.get("/health")
     def health() -> Response:
@@ -190,8 +192,8 @@ def serve_health(
 class _AskedLately:
     """One caller asks, the others wait for his answer; it holds for `READY_SECONDS`."""
 
-    def __init__(self, ask: Callable[[], Mapping[str, str]], monotonic: Callable[[], float]) -> None:
-        self._ask = ask
+    def __init__(self, checks: Checks, monotonic: Callable[[], float]) -> None:
+        self._checks = checks
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._kept: tuple[dict[str, str], float] | None = None
@@ -199,8 +201,17 @@ class _AskedLately:
     def answer(self) -> dict[str, str]:
         with self._lock:
             if self._kept is None or self._monotonic() - self._kept[1] >= READY_SECONDS:
-                self._kept = dict(self._ask()), self._monotonic()
+                self._kept = self._failing(), self._monotonic()
             return self._kept[0]
+
+    def _failing(self) -> dict[str, str]:
+        failing = {}
+        for name, check in self._checks.items():
+            try:
+                check()
+            except TipoffError as error:
+                failing[name] = str(error)
+        return failing
 
 
 def _check_type(asked: Request) -> None:

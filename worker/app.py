@@ -40,7 +40,7 @@ def create_app(
     app = Flask("worker")
     edge.guard(app, only_loopback=only_loopback, pushed_to=frozenset({"/predict"}))
     running = {"revision": worker.revision, "commit": commit, "model": model}
-    edge.serve_health(app, service="worker", running=running, failing=worker.failing_dependencies)
+    edge.serve_health(app, service="worker", running=running, checks=worker.checks)
 
     @app.post("/predict")
     def predict() -> Response:

@@ -26,7 +26,7 @@ from schemas.messages import (
 )
 from schemas.tables import PREDICTIONS, RowRefused, load
 from shared import tracing
-from shared.errors import MalformedMessage, QueryRefused, TipoffError, Unavailable
+from shared.errors import MalformedMessage, QueryRefused, Unavailable
 from shared.ports import Outgoing, Publisher, Tables
 from shared.push import slice_of
 from worker import inputs, messages
@@ -126,16 +126,10 @@ class Worker:
         self._announce(outcomes, attributes)
         return outcomes
 
-    def failing_dependencies(self) -> dict[str, str]:
-        """Really ask every dependency; name those that do not answer as they should, with what they said (C3)."""
-        checks: dict[str, Callable[[], None]] = {"warehouse": self._check_warehouse, "outcomes": self._outcomes.check}
-        failing = {}
-        for name, check in checks.items():
-            try:
-                check()
-            except TipoffError as error:
-                failing[name] = str(error)
-        return failing
+    @property
+    def checks(self) -> Mapping[str, Callable[[], object]]:
+        """What really asks each dependency; each raises a `TipoffError` where that does not answer as it should (C3)."""
+        return {"warehouse": self._check_warehouse, "outcomes": self._outcomes.check}
 
     def _check_warehouse(self) -> None:
         table = names.staging_table(self._schema_version)

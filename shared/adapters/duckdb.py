@@ -60,9 +60,7 @@ _ZONED = "TIMESTAMP WITH TIME ZONE"
 _NO_TABLE = re.compile("Catalog Error: Table with name .* does not exist")
 _TROUBLE = duckdb.OperationalError, duckdb.InternalError, duckdb.InterruptException, duckdb.FatalException
 
-_MEMORY = "600MB"
-"""What DuckDB may hold; a statement that needs more writes to files beside the database, which costs it little. Planning
-20,000 players takes twice as much where it may."""
+_MEMORY = "600MB"  # a statement that needs more writes to files: planning 20,000 players takes twice as much if it may
 
 _CONFLICT_SECONDS = 5.0
 """How long a statement that meets another's transaction is tried again before it counts as unavailable."""
@@ -97,10 +95,8 @@ class DuckdbWarehouse:
             self._connection = duckdb.connect(str(path))
             # GLOBAL, because a cursor starts from the global settings; analysing objects is how DuckDB would guess
             # types from a sample of an append's cells, where every cell is text that is cast by column.
-            self._connection.execute("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL pandas_analyze_sample = 0")
-            self._connection.execute(f"SET GLOBAL memory_limit = '{_MEMORY}'")
-            self._connection.execute("SET TimeZone = 'UTC'")
-            self._connection.execute(_CATALOGUE)
+            self._connection.execute(f"SET GLOBAL memory_limit = '{_MEMORY}'; SET GLOBAL pandas_analyze_sample = 0")
+            self._connection.execute(f"SET GLOBAL TimeZone = 'UTC'; SET TimeZone = 'UTC'; {_CATALOGUE}")
         except duckdb.Error as error:
             raise Unavailable(f"the warehouse file {path} cannot be opened: {error}") from error
 
@@ -167,8 +163,7 @@ class DuckdbWarehouse:
 
     def _ended(self, job_id: str) -> Job | None:
         sql = "SELECT error FROM catalogue.jobs WHERE job_id = ?"
-        rows = self._attempts(lambda cursor: cursor.execute(sql, [job_id]).fetchall())
-        if not rows:
+        if not (rows := self._attempts(lambda cursor: cursor.execute(sql, [job_id]).fetchall())):
             return None
         error = rows[0][0]
         return Job(job_id, JobState.DONE if error is None else JobState.FAILED, error)
