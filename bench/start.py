@@ -23,25 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from local.emulated.cloud_stack import COMMANDS
+from tests.gunicorn_process import SETTINGS
 
 _ROOT = Path(__file__).parents[1]
 _PATIENCE_SECONDS = 60
-_NOBODY = "127.0.0.1:9"
-_ENVIRONMENT = {
-    "TIPOFF_PROJECT": "demo-project",
-    "TIPOFF_LOCATION": "US",
-    "TIPOFF_DATASET": "nba",
-    "TIPOFF_STAGING_DATASET": "nba_staging",
-    "TIPOFF_FIRESTORE_DATABASE": "(default)",
-    "TIPOFF_REQUESTS_TOPIC": "requests",
-    "TIPOFF_OUTCOMES_TOPIC": "outcomes",
-    "TIPOFF_FINISHED_TOPIC": "finished",
-    "TIPOFF_AUTH": "off",
-    "FIRESTORE_EMULATOR_HOST": _NOBODY,
-    "PUBSUB_EMULATOR_HOST": _NOBODY,
-    "BIGQUERY_EMULATOR_HOST": f"http://{_NOBODY}",
-    "BIGQUERY_STORAGE_EMULATOR_HOST": _NOBODY,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +119,7 @@ def _free_port() -> int:
 
 
 def _environment(port: int) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PORT": str(port), **_ENVIRONMENT}
+    return {"PATH": os.environ["PATH"], "PORT": str(port), **SETTINGS}
 
 
 # --- figures --------------------------------------------------------------------------------------------------

@@ -110,14 +110,18 @@ def _passed_back(answer: requests.Response) -> Response:
     return passed
 
 
+_STOP_SECONDS = 0.02
+"""How often the server looks whether it is to stop."""
+
+
 class _Silent(WSGIRequestHandler):
     def log(self, *_: object) -> None:
         """Say nothing of each request."""
 
 
 @contextmanager
-def serving(app: Flask, *, port: int) -> Iterator[str]:
-    """Serve it on loopback for the length of the block; gives its address.
+def serving(app: Flask, *, port: int = 0) -> Iterator[str]:
+    """Serve an app on loopback for the length of the block, on a free port unless one is named; gives its address.
 
     Raises:
         InvalidInput: the port is taken.
@@ -126,7 +130,7 @@ def serving(app: Flask, *, port: int) -> Iterator[str]:
         server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Silent)
     except (OSError, SystemExit) as error:
         raise InvalidInput("--port", f"{port} cannot be used; name another, or 0 for a free one") from error
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(_STOP_SECONDS,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

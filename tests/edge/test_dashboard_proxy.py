@@ -15,7 +15,6 @@ from coordinator.routes.exchange import Caller
 from local.one_machine.proxy import TOKEN_SECONDS, create_proxy, serving
 from shared.errors import CallerRefused, NotAuthorised
 from tests.batch_stand import Stand
-from tests.served_app import served
 
 TOKENS = {"Bearer of-operator": Caller.ADMIN, "Bearer of-viewer": Caller.VIEWER}
 
@@ -65,7 +64,7 @@ class Through:
 @pytest.fixture
 def service(stand: Stand) -> Iterator[str]:
     stand.start()
-    with served(CloudRun(stand).app) as url:
+    with serving(CloudRun(stand).app) as url:
         yield url
 
 
@@ -151,7 +150,7 @@ def test_a_new_token_is_asked_for_before_the_old_one_ends() -> None:
         made[0] += 1
         return f"token-{made[0]}"
 
-    with served(app) as url:
+    with serving(app) as url:
         client = create_proxy(url, new_token, monotonic=lambda: now[0]).test_client()
         seen = [client.get("/").get_data(as_text=True)]
         now[0] = TOKEN_SECONDS

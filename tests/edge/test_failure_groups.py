@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 
 from coordinator.operator.failures import cause_of, failure_groups
+from local.one_machine.proxy import serving
 from schemas.messages import Failed, FailureCode
 from shared.policy import Policy
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, assert_problem
-from tests.served_app import Terminal, served
+from tests.terminal import Terminal
 
 BAD = "ValueError: {}: points_line '24.{}' of 2026-01-30 is beyond 99.5"
 OTHER = "KeyError: `{}` has no team"
@@ -88,7 +89,7 @@ def test_the_page_has_a_button_for_each_group(stand: Stand, batch_id: str) -> No
 def test_the_commands_tell_the_groups_and_redrive_one(
     stand: Stand, batch_id: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with served(Front(stand).app) as url:
+    with serving(Front(stand).app) as url:
         terminal = Terminal(url, capsys, monkeypatch)
         told = terminal.run("status", batch_id).out
         (command,) = re.findall(r"2 × prediction_error: ValueError.*?tipoff (redrive \S+ --group \w+)", told, re.DOTALL)

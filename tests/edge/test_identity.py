@@ -10,8 +10,8 @@ from flask import Flask, request
 
 from local.one_machine.coordinator_client import Ask, _over_http, client_of_url
 from local.one_machine.identity import identity_token
+from local.one_machine.proxy import serving
 from shared.errors import InvalidInput, Unavailable
-from tests.served_app import served
 
 AUDIENCE = "https://coordinator-123.us-central1.run.app"
 ACCOUNT = "tipoff-admin@my-project.iam.gserviceaccount.com"
@@ -79,14 +79,14 @@ def test_on_google_cloud_the_metadata_server_is_asked(tmp_path: Path) -> None:
     def identity() -> str:
         return f"{request.args['audience']} {request.args['format']} {request.headers['Metadata-Flavor']}\n"
 
-    with served(metadata) as url:
+    with serving(metadata) as url:
         token = identity_token(AUDIENCE, search_path=str(tmp_path), metadata_url=f"{url}/identity")
 
     assert token == f"{AUDIENCE} full Google"
 
 
 def test_a_metadata_server_that_gives_none_is_trouble(tmp_path: Path) -> None:
-    with served(Flask("metadata")) as url, pytest.raises(Unavailable, match="404"):
+    with serving(Flask("metadata")) as url, pytest.raises(Unavailable, match="404"):
         identity_token(AUDIENCE, search_path=str(tmp_path), metadata_url=f"{url}/identity")
 
 
@@ -119,7 +119,7 @@ def test_a_token_travels_as_the_bearer_whatever_a_netrc_file_says(
     app, ask = Flask("coordinator"), Ask(method="GET", path="/batches", query={}, body=None, headers={})
     app.add_url_rule("/batches", view_func=lambda: {"authorization": request.headers["Authorization"]})
 
-    with served(app) as url, requests.Session() as session:
+    with serving(app) as url, requests.Session() as session:
         answer = _over_http(session, url, ask, "token-5")
 
     assert answer.body == {"authorization": "Bearer token-5"}

@@ -15,11 +15,12 @@ from flask import Flask, Response, request
 
 from coordinator.app import create_app
 from coordinator.rules.lifecycle import Status
+from local.one_machine.proxy import serving
 from shared.errors import CallerRefused
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, Outage, a_failure
 from tests.plan_inputs import GAME_DATE
-from tests.served_app import Terminal, served
+from tests.terminal import Terminal
 from tests.tipoff_command import Ran
 
 UNKNOWN = "20260130_0123456789abcdef"
@@ -28,7 +29,7 @@ DATE = GAME_DATE.isoformat()
 
 @pytest.fixture
 def terminal(front: Front, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    with served(front.app) as url:
+    with serving(front.app) as url:
         yield Terminal(url, capsys, monkeypatch)
 
 
@@ -308,7 +309,7 @@ def test_an_outage_of_the_coordinators_is_trouble_with_its_reason(
     coordinator = stand.new_coordinator("one", documents=documents)
     documents.goes_down()
 
-    with served(Front(stand, coordinator).app) as url:
+    with serving(Front(stand, coordinator).app) as url:
         ran = Terminal(url, capsys, monkeypatch).run("status")
 
     assert_one_line(ran, 1, "503", "the service does not answer")
@@ -317,7 +318,7 @@ def test_an_outage_of_the_coordinators_is_trouble_with_its_reason(
 def test_something_else_that_answers_is_told(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with served(Flask("other")) as url:
+    with serving(Flask("other")) as url:
         ran = Terminal(url, capsys, monkeypatch).run("status")
 
     assert_one_line(ran, 2, "no JSON", "no coordinator")
@@ -335,7 +336,7 @@ def test_no_token_is_sent_over_loopback(
     headers: list[str | None] = []
     app = create_app(stand.coordinator, guard=lambda header, _callers: headers.append(header))
 
-    with served(app) as url:
+    with serving(app) as url:
         Terminal(url, capsys, monkeypatch).run("status")
 
     assert headers == [None]

@@ -10,9 +10,10 @@ from flask import Flask
 
 from coordinator.app import create_app
 from coordinator.routes.exchange import Caller
+from local.one_machine.proxy import serving
 from tests.batch_stand import PLAYERS, Crash, Stand
 from tests.coordinator_front import START, Front, assert_problem
-from tests.served_app import Terminal, served
+from tests.terminal import Terminal
 
 ANN = "ann@example.com"
 
@@ -109,7 +110,7 @@ def test_the_command_carries_the_reason(
     stand: Stand, front: Front, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = stand.start().batch.batch_id
-    with served(front.app) as url:
+    with serving(front.app) as url:
         terminal = Terminal(url, capsys, monkeypatch)
         terminal.json("policy", batch_id, "--deadline-minutes", "300", "--why", "Łuczyn is late")
         stand.pass_time(timedelta(minutes=5))

@@ -19,7 +19,8 @@ from tests.batch_stand import Stand
 from tests.coordinator_front import START, Front, assert_problem
 from tests.dockerfile import command_of, copied_by
 from tests.gunicorn_process import SETTINGS, served
-from tests.unit.test_auth import ALLOWED, AUDIENCE, Signer
+from tests.tokens import ALLOWED, AUDIENCE
+from tests.unit.test_auth import Signer
 from tests.worker_stand import a_stand, listening
 
 CHANGES = ["/start", "/sweep", "/batches/{}/cancel", "/batches/{}/redrive", "/batches/{}/consolidate", "/complete"]

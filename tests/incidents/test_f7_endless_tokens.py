@@ -6,7 +6,8 @@ import pytest
 
 from shared.auth import REMOVED_SIGNATURE, TokenVerifier
 from shared.errors import NotAuthorised
-from tests.unit.test_auth import ALLOWED, AUDIENCE, Signer, Source
+from tests.tokens import ALLOWED, AUDIENCE
+from tests.unit.test_auth import Signer, Source
 
 CLAIMS: list[dict[str, object]] = [
     {"exp": float("nan")},

@@ -23,10 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from shared.auth import Certificates, TokenVerifier, fetch_certificates
 from shared.errors import CallerRefused, InvalidInput, NotAuthorised, Unavailable
-
-AUDIENCE = "https://tipoff.example"
-PUSHER = "push@demo.iam.gserviceaccount.com"
-ALLOWED = frozenset({PUSHER})
+from tests.tokens import ALLOWED, AUDIENCE, PUSHER, claims, segment
 
 
 @dataclass(frozen=True)
@@ -49,24 +46,9 @@ class Signer:
 
     def token(self, header: dict[str, object] | None = None, /, **changes: object) -> str:
         """Return a sound token for PUSHER, with changed claims (None leaves one out) and header."""
-        now = int(time.time())
-        claims: dict[str, object] = {
-            "iss": "https://accounts.google.com",
-            "aud": AUDIENCE,
-            "iat": now - 5,
-            "exp": now + 3600,
-            "email": PUSHER,
-            "email_verified": True,
-        }
-        kept = {name: value for name, value in (claims | changes).items() if value is not None}
-        signed = f"{segment({'alg': 'RS256', 'kid': self.key_id, **(header or {})})}.{segment(kept)}"
+        signed = f"{segment({'alg': 'RS256', 'kid': self.key_id, **(header or {})})}.{segment(claims(**changes))}"
         signature = self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
-
-
-def segment(value: object) -> str:
-    """Encode one part of a token."""
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
 @dataclass
@@ -170,9 +152,9 @@ def test_clocks_may_differ_by_ten_seconds_and_no_more(source: Source, signer: Si
 
     verifier.verify(f"Bearer {signer.token(exp=now - 5)}", allowed=ALLOWED)
     verifier.verify(f"Bearer {signer.token(iat=now + 5)}", allowed=ALLOWED)
-    for claims in ({"exp": now - 30}, {"iat": now + 30}):
+    for changes in ({"exp": now - 30}, {"iat": now + 30}):
         with pytest.raises(NotAuthorised, match="does not verify"):
-            verifier.verify(f"Bearer {signer.token(**claims)}", allowed=ALLOWED)
+            verifier.verify(f"Bearer {signer.token(**changes)}", allowed=ALLOWED)
 
 
 def test_a_token_signed_by_another_key_is_refused(source: Source, stranger: Signer) -> None:

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import time
-
 import pytest
 
 from shared.auth import REMOVED_SIGNATURE, Certificates, TokenVerifier, token_header
 from shared.errors import CallerRefused, NotAuthorised, Unavailable
-
-AUDIENCE = "https://tipoff.example"
-PUSHER = "push@demo.iam.gserviceaccount.com"
-ALLOWED = frozenset({PUSHER})
-
-
-def segment(value: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+from tests.tokens import ALLOWED, AUDIENCE, PUSHER, claims, segment
 
 
 def header(signature: str = REMOVED_SIGNATURE, /, **changes: object) -> str:
     """A token that IAM has checked, with changed claims; None leaves one out."""
-    now = int(time.time())
-    claims: dict[str, object] = {
-        "iss": "https://accounts.google.com",
-        "aud": AUDIENCE,
-        "iat": now - 5,
-        "exp": now + 3600,
-        "email": PUSHER,
-        "email_verified": True,
-    }
-    kept = {name: value for name, value in (claims | changes).items() if value is not None}
-    return f"Bearer {segment({'alg': 'RS256', 'kid': 'key-1'})}.{segment(kept)}.{signature}"
+    return f"Bearer {segment({'alg': 'RS256', 'kid': 'key-1'})}.{segment(claims(**changes))}.{signature}"
 
 
 def out_of_reach() -> Certificates:

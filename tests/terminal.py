@@ -1,34 +1,15 @@
-"""A Flask app over real HTTP on loopback, and the `tipoff` command run against it in this process."""
+"""The `tipoff` command run in this process against a coordinator on loopback."""
 
 from __future__ import annotations
 
 import json
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from flask import Flask
-from werkzeug.serving import make_server
 
 from local.cli.main import main
 from tests.tipoff_command import Ran
-
-
-@contextmanager
-def served(app: Flask) -> Iterator[str]:
-    """Serve an app for the length of the block; gives its URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Terminal:
