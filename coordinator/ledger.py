@@ -129,6 +129,7 @@ class Ledger:
             batch,
             shards=lambda: self.shards(batch.batch_id),
             day=lambda: day or self.day(batch.game_date) or DateRecord(_mark(batch)),
+            other=self.batch,
             now=now,
             touched=touched,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from coordinator.rules import planning
 from coordinator.rules.batch import Batch, DateRecord, MergedResult, RefusedResult, Result
 from coordinator.rules.due import Look
 from coordinator.rules.entries import AnyOutcome, Shard
+from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
 from shared.policy import Policy
@@ -102,6 +104,10 @@ def _set(fields: dict[str, Any], path: FieldPath, value: Value) -> None:
     fields[last] = value
 
 
-def a_look(batch: Batch, shards: Sequence[Shard], day: DateRecord, *, now: datetime) -> Look:
-    """A look at a ledger that is all here."""
-    return Look(batch, shards=lambda: shards, day=lambda: day, now=now)
+def a_look(batch: Batch, shards: Sequence[Shard], day: DateRecord, *, now: datetime, newer_lives: bool = False) -> Look:
+    """A look at a ledger that is all here; any other batch of the date has ended, unless `newer_lives`."""
+
+    def other(batch_id: str) -> Batch:
+        return replace(batch, batch_id=batch_id, status=Status.RUNNING if newer_lives else Status.COMPLETE)
+
+    return Look(batch, shards=lambda: shards, day=lambda: day, other=other, now=now)

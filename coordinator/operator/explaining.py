@@ -350,7 +350,8 @@ def _around(look: Look) -> Iterator[str]:
     if batch.left_out:
         yield f"Its plan does not expect any more: {named(batch.left_out)}."
     if look.day.newest.batch_id != batch.batch_id:
-        yield f"Batch {look.day.newest.batch_id} of the date was planned later."
+        lives = ", and is under way: until its end this one cannot be consolidated by force"
+        yield f"Batch {look.day.newest.batch_id} of the date was planned later{lives if look.newer_live else ''}."
     if batch.is_live and look.overtaken_by is not None:
         yield f"The newer batch {look.overtaken_by} of the date has merged, so this one never will; cancel it."
     if batch.is_live and look.is_past_late:

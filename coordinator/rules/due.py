@@ -68,6 +68,7 @@ class Look:
     Args:
         shards: reads every shard of the batch.
         day: reads what the batches of its date share.
+        other: reads another batch of the date.
         touched: shards as read after a write; whether the batch is settled, or has news, is judged by these and the marks
             on the batch alone, so that recording an outcome reads no other shard.
     """
@@ -78,6 +79,7 @@ class Look:
         *,
         shards: Callable[[], Sequence[Shard]],
         day: Callable[[], DateRecord],
+        other: Callable[[str], Batch],
         now: datetime,
         touched: Sequence[Shard] = (),
     ) -> None:
@@ -85,6 +87,7 @@ class Look:
         self.now = now
         self._read_shards = shards
         self._read_day = day
+        self._read_other = other
         self._touched = touched
 
     @cached_property
@@ -107,6 +110,12 @@ class Look:
         """The newer root that has merged: after it this batch never will."""
         mark = None if self.batch.overtaken_by else self.day.overtakes(self.batch)
         return mark.batch_id if mark else self.batch.overtaken_by
+
+    @cached_property
+    def newer_live(self) -> str | None:
+        """The newer batch of the date that lives: while it does, this one may not live again."""
+        newest = self.day.newest.batch_id
+        return newest if newest != self.batch.batch_id and self._read_other(newest).is_live else None
 
     @property
     def is_busy(self) -> bool:

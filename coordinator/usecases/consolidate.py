@@ -85,7 +85,7 @@ class Consolidator:
 
         Raises:
             UnknownBatch: there is no such batch.
-            Conflict: it is cancelled, or not yet published.
+            Conflict: it is cancelled, or not yet published, or has failed and a newer batch of its date lives.
             Transient: trouble that may pass; the batch is RUNNING again (or as it was) and staging is kept.
         """
         with tracing.span("consolidate", attributes={"tipoff.batch_id": batch_id}):
@@ -166,6 +166,12 @@ class _Round:
         self._snapshot, self._end = look.snapshot, ending(look.snapshot.players, batch.policy, forced=forced)
         if batch.status in MERGED or (batch.status is Status.FAILED and not self._forced):
             return found
+        if batch.status is Status.FAILED and (newer := look.newer_live):
+            raise Conflict(
+                f"the newer batch {newer} of the date is under way, and one of a date lives at a time; wait for its end, or "
+                "cancel it",
+                batch_id=newer,
+            )
         event = Event.FORCED if batch.status is Status.FAILED else Event.CLAIMED
         return replace(found, batch=replace(batch, status=move(batch.status, event)))
 

@@ -31,7 +31,7 @@ NO_ROWS = RowCounts(staged=0, inserted=0, updated=0, unchanged=0, superseded=0)
 NEWER = names.batch_id(PLANNED_AT.date(), "newer")
 ENDED = (Status.COMPLETE, Status.PARTIAL, Status.FAILED)
 
-Situation: TypeAlias = tuple[Batch, list[Shard], DateRecord, datetime]
+Situation: TypeAlias = tuple[Batch, list[Shard], DateRecord, datetime, bool]
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +86,15 @@ def situations(draw: st.DrawFn) -> tuple[Batch, list[Shard], DateRecord, datetim
         merged=draw(st.sampled_from((None, mark))),
         lease=lease,
     )
-    return batch, [shard] if expected else [], day, PLANNED_AT + draw(st.integers(0, 14_000)) * MINUTE
+    now = PLANNED_AT + draw(st.integers(0, 14_000)) * MINUTE
+    return batch, [shard] if expected else [], day, now, draw(st.booleans())
 
 
 @given(situations())
 def test_any_batch_is_explained_in_whole_sentences(situation: Situation) -> None:
-    batch, shards, day, now = situation
+    batch, shards, day, now, newer_lives = situation
 
-    explanation = explain(a_look(batch, shards, day, now=now))
+    explanation = explain(a_look(batch, shards, day, now=now, newer_lives=newer_lives))
 
     assert batch.state in explanation.headline
     assert explanation.sentences
@@ -108,9 +109,9 @@ def test_any_batch_is_explained_in_whole_sentences(situation: Situation) -> None
 
 @given(situations())
 def test_whatever_is_offered_can_be_typed(situation: Situation) -> None:
-    batch, shards, day, now = situation
+    batch, shards, day, now, newer_lives = situation
 
-    for action in explain(a_look(batch, shards, day, now=now)).actions:
+    for action in explain(a_look(batch, shards, day, now=now, newer_lives=newer_lives)).actions:
         program, verb, *arguments = shlex.split(action.command)
         assert program == "tipoff"
         parsed = commands.commands[verb].make_context(verb, list(arguments))
@@ -119,17 +120,17 @@ def test_whatever_is_offered_can_be_typed(situation: Situation) -> None:
 
 @given(situation=situations())
 def test_whatever_is_offered_can_be_asked(routes: MapAdapter, situation: Situation) -> None:
-    batch, shards, day, now = situation
+    batch, shards, day, now, newer_lives = situation
 
-    for action in explain(a_look(batch, shards, day, now=now)).actions:
+    for action in explain(a_look(batch, shards, day, now=now, newer_lives=newer_lives)).actions:
         assert routes.test(action.path, method=action.method), (action.method, action.path)
 
 
 @given(situations())
 def test_nothing_that_an_older_batch_could_merge_is_offered_after_a_newer_one(situation: Situation) -> None:
-    batch, shards, day, now = situation
+    batch, shards, day, now, newer_lives = situation
     day = replace(day, merged=BatchMark(NEWER, PLANNED_AT + MINUTE))
 
-    labels = {action.label for action in explain(a_look(batch, shards, day, now=now)).actions}
+    labels = {action.label for action in explain(a_look(batch, shards, day, now=now, newer_lives=newer_lives)).actions}
 
     assert not labels & {"Consolidate", "Consolidate by force", "Redrive"}

@@ -218,3 +218,22 @@ def test_cancelling_twice_around_a_lost_submission_is_no_conflict(stand: Stand) 
 
     assert stand.warehouse.job(job_id).state is JobState.FAILED
     assert stand.predictions(active=None) == []
+
+
+def test_a_failed_batch_is_not_forced_beside_a_newer_one_that_lives(stand: Stand) -> None:
+    failed = stand.run(players=PLAYERS[:1], policy=Policy(deadline_minutes=30, tolerated_silent_share=0))
+    stand.pass_time(timedelta(minutes=31))
+    stand.coordinator.sweeper.sweep()
+    newer = stand.start("another-key").batch
+    consolidate = stand.coordinator.consolidator.consolidate
+
+    with pytest.raises(Conflict, match=f"newer batch {newer.batch_id} of the date is under way"):
+        consolidate(failed.batch_id, forced=True)
+
+    assert stand.batch(failed.batch_id).status is Status.FAILED
+    explained = stand.coordinator.diagnosis.explain(failed.batch_id)
+    assert not any("--force" in action.command for action in explained.actions)
+    assert any("until its end this one cannot be consolidated by force" in one.text for one in explained.sentences)
+    cancel(stand.coordinator.ledger, stand.warehouse, newer.batch_id)
+    assert consolidate(failed.batch_id, forced=True) is Report.MERGED
+    assert stand.predicted_players() == {PLAYERS[0]}

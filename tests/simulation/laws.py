@@ -165,6 +165,9 @@ class Laws(Standing):
                 raise LawBroken(f"{player} of {batch_id} is marked as merged, and his rows are not in the table")
 
     def _is_spoken_for_by_newer(self, batch: Batch, player: str) -> bool:
+        rows = self._warehouse.predictions.values()
+        if any(row["player_lookup"] == player and row["updated_at"] > batch.planned_at for row in rows):
+            return True  # by a MERGE that landed, whether its batch knows that yet or not
         newer = [one for one in self.batches() if one.planned_at > batch.planned_at and one.state in ENDED_MERGED]
         return any(player in self.spoken(one) for one in newer)
 
