@@ -56,7 +56,8 @@ def main() -> NoReturn:
     except TipoffError as trouble:
         _end(NO_SUCCESS, str(trouble))
     except click.Abort:
-        _end(INTERRUPTED, "interrupted; run the same command with --resume to finish the batch")
+        way_on = "with --resume to finish the batch" if sys.argv[1:2] == ["run"] else "again"
+        _end(INTERRUPTED, f"interrupted; run the same command {way_on}")
 
 
 def _end(status: int, why: str) -> NoReturn:
