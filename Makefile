@@ -75,10 +75,10 @@ reliability: $(BUILT)
 # site's table of contents leaves out, stops it.
 docs: $(BUILT)
 	$(BIN)/python -m docs.site.reference
-	$(BIN)/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo "open build/site/index.html"
 
-# The README's picture of the dashboard, taken anew of a sample week by the system's Chromium.
+# The README's picture of the dashboard, taken anew of a sample day by the system's Chromium.
 picture: $(BUILT)
 	$(BIN)/python -m docs.site.picture
 
