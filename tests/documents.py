@@ -50,11 +50,11 @@ def copy_of_project(folder: Path) -> Path:
     for part in _PROJECT:
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("Makefile", "pyproject.toml", *(path.name for path in ROOT.glob("constraints-*.txt"))):
-        shutil.copy2(ROOT / file, folder / file)
+    for file in (ROOT / "Makefile", ROOT / "pyproject.toml", *ROOT.glob("constraints-*.txt")):
+        shutil.copy2(file, folder / file.name)
     (folder / ".venv").mkdir()
-    for part in Path(sys.prefix).iterdir():
-        (folder / ".venv" / part.name).symlink_to(part)
+    for held in Path(sys.prefix).iterdir():
+        (folder / ".venv" / held.name).symlink_to(held)
     for stamp in (".runs", ".built"):  # as if they had been made here just now
         (folder / ".venv" / stamp).unlink(missing_ok=True)
         (folder / ".venv" / stamp).touch()

@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = {"deploy/README.md": "how-to/deploy.md"}
 """Pages that lie beside what they tell of, and where they are on the site."""
 
+SCRIPT = "iframe-worker.js"
+"""What lets the search work in a page that is opened from a folder."""
+
 _LINK = re.compile(r"(?<=\]\()(\.\./[^)#\s]+|\.\.(?:/\.\.)+/[^)#\s]+)")
 _MARK = re.compile(r"^( *```console) \w+$", re.MULTILINE)
 _SHALLOW = re.compile(r"^ {3}(?=\S)", re.MULTILINE)
@@ -26,6 +29,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that lie elsewhere, and a copy of every file that a page links."""
     for source, target in PAGES.items():
         files.append(File.generated(config, target, abs_src_path=str(ROOT / source)))
+    files.append(File.generated(config, f"assets/{SCRIPT}", abs_src_path=str(Path(__file__).with_name(SCRIPT))))
     linked = {path for file in files.documentation_pages() for path in _outside(file)}
     for path in sorted(linked - PAGES.keys()):
         files.append(File.generated(config, _copy_of(path), abs_src_path=str(ROOT / path)))

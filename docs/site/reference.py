@@ -76,10 +76,10 @@ def _command_page() -> Iterator[str]:
         ("command", "what it does"),
         (
             (f"[`{name}`](#{_anchor(name)})", command.get_short_help_str(limit=200))
-            for name, command in _walked(commands)
+            for name, command in walked(commands)
         ),
     )
-    for name, command in _walked(commands):
+    for name, command in walked(commands):
         yield from (f"## {name}", "")
         yield from _told(command.help or "")
         options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
@@ -87,11 +87,12 @@ def _command_page() -> Iterator[str]:
             yield from _table(("option", "what it does", "default"), map(_option, options))
 
 
-def _walked(group: click.Group, above: str = "tipoff") -> Iterator[tuple[str, click.Command]]:
+def walked(group: click.Group, above: str = "tipoff") -> Iterator[tuple[str, click.Command]]:
+    """Every command below a group, with its whole name, in alphabetical order."""
     for name, command in sorted(group.commands.items()):
         yield f"{above} {name}", command
         if isinstance(command, click.Group):
-            yield from _walked(command, f"{above} {name}")
+            yield from walked(command, f"{above} {name}")
 
 
 def _told(text: str) -> Iterator[str]:
