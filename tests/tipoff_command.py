@@ -50,7 +50,7 @@ def command(*arguments: str | Path) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Our own environment, with the project importable from any folder and a terminal of a known width."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "60"}
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
 
 
 def tipoff(*arguments: str | Path, cwd: Path | None = None) -> Ran:

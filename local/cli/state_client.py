@@ -83,6 +83,7 @@ def home_of(state: Path) -> Path:
     found = [folder for folder in (state, state / "simulated") if (folder / _LEDGER).exists()]
     if not found:
         raise InvalidInput(
-            "--state", f"{state} has no ledger; name the folder of a `tipoff run`, or a coordinator with --url"
+            "--state",
+            f"{state} holds no run yet; make one with `tipoff run`, or name another folder, or a coordinator with --url",
         )
     return max(found, key=lambda folder: (folder / _LEDGER).stat().st_mtime)

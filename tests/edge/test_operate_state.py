@@ -141,6 +141,6 @@ def test_a_folder_without_a_ledger_is_refused_and_not_made(tmp_path: Path) -> No
     shown = tipoff("status", "--state", tmp_path / "nowhere")
 
     assert (shown.status, shown.out) == (2, "")
-    assert "has no ledger" in shown.err
+    assert "holds no run yet" in shown.err
     assert "--url" in shown.err
     assert not (tmp_path / "nowhere").exists()
