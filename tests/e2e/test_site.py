@@ -78,7 +78,9 @@ def test_a_page_is_read_and_searched_from_its_folder(site: Path, page: Page) -> 
     page.goto((site / "index.html").as_uri())
     expect(page.get_by_role("heading", level=1)).to_contain_text("Tipoff")
 
-    page.get_by_placeholder("Search").first.fill("redrive")
+    page.get_by_placeholder("Search").first.click()
+    expect(page.locator(".md-search-result__meta")).not_to_contain_text("Initializing")
+    page.get_by_placeholder("Search").first.press_sequentially("redrive")
     page.locator(".md-search-result__link").first.click()
 
     expect(page.locator("article")).to_contain_text("redrive")
