@@ -1,19 +1,21 @@
-# The two commands of a day: `make run` and `make test`. Both build .venv/ when it is absent or out of date.
+# The two commands of a day: `make run` and `make test`. Both build .venv/ when it is absent or out of date: `make run`
+# with what a run needs, `make test` and the rest with everything.
 
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
+RUNS := .venv/.runs
 BUILT := .venv/.built
 
 # Test processes; `make test TEST_PROCESSES=0 ARGS=tests/unit` runs a part in one.
 # One more than there are processors: many tests wait for a process or an emulator of theirs.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start simulate chaos reliability lock clean
+.PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start simulate chaos reliability docs picture lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
-run: $(BUILT)
-	$(BIN)/tipoff run $(ARGS)
+run: $(RUNS)
+	@$(BIN)/tipoff run $(ARGS)
 
 # All checks. What a machine lacks (an emulator, say) skips here and fails where CI=true. EVERY_WAREHOUSE=1 runs every
 # consolidation test on local-bigquery too, which takes half an hour more; SLOW=1 also lets a worker die forty times.
@@ -69,19 +71,36 @@ chaos: $(BUILT)
 reliability: $(BUILT)
 	$(BIN)/python -m tests.simulation.report $(ARGS)
 
+# The pages of docs/ as a site in build/site/: what follows from the code is written first; a dead link, or a page that the
+# site's table of contents leaves out, stops it.
+docs: $(BUILT)
+	$(BIN)/python -m docs.site.reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file docs/site/mkdocs.yml
+	@echo "open build/site/index.html"
+
+# The README's picture of the dashboard, taken anew of a sample day by the system's Chromium.
+picture: $(BUILT)
+	$(BIN)/python -m docs.site.picture
+
 # Every package is pinned by hash, the build backend too, so the project itself installs without fetching anything.
 # The pins are the whole of what is installed: without --no-deps, pip looks for the newest release of a package that
 # another one names with an extra, and stops because that release has no hash.
-$(BUILT): pyproject.toml constraints-dev.txt
-	rm -rf .venv
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r constraints-dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps
+$(RUNS): pyproject.toml constraints-run.txt
+	@echo "building .venv from pinned packages, once: half a minute"
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@$(INSTALL) --require-hashes -r constraints-run.txt
+	@$(INSTALL) --no-build-isolation -e .
+	@touch $@
+
+$(BUILT): $(RUNS) constraints-dev.txt
+	$(INSTALL) --require-hashes -r constraints-dev.txt
 	$(BIN)/python -m pip check
 	touch $@
 
-# Pin the newest releases that pyproject.toml allows: constraints-dev.txt is everything; the images take their own parts
-# of it. Run it on the oldest Python that pyproject.toml allows.
+# Pin the newest releases that pyproject.toml allows: constraints-dev.txt is everything; a run and the images take their
+# own parts of it. Run it on the oldest Python that pyproject.toml allows.
 LOCK := build/lock
 PIN := $(LOCK)/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
 	--no-emit-options
@@ -89,6 +108,8 @@ lock:
 	$(PYTHON) -m venv --clear $(LOCK)
 	$(LOCK)/bin/pip install --quiet pip-tools
 	$(PIN) --all-extras --output-file constraints-dev.txt pyproject.toml
+	$(PIN) --constraint constraints-dev.txt --extra coordinator --extra worker --extra local \
+		--output-file constraints-run.txt pyproject.toml
 	$(PIN) --constraint constraints-dev.txt --extra coordinator --output-file constraints-coordinator.txt pyproject.toml
 	$(PIN) --constraint constraints-dev.txt --extra worker --output-file constraints-worker.txt pyproject.toml
 

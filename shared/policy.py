@@ -1,6 +1,6 @@
 """What a batch tolerates and whom a plan expects: each value with its default, bounds and meaning, in this one place.
 
-The settings, the bodies of requests, the command's options, the API's description and the README's table all follow.
+The settings, the bodies of requests, the command's options, the API's description and the page of the settings all follow.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ _Count = Annotated[int, Field(ge=1)]
 
 
 class _Common(BaseModel):
-    """What both services are told. Every description is one row of the README's configuration table."""
+    """What both services are told. Every description is one row of docs/reference/settings.md."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -108,7 +108,9 @@ class Comparing:
         batch = self.ledger.batch(batch_id)
         delivery = self.ledger.snapshot(batch_id).predicted.get(player)
         if delivery is None:
-            raise UnknownPlayer(f"{player[:80]!r} was not predicted in batch {batch_id}; its page names who was")
+            raise UnknownPlayer(
+                f"{player[:80]!r} was not predicted in batch {batch_id}; who was: tipoff gaps {batch_id} --all"
+            )
         try:
             planned = self.warehouse.query(planning.requests_statement(batch_id), {"players": [player]})
         except TableMissing as error:

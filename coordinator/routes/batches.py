@@ -135,17 +135,22 @@ def _consolidate(coordinator: Coordinator, batch_id: str, body: ConsolidateBody)
     raise Conflict(_why_not(report, view), batch_id=batch_id)
 
 
+_FORCED = 'tipoff consolidate {} --force (a body of {{"force": true}})'
+
+
 def _why_not(report: Report, view: BatchView) -> str:
     match report:
         case Report.BUSY:
             return "another instance is consolidating this date; ask again when it has finished"
         case Report.WAITING:
             named = ", ".join(view.silent[:5]) + (", ..." if len(view.silent) > 5 else "")
-            return f'{len(view.silent)} players are silent ({named}); to go on without them, send {{"force": true}}'
+            silent = f"{len(view.silent)} players are silent ({named})"
+            return f"{silent}; to go on without them: {_FORCED.format(view.batch_id)}"
         case Report.SUPERSEDED:
             return "a newer batch of the date has merged; this one never will"
         case Report.NOTHING_TO_DO:
-            return f'the batch is {view.state}: {view.reason}; to consolidate it all the same, send {{"force": true}}'
+            stands = f"the batch is {view.state}: {view.reason}"
+            return f"{stands}; to consolidate it all the same: {_FORCED.format(view.batch_id)}"
         case Report.REFUSED | Report.MERGED:
             return view.late_refusal or view.reason
         case _:

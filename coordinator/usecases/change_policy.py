@@ -29,8 +29,8 @@ def change_policy(ledger: Ledger, batch_id: str, change: Callable[[Policy], Poli
     def changed(batch: Batch) -> Batch:
         if not batch.is_live:
             raise Conflict(
-                f"batch {batch_id} is {batch.state}: its policy decides nothing any more. To merge it beyond its policy, "
-                f'POST /batches/{batch_id}/consolidate with {{"force": true}}',
+                f"batch {batch_id} is {batch.state}: its policy decides nothing any more. To merge it beyond its policy: "
+                f"tipoff consolidate {batch_id} --force",
                 batch_id=batch_id,
             )
         policy = change(batch.policy)

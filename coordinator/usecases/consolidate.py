@@ -125,7 +125,8 @@ class Consolidator:
             raise Conflict(f"batch {batch.batch_id} is cancelled and will not be consolidated", batch_id=batch.batch_id)
         if batch.status is Status.PLANNED:
             raise Conflict(
-                f"batch {batch.batch_id} is still being published; the sweep goes on with it", batch_id=batch.batch_id
+                f"batch {batch.batch_id} is not published whole yet; once a sweep has done so, ask again",
+                batch_id=batch.batch_id,
             )
         work = _Round(self, forced=forced)
         held = self.leases.take(batch.batch_id, work.claim, known=known)

@@ -74,7 +74,7 @@ class Merger:
             raise ConfirmationNeeded(
                 f"the MERGE would retire {counted.rows.superseded} of {counted.active} active rows of the date "
                 f"({share:.0%}{_of_the_rest(counted)}; the policy allows {batch.policy.max_retired_share:.0%}); "
-                f'confirm with POST /batches/{batch.batch_id}/consolidate and {{"force": true}}'
+                f"to confirm it: tipoff consolidate {batch.batch_id} --force"
             )
         self._check_cost(job)
         numbered = Merge(

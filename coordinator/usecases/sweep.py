@@ -83,7 +83,7 @@ class Sweeper:
         for one in due(look):
             if one.step is Step.ASK:
                 swept.needs_a_person(
-                    f"{one.to_do}; POST /batches/{batch_id}/consolidate to force it",
+                    one.to_do,
                     f"tipoff consolidate {batch_id} --force",
                 )
 

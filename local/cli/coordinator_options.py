@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,14 +14,14 @@ from urllib.parse import quote
 
 import click
 
+from local.cli.input_options import DEFAULT_STATE
 from local.cli.terminal import Terminal, echo, printable
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
     from local.one_machine.coordinator_client import CoordinatorClient
 
-_STATE = Path(".tipoff")
-_LATER = "nothing runs on a state folder meanwhile: `tipoff run --resume` delivers what was published"
+_LATER = "nothing runs on a state folder meanwhile: `{}` delivers what was published"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +33,18 @@ class Where:
     audience: str | None
     impersonate: str | None
     search_path: str | None
+    again: str = ""
+    """The options that say so, as they are typed after another command."""
 
     @property
     def state_folder(self) -> Path:
         """The state folder, where no URL is given."""
-        return self.state or _STATE
+        return self.state or DEFAULT_STATE
+
+    @property
+    def resuming(self) -> str:
+        """The command that goes on with what was left in a state folder, where nothing runs by itself."""
+        return f"tipoff run --resume{self.again}"
 
     @contextmanager
     def client(self) -> Iterator[CoordinatorClient]:
@@ -44,7 +52,7 @@ class Where:
         if self.url is None:
             from local.cli.state_client import client_of_state  # noqa: PLC0415 - so that --help answers at once
 
-            with client_of_state(self.state_folder) as client:
+            with client_of_state(self.state_folder, resuming=self.resuming) as client:
                 yield client
             return
         from local.one_machine.coordinator_client import client_of_url  # noqa: PLC0415 - as above
@@ -104,7 +112,12 @@ def coordinator_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise InvalidInput("--state", "cannot go with --url; choose the state folder or the running coordinator")
         known = None if state is not None else url or environ.get("TIPOFF_URL") or None
         where = Where(
-            url=known, state=state, audience=audience, impersonate=impersonate, search_path=environ.get("PATH")
+            url=known,
+            state=state,
+            audience=audience,
+            impersonate=impersonate,
+            search_path=environ.get("PATH"),
+            again=_typed({"--url": url, "--state": state, "--impersonate": impersonate, "--audience": audience}),
         )
         return command(where=where, **options)
 
@@ -113,6 +126,11 @@ def coordinator_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
+
+
+def _typed(options: Mapping[str, object]) -> str:
+    """Options as they are typed after a command, those that were given."""
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
 
 
 def is_agreed(question: str, *, yes: bool) -> bool:
@@ -138,7 +156,7 @@ def console() -> Terminal:
     return Terminal(highlight=False, soft_wrap=True, markup=False)
 
 
-def tell_later(client: CoordinatorClient) -> None:
+def tell_later(where: Where) -> None:
     """Say that what was published over a state folder waits there."""
-    if not client.runs:
-        echo(f"tipoff: {_LATER}", err=True)
+    if where.url is None:
+        echo(f"tipoff: {_LATER.format(where.resuming)}", err=True)

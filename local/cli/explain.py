@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import click
 
 from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument, print_json
+
+_RESUMING = (
+    "Nothing runs on a state folder by itself, and no sweep comes. This runs both services until the batch has ended."
+)
+_SERVING = "The same with the dashboard, until Ctrl-C."
 
 
 @click.command(short_help="Say why a batch is not finished, and what to do.")
@@ -30,9 +38,20 @@ def explain(*, where: Where, batch: str | None, as_json: bool) -> None:
     for sentence in answer["sentences"]:
         if sentence["action"] is None:
             out.print(f"- {sentence['text']}")
-    actions = [sentence for sentence in answer["sentences"] if sentence["action"]]
-    if actions:
+    offered = _offered(answer["sentences"], where)
+    if offered:
         out.print("\nWhat you can do:")
-    for sentence in actions:
-        out.print(f"  {sentence['action']['command']}")
-        out.print(f"      {sentence['text']}")
+    for command, effect in offered:
+        out.print(f"  {command}")
+        out.print(f"      {effect}")
+
+
+def _offered(sentences: Sequence[Mapping[str, Any]], where: Where) -> list[tuple[str, str]]:
+    """The commands that help, each with its effect. What a sweep would do on a state folder a run does, or the dashboard's."""
+    actions = [(one["action"], one["text"]) for one in sentences if one["action"]]
+    typed = [(f"{action['command']}{where.again}", text) for action, text in actions]
+    if where.url is not None:
+        return typed
+    is_sweep = [action["path"] == "/sweep" for action, _ in actions]
+    others = [one for one, sweeps in zip(typed, is_sweep, strict=True) if not sweeps]
+    return [(where.resuming, _RESUMING), (f"tipoff serve{where.again}", _SERVING), *others] if any(is_sweep) else others

@@ -12,6 +12,9 @@ from local.one_machine.input_bound import MAX_INPUT_MB
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+DEFAULT_STATE = Path(".tipoff")
+"""The state folder where none is named."""
+
 max_input_option = click.option(
     "--max-input-mb",
     type=click.IntRange(min=1),
@@ -34,7 +37,7 @@ def state_option(*, keeps: str) -> Callable[[Command], Command]:
     return click.option(
         "--state",
         type=click.Path(path_type=Path, file_okay=False),
-        default=Path(".tipoff"),
+        default=DEFAULT_STATE,
         show_default=True,
         help=keeps,
     )

@@ -56,7 +56,8 @@ def main() -> NoReturn:
     except TipoffError as trouble:
         _end(NO_SUCCESS, str(trouble))
     except click.Abort:
-        _end(INTERRUPTED, "interrupted; run the same command with --resume to finish the batch")
+        way_on = "with --resume to finish the batch" if sys.argv[1:2] == ["run"] else "again"
+        _end(INTERRUPTED, f"interrupted; run the same command {way_on}")
 
 
 def _end(status: int, why: str) -> NoReturn:
@@ -67,7 +68,16 @@ def _end(status: int, why: str) -> NoReturn:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tipoff")
 def commands() -> None:
-    """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one."""
+    """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one.
+
+    A BATCH is named by its id, or by its game date, which means the date's newest. The commands that operate a batch ask
+    the coordinator at --url (or TIPOFF_URL): a deployed one gets an identity token from gcloud, --impersonate names the
+    service account to be, and one on loopback gets none. Without it they look into --state, the folder of a run on this
+    machine. What cannot be undone asks first on a terminal. The --why of a person is kept with his account and the time.
+
+    Exits 0 for success; 1 when a batch failed or did not end, or something that was needed did not work; 2 when the call
+    or the inputs are mistaken, with one line that says what to mend; 130 on Ctrl-C.
+    """
 
 
 for command in (

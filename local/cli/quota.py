@@ -63,8 +63,10 @@ def _print(players: int, found: tuple[Quota, ...], *, fits: bool) -> None:
         kind = ("refuses" if one.is_hard else "warns") + ("" if one.fits else ": OVER")
         table.add_row(one.name, _shown(one.forecast), _shown(one.limit), one.unit, f"{one.share:.1%}", kind)
     console.print(table)
-    console.print(f"\nA batch of {players:,} players {'fits' if fits else 'does not fit'}.")
-    console.print("Sources:", *sorted({one.source for one in found}), sep="\n  ")
+    console.print("\nSources:", *sorted({one.source for one in found}), sep="\n  ")
+    over = ", ".join(one.name for one in found if one.is_hard and not one.fits)
+    verdict = "fits" if fits else f"does not fit: {over} would be over its limit. Plan fewer players in one batch"
+    console.print(f"\nA batch of {players:,} players {verdict}.")
 
 
 def _shown(amount: float) -> str:

@@ -51,5 +51,5 @@ def redrive(*, where: Where, batch: str, group: str | None, yes: bool, why: str,
             echo(f"batch {answer['batch_id']} ({state}) redrives {expected:,} players of {answer['parent']}")
             if answer["not_expected"]:
                 echo(f"not expected any more: {', '.join(answer['not_expected'])}")
-        tell_later(client)
+        tell_later(where)
     return 0

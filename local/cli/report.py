@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from local.cli.terminal import Terminal
+from local.cli.input_options import DEFAULT_STATE
+from local.cli.terminal import Terminal, called
 from local.one_machine.day import Done
 from local.one_machine.run import Phases, Sample, Seen
 
 _STATE_COLOURS = {"COMPLETE": "green", "EMPTY": "green", "PARTIAL": "yellow"}
 _SOURCES = {"ACTUAL_PROP": "sportsbook", "ESTIMATED_AVG": "estimated", "NO_PROP_LINE": "none"}
 _NAMES_SHOWN = 5
-_SIMULATED = "Simulated sample season: invented players and teams. Your own data: --game-date DATE --data DIR"
+_SIMULATED = "Simulated sample season: invented players and teams"
 
 
 class Bar:
@@ -71,6 +74,18 @@ def print_report(console: Terminal, done: Done) -> None:
         console.print(_predictions(done.samples))
     if done.exported_rows is not None:
         _line(console, f"{done.exported_rows:,} active predictions written to {done.export}")
+
+
+def print_next(console: Terminal, done: Done, state: Path) -> None:
+    """Print what a person may want to do after a run over a state folder, as commands that can be typed."""
+    tipoff, folder = called(), "" if state == DEFAULT_STATE else f" --state {shlex.quote(str(state))}"
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_row(f"  {tipoff} serve{folder}", "the dashboard, in a browser")
+    table.add_row(f"  {tipoff} explain{folder}", "why the batch stands as it does, and what helps")
+    if done.is_simulated:
+        table.add_row(f"  {tipoff} run --game-date DATE --data DIR", "your own games: a folder of CSV files")
+    _line(console, "\nWhat you can do next:")
+    console.print(table)
 
 
 def what_to_do(done: Done) -> str:

@@ -176,7 +176,7 @@ def _run_shadow(wanted: Day, *, as_json: bool) -> int:
 
 def _run(wanted: Day, *, as_json: bool, keep_open: bool) -> int:
     """Carry it out and print what came of it; return the exit status."""
-    from local.cli.report import print_report, progress_bar, what_to_do  # noqa: PLC0415 - as in `run`
+    from local.cli.report import print_next, print_report, progress_bar, what_to_do  # noqa: PLC0415 - as in `run`
     from local.one_machine.day import run_day  # noqa: PLC0415 - as in `run`
 
     console = Terminal(stderr=as_json, highlight=False)
@@ -191,7 +191,7 @@ def _run(wanted: Day, *, as_json: bool, keep_open: bool) -> int:
 
         serve_folder(done.home, port=DEFAULT_PORT, model=wanted.model, browse=True)
     elif not as_json:
-        console.print(f"In a browser: tipoff serve --state {wanted.state}", soft_wrap=True)
+        print_next(console, done, wanted.state)
     if done.seen.has_ended_well:
         return 0
     echo(f"tipoff: {what_to_do(done)}", err=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
+from http import HTTPStatus
 from pathlib import Path
 
 from coordinator.app import create_app
@@ -20,8 +21,12 @@ _LEDGER = "ledger.sqlite"
 
 
 @contextmanager
-def client_of_state(state: Path) -> Iterator[CoordinatorClient]:
+def client_of_state(state: Path, *, resuming: str) -> Iterator[CoordinatorClient]:
     """A client of the coordinator over a state folder, for the length of the block.
+
+    Args:
+        resuming: the command that goes on with what was left there. A refusal because of a batch that is not at its end
+            names it, since no sweep comes by itself.
 
     Raises:
         InvalidInput: there is no ledger in the folder, or another process uses it.
@@ -34,7 +39,13 @@ def client_of_state(state: Path) -> Iterator[CoordinatorClient]:
             response = client.open(
                 ask.path, method=ask.method, query_string=ask.query, json=ask.body, headers=dict(ask.headers)
             )
-            return Answer(response.status_code, response.get_json())
+            body = response.get_json()
+            if response.status_code == HTTPStatus.CONFLICT and is_live(body.get("batch_id")):
+                body["detail"] += f"; nothing runs on a state folder by itself: `{resuming}` goes on with the batch"
+            return Answer(response.status_code, body)
+
+        def is_live(batch_id: str | None) -> bool:
+            return batch_id is not None and parts.coordinator.ledger.batch(batch_id).is_live
 
         yield CoordinatorClient(send, runs=False)
 
@@ -72,6 +83,7 @@ def home_of(state: Path) -> Path:
     found = [folder for folder in (state, state / "simulated") if (folder / _LEDGER).exists()]
     if not found:
         raise InvalidInput(
-            "--state", f"{state} has no ledger; name the folder of a `tipoff run`, or a coordinator with --url"
+            "--state",
+            f"{state} holds no run yet; make one with `tipoff run`, or name another folder, or a coordinator with --url",
         )
     return max(found, key=lambda folder: (folder / _LEDGER).stat().st_mtime)

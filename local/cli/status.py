@@ -60,17 +60,17 @@ def status(*, where: Where, batch: str | None, limit: int, watch: bool, interval
                 _print_list(found["batches"])
             return 0
         batch_id = client.find(batch)
-        if watch and not _watch(client, batch_id, interval):
+        if watch and not _watch(client, batch_id, interval, where):
             return INTERRUPTED
         view = client.get(f"/batches/{batch_id}")
     if as_json:
         print_json(view)
     else:
-        _print_batch(view)
+        _print_batch(view, where)
     return 0
 
 
-def _watch(client: CoordinatorClient, batch_id: str, interval: float) -> bool:
+def _watch(client: CoordinatorClient, batch_id: str, interval: float, where: Where) -> bool:
     """Show a batch until it has ended; False when a person had enough."""
     from local.cli.report import progress_bar  # noqa: PLC0415 - as above
     from local.one_machine.run import Seen  # noqa: PLC0415 - as above
@@ -82,7 +82,10 @@ def _watch(client: CoordinatorClient, batch_id: str, interval: float) -> bool:
                 if seen.has_ended:
                     return True
                 if not client.runs:
-                    raise InvalidInput("--watch", f"{batch_id} is {seen.state}, and nothing runs on a state folder")
+                    raise InvalidInput(
+                        "--watch",
+                        f"{batch_id} is {seen.state}, and nothing runs on a state folder: `{where.resuming}` goes on",
+                    )
                 bar.show(seen)
                 time.sleep(interval)
     except KeyboardInterrupt:
@@ -104,7 +107,7 @@ def _print_list(batches: Sequence[Mapping[str, Any]]) -> None:
             out.print(f"{one['batch_id']}: {one['reason']}")
 
 
-def _print_batch(view: Mapping[str, Any]) -> None:
+def _print_batch(view: Mapping[str, Any], where: Where) -> None:
     out = console()
     reason = f": {view['reason']}" if view["reason"] else ""
     out.print(f"Batch {view['batch_id']} of {view['game_date']} is {view['state']}{reason}\n")
@@ -127,17 +130,18 @@ def _print_batch(view: Mapping[str, Any]) -> None:
     for one in view.get("failure_groups", ()):
         cause = f": {one['cause']}" if one["cause"] else ""
         out.print(f"{one['count']:,} × {one['code']}{cause}; first {_time(one['first_seen'])}, e.g. {one['example']}")
-        out.print(f"  tipoff redrive {view['batch_id']} --group {one['fingerprint']}")
+        out.print(f"  tipoff redrive {view['batch_id']} --group {one['fingerprint']}{where.again}")
     out.print("(times are UTC)")
     for moment in view["timeline"]:
         out.print(f"{_time(moment['at'])}  {moment['text']}")
     if view["state"] in (*_LIVE, *_WANTING):
-        out.print(f"\nwhy, and what to do: tipoff explain {view['batch_id']}")
+        out.print(f"\nwhy, and what to do: tipoff explain {view['batch_id']}{where.again}")
 
 
 def _shards(shards: Sequence[Mapping[str, Any]]) -> Table:
-    # Those that somebody has to look at come first.
-    shown = sorted(shards, key=lambda shard: (-shard["silent"], -shard["failed"], shard["shard"]))[:_SHARDS_SHOWN]
+    # Of many, those that somebody has to look at; in the order of their numbers.
+    by_need = sorted(shards, key=lambda shard: (-shard["silent"], -shard["failed"], shard["shard"]))
+    shown = sorted(by_need[:_SHARDS_SHOWN], key=lambda shard: int(shard["shard"]))
     table = _table("shard", *_PLAYERS, "published, UTC", "times")
     for shard in shown:
         counts = (f"{shard[kind]:,}" for kind in _PLAYERS)

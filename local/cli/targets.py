@@ -162,7 +162,7 @@ class Target:
 
         file = self.home / _LEDGER
         if not file.exists():
-            raise InvalidInput("--state", f"{self.home} has no ledger; name the folder of a run")
+            raise InvalidInput("--state", f"{self.home} holds no run yet; name the folder of a `tipoff run`")
         opened = SqliteDocuments(file)
         try:
             yield opened

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 # C0 without tab and newline, DEL and C1; separators and overrides that reorder a line; halves of surrogate pairs.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+_ANY_WIDTH = 10_000
+"""Wider than any table."""
+
+
 def printable(text: str) -> str:
     """The text with control characters as JSON would escape them, so that JSON stays the same JSON."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def called() -> str:
+    """How a person types the command here: `tipoff`, or the path by which this process was called where that finds none."""
+    return "tipoff" if shutil.which("tipoff") or Path(sys.argv[0]).stem != "tipoff" else sys.argv[0]
 
 
 def echo(text: str, *, err: bool = False) -> None:
@@ -26,7 +40,26 @@ def echo(text: str, *, err: bool = False) -> None:
 
 
 class Terminal(Console):
-    """A console whose text is printable; colours and the cursor's moves are its own."""
+    """A console whose text is printable, and whose tables are never cut; colours and the cursor's moves are its own."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print as ever; a table as wide as it is where nobody's window bounds it, or where its cells would be cut."""
+        widest = max((self._needed(table) for table in objects if isinstance(table, Table)), default=0)
+        if widest <= self.width:
+            super().print(*objects, **how)
+            return
+        bound, self._width = self._width, widest
+        try:
+            super().print(*objects, **{**how, "crop": False})
+        finally:
+            self._width = bound
+
+    def _needed(self, table: Table) -> int:
+        """How many columns a table takes: a window may break cells at their blanks, a file gets every row on one line."""
+        for column in table.columns:
+            column.overflow = "fold"
+        found = Measurement.get(self, self.options.update(max_width=_ANY_WIDTH), table)
+        return found.maximum if found.minimum > self.width or not self.is_terminal else found.minimum
 
     def render_str(self, text: str, **how: Any) -> Text:
         """Take plain text in: printable from the start, so that its width is right."""

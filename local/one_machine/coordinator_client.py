@@ -118,6 +118,8 @@ def judged(answer: Answer) -> dict[str, Any]:
             raise InvalidInput("identity token", f"the coordinator refused it: {detail}; {fix}")
         case 404 if answer.body.get("type") == "about:blank":
             raise InvalidInput("--url", "no such route there; is it a coordinator, and of this command's version?")
+        case 404 if answer.body.get("type") == "urn:tipoff:problem:unknown-player":
+            raise InvalidInput("PLAYER", detail)
         case 404:
             raise InvalidInput("BATCH", f"{detail}; `tipoff status` lists all")
         case status if status < _SERVER_ERROR:
@@ -204,7 +206,8 @@ def _over_http(session: requests.Session, base: str, ask: Ask, token: str | None
             allow_redirects=False,
         )
     except requests.RequestException as error:
-        raise Unavailable(f"no coordinator answers at {base}: {_cause(error)}") from error
+        way_out = "look at the address, or leave --url out to look into a state folder"
+        raise Unavailable(f"no coordinator answers at {base}: {_cause(error)}; {way_out}") from error
     try:
         body = response.json()
     except requests.JSONDecodeError:

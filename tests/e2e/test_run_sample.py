@@ -171,18 +171,6 @@ def test_resuming_a_batch_that_has_ended_only_tells_of_it(second: Ran, ended: Ra
     assert f"{staged:,} active predictions written to again.parquet" in ended.out
 
 
-def test_the_readme_shows_what_a_first_run_prints(first: Ran, ended: Ran) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    head, best = ended.out.split("The ensemble's highest predictions")[0], ended.out.split("\nplayer ")[1]
-
-    shown = [line.rstrip() for line in best.splitlines()[1:11]]
-    assert [line for line in shown if f"\n{line}\n" not in readme] == []
-    assert head.splitlines()[0] in readme
-    assert head.splitlines()[-1] in readme
-    for kind, name in (("players", "expected"), ("rows", "inserted")):
-        assert re.search(rf"\b{name} +{first.json[kind][name]:,}\b", readme)
-
-
 def test_a_parquet_export_of_the_ended_batch_holds_what_the_csv_does(folder: Path, ended: Ran) -> None:
     assert ended.status == 0, ended.err
     parquet = duckdb.read_parquet(str(folder / "again.parquet"))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,42 +10,38 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.tipoff_command import ROOT
+from tests.documents import Block, blocks, copy_of_project, environment
 
-DOC = (ROOT / "docs/schema-evolution.md").read_text(encoding="utf-8")
-PARTS = ("coordinator", "worker", "shared", "schemas", "local", "tipoff.egg-info")
+PAGE = "docs/schema-evolution.md"
 _TIPOFF = "from local.cli.main import main; main()"
 EXPECTED_TO_REFUSE = {"tipoff schema check"}
 
 
-def blocks(language: str) -> list[str]:
-    """The document's code blocks of a language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", DOC, re.DOTALL | re.MULTILINE)
-
-
-def commands(block: str) -> list[tuple[str, list[str]]]:
-    """Each command of a console block with the lines that it is said to print."""
-    parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
-    return [(lines[0], [line for line in lines[1:] if line]) for lines in (part.splitlines() for part in parts)]
+def found(language: str) -> list[Block]:
+    """The page's code blocks of a language that are to be followed, in order."""
+    return [block for block in blocks(PAGE) if block.language == language and not block.mark]
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project that may be changed."""
-    tree = tmp_path_factory.mktemp("project")
-    for part in PARTS:
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
-    return tree
+    return copy_of_project(tmp_path_factory.mktemp("project"))
 
 
-def follow(tree: Path, block: str) -> None:
+def follow(tree: Path, block: Block) -> None:
     """Run the commands of a block and compare what they print."""
-    environ = {**os.environ, "PYTHONPATH": str(tree), "COLUMNS": "100"}
-    for line, printed in commands(block):
+    for line, printed in block.commands:
         program, *arguments = shlex.split(line)
         call = [sys.executable, "-c", _TIPOFF, *arguments] if program == "tipoff" else [program, *arguments]
-        done = subprocess.run(call, cwd=tree, env=environ, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            call,
+            cwd=tree,
+            env=environment(tree, activated=True),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert done.returncode == (1 if line in EXPECTED_TO_REFUSE else 0), f"{line}\n{done.stdout}\n{done.stderr}"
         for text in printed:
             assert text in done.stdout.splitlines(), f"{line}\n{done.stdout}"
@@ -56,7 +49,7 @@ def follow(tree: Path, block: str) -> None:
 
 def declare(tree: Path) -> None:
     """Add the document's column at the end of v3's list."""
-    (column,) = blocks("json")
+    (column,) = (block.text for block in found("json"))
     file = tree / "schemas/predictions/v3.json"
     text = file.read_text(encoding="utf-8").rstrip().removesuffix("]").rstrip()
     file.write_text(f"{text},\n  {column}]\n", encoding="utf-8")
@@ -64,7 +57,7 @@ def declare(tree: Path) -> None:
 
 def fill(tree: Path) -> None:
     """Add the document's line beside the game's id."""
-    (line,) = blocks("python")
+    (line,) = (block.text for block in found("python"))
     file = tree / "worker/rows.py"
     before, beside, after = file.read_text(encoding="utf-8").partition('        "game_id": request.game.game_id,\n')
     assert beside
@@ -72,7 +65,7 @@ def fill(tree: Path) -> None:
 
 
 def test_the_worked_example_adds_a_column_end_to_end(tree: Path) -> None:
-    before, copying, checking, applying, predicting = blocks("console")
+    before, copying, checking, applying, predicting = found("console")
     follow(tree, before)
     follow(tree, copying)
     declare(tree)

@@ -86,4 +86,4 @@ def test_a_folder_without_a_ledger_and_a_port_that_is_taken_are_mistakes(state: 
 
     assert (no_port.status, no_folder.status) == (2, 2)
     assert f"--port: {port} cannot be used" in no_port.err
-    assert "has no ledger" in no_folder.err
+    assert "holds no run yet" in no_folder.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from contextlib import ExitStack, closing
 from datetime import date
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from local.one_machine.inputs import load_folder
+from local.one_machine.push import PushTopic
 from local.one_machine.stack import LocalParts, open_parts
+from shared.errors import Unavailable
 from shared.policy import Policy
 from tests.tipoff_command import DAY, tipoff, write_league
 
@@ -49,6 +52,50 @@ def test_what_a_run_left_is_explained_and_a_look_delivers_nothing(state: tuple[P
     assert waiting_requests(folder) == 1
 
 
+def test_what_is_offered_on_a_state_folder_is_what_goes_on_there(state: tuple[Path, str]) -> None:
+    folder, batch_id = state
+
+    shown = tipoff("explain", "--state", folder)
+
+    offered = [line.strip() for line in shown.out.splitlines() if line.startswith("  tipoff ")]
+    assert offered[:2] == [f"tipoff run --resume --state {folder}", f"tipoff serve --state {folder}"]
+    assert f"tipoff cancel {batch_id} --state {folder}" in offered
+    assert [line for line in offered if "sweep" in line] == []
+
+    resumed = tipoff(*shlex.split(offered[0])[1:], "--json")
+
+    assert (resumed.status, resumed.json["batch_id"], resumed.json["state"]) == (0, batch_id, "COMPLETE"), resumed
+
+
+def test_a_refusal_for_the_time_being_ends_in_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise Unavailable("the process died here")
+
+    folder = tmp_path / "state"
+    monkeypatch.setattr(PushTopic, "publish", crash)
+    with ExitStack() as opened, pytest.raises(Unavailable):
+        start(open_parts(folder, opened), write_league(tmp_path / "data", players=LEAGUE))
+
+    refused = tipoff("consolidate", DAY, "--yes", "--state", folder)
+
+    assert (refused.status, refused.out) == (2, "")
+    assert "is not published whole yet" in refused.err
+    assert refused.err.splitlines()[-1].endswith(
+        f"nothing runs on a state folder by itself: `tipoff run --resume --state {folder}` goes on with the batch"
+    )
+
+
+def test_a_refusal_that_no_run_mends_offers_none(state: tuple[Path, str]) -> None:
+    folder, batch_id = state
+    assert tipoff("cancel", batch_id, "--state", folder).status == 0
+
+    refused = tipoff("consolidate", batch_id, "--state", folder)
+
+    assert refused.status == 2
+    assert "is cancelled" in refused.err
+    assert "--resume" not in refused.err
+
+
 def test_what_is_published_over_a_state_folder_is_said_to_wait(state: tuple[Path, str]) -> None:
     folder, batch_id = state
 
@@ -75,7 +122,8 @@ def test_watching_a_folder_where_nothing_runs_is_refused(state: tuple[Path, str]
     watched = tipoff("status", "--watch", "--state", folder)
 
     assert (watched.status, watched.out) == (2, "")
-    assert watched.err == f"tipoff: --watch: {batch_id} is RUNNING, and nothing runs on a state folder\n"
+    way_out = f"`tipoff run --resume --state {folder}` goes on"
+    assert watched.err == f"tipoff: --watch: {batch_id} is RUNNING, and nothing runs on a state folder: {way_out}\n"
 
 
 def test_a_folder_in_use_is_refused_at_once(tmp_path: Path) -> None:
@@ -93,6 +141,6 @@ def test_a_folder_without_a_ledger_is_refused_and_not_made(tmp_path: Path) -> No
     shown = tipoff("status", "--state", tmp_path / "nowhere")
 
     assert (shown.status, shown.out) == (2, "")
-    assert "has no ledger" in shown.err
+    assert "holds no run yet" in shown.err
     assert "--url" in shown.err
     assert not (tmp_path / "nowhere").exists()

@@ -190,7 +190,7 @@ def test_at_the_deadline_a_batch_beyond_it_is_failed_and_says_why(stand: Stand) 
     why = "2 of 3 players are silent; the policy tolerates 34.0%"
     assert (swept.state, swept.verdict) == ("FAILED", Verdict.NEEDS_A_PERSON)
     assert why in swept.why
-    assert f"/batches/{batch_id}/consolidate" in swept.why
+    assert swept.command == f"tipoff consolidate {batch_id} --force"
     assert [(event.state, event.reason) for event in stand.events()] == [("FAILED", why)]
     assert stand.coordinator.views.batch(batch_id).silent == list(PLAYERS[1:])
     assert stand.predictions(active=None) == []

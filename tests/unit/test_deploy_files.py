@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import PAGES, blocks
 from tests.emulators import skip_or_fail
 from tests.provision_stand import DEPLOY, ROOT, Provisioning, flags_of
 
@@ -41,9 +42,9 @@ def build_commands() -> list[str]:
 
 def documented_commands() -> list[str]:
     """The gcloud commands that the documents tell a person to run."""
-    texts = "".join(file.read_text(encoding="utf-8") for file in (*(ROOT / "docs").glob("*.md"), DEPLOY / "README.md"))
-    lines = re.findall(r"^(?:  )?(gcloud .*)$", texts.replace("\\\n", " "), re.MULTILINE)
-    return [filled_in(re.sub(r"\$\([^)]*\)|\$\w+", "a", line)) for line in lines]
+    lines = [line for page in PAGES for block in blocks(page) for line, _ in block.commands]
+    shown = (re.sub(r"\$\([^)]*\)|\$\w+", "a", line) for line in lines if line.startswith("gcloud "))
+    return [filled_in(line) for line in shown]
 
 
 def filled_in(command: str) -> str:

@@ -234,16 +234,20 @@ def declared(requirements: list[str]) -> set[str]:
     return {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", text)[0]).lower() for text in requirements}
 
 
-IMAGES = {"constraints-coordinator.txt": ["coordinator"], "constraints-worker.txt": ["worker"]}
-"""What each image installs, and the extras that it is made of."""
+PARTS = {
+    "constraints-coordinator.txt": ["coordinator"],
+    "constraints-worker.txt": ["worker"],
+    "constraints-run.txt": ["coordinator", "worker", "local"],
+}
+"""What each image, and `make run`, install, and the extras that it is made of."""
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_every_declared_dependency_of_an_image_is_pinned_and_of_nothing_else(name: str) -> None:
+@pytest.mark.parametrize("name", PARTS)
+def test_every_declared_dependency_of_a_part_is_pinned_and_of_nothing_else(name: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = {extra: declared(texts) for extra, texts in project["optional-dependencies"].items()}
-    wanted = declared(project["dependencies"]).union(*(extras[extra] for extra in IMAGES[name]))
-    of_others = set().union(*(extras[extra] for extra in extras.keys() - set(IMAGES[name]))) - wanted
+    wanted = declared(project["dependencies"]).union(*(extras[extra] for extra in PARTS[name]))
+    of_others = set().union(*(extras[extra] for extra in extras.keys() - set(PARTS[name]))) - wanted
 
     assert wanted <= pins(name).keys()
     # Flask brings click.
@@ -257,12 +261,12 @@ def test_every_declared_dependency_is_pinned() -> None:
     assert wanted <= pins("constraints-dev.txt").keys()
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_the_services_run_on_the_versions_that_were_tested(name: str) -> None:
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_runs_on_the_versions_that_were_tested(name: str) -> None:
     assert pins(name).items() <= pins("constraints-dev.txt").items()
 
 
-@pytest.mark.parametrize("name", [*IMAGES, "constraints-dev.txt"])
+@pytest.mark.parametrize("name", [*PARTS, "constraints-dev.txt"])
 def test_every_pin_has_hashes_and_no_place(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
 
@@ -276,6 +280,24 @@ def test_every_pin_has_hashes_and_no_place(name: str) -> None:
 def test_set_up_installs_the_pins_and_asks_nothing_of_later_releases() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
 
-    (install,) = re.findall(r"pip install (.*-r constraints-dev\.txt)", makefile)
+    (install,) = re.findall(r"^INSTALL := (.*)$", makefile, re.MULTILINE)
+    installed = re.findall(r"^\t@?\$\(INSTALL\) (.*)$", makefile, re.MULTILINE)
 
-    assert {"--require-hashes", "--no-deps"} <= set(install.split())
+    assert "--no-deps" in install.split()
+    assert installed == [
+        "--require-hashes -r constraints-run.txt", "--no-build-isolation -e .", "--require-hashes -r constraints-dev.txt"
+    ]  # fmt: skip
+    assert len(re.findall(r"\bpip install\b", makefile)) == 2  # the other one makes the tool of `make lock`
+
+
+def test_a_run_waits_for_what_a_run_needs_and_the_tests_for_everything() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+    needs = dict(re.findall(r"^(run|lint|\$\(BUILT\)|\$\(RUNS\)): (.*)$", makefile, re.MULTILINE))
+
+    assert needs == {
+        "run": "$(RUNS)",
+        "lint": "$(BUILT)",
+        "$(RUNS)": "pyproject.toml constraints-run.txt",
+        "$(BUILT)": "$(RUNS) constraints-dev.txt",
+    }

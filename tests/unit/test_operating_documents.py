@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import click
 import pytest
 
 from coordinator.rules.quotas import first_met, forecast
-from local.cli.main import commands
 from tests.provision_stand import DEPLOY, ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -24,29 +22,11 @@ def sections() -> dict[str, str]:
 
 @pytest.mark.parametrize("symptom", sections())
 def test_a_symptom_ends_in_one_command(symptom: str) -> None:
-    blocks = re.findall(r"^```\n(.*?)^```$", sections()[symptom], re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```console cloud\n(.*?)^```$", sections()[symptom], re.DOTALL | re.MULTILINE)
 
     assert len(blocks) == 1
     assert re.match(r"(tipoff|gcloud|curl) ", blocks[0])
     assert blocks[0].count("\n") == 1
-
-
-def told_commands() -> list[list[str]]:
-    """The words of every `tipoff` command that a document shows."""
-    texts = "".join(file.read_text(encoding="utf-8") for file in DOCUMENTS)
-    found = re.findall(r"^ *(tipoff .*)$|`(tipoff [^`]+)`", texts, re.MULTILINE)
-    return [(whole or inline).split()[1:] for whole, inline in found]
-
-
-@pytest.mark.parametrize("words", told_commands(), ids=" ".join)
-def test_a_shown_command_exists_with_its_options(words: list[str]) -> None:
-    command: click.Command = commands
-    while isinstance(command, click.Group):
-        assert words[0] in command.commands
-        command, words = command.commands[words[0]], words[1:]
-    options = {name for parameter in command.params for name in parameter.opts}
-
-    assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options
 
 
 def test_the_costs_name_the_limits_that_are_met_first() -> None:

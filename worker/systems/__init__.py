@@ -1,18 +1,25 @@
-"""The prediction systems, one list, in the order in which they run: a later one may use what an earlier one said (E6)."""
+"""The prediction systems, in the order in which they run: a later one may use what an earlier one said (E6).
+
+Whatever other module of this folder has a `SYSTEM_ID` and a `predict` is a system too, by its file alone: it runs before the
+ensemble, which weighs it once a model is trained with it.
+"""
 
 from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
 
 from worker.model import Model
 from worker.players import Players
 from worker.systems import ensemble, market, moving_average, ridge, season_average, similarity
 from worker.systems.forecast import Forecast, Situation, System
 
+_FIRST = (season_average, moving_average, similarity, ridge)
+_FOUND = (import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+_ADDED = tuple(module for module in _FOUND if hasattr(module, "SYSTEM_ID") and module not in (*_FIRST, ensemble))
+
 SYSTEMS: dict[str, System] = {
-    season_average.SYSTEM_ID: season_average.predict,
-    moving_average.SYSTEM_ID: moving_average.predict,
-    similarity.SYSTEM_ID: similarity.predict,
-    ridge.SYSTEM_ID: ridge.predict,
-    ensemble.SYSTEM_ID: ensemble.predict,
+    **{module.SYSTEM_ID: module.predict for module in (*_FIRST, *_ADDED, ensemble)},
     market.MARKET_ID: market.market,
     market.ANCHORED_ID: market.anchored,
 }

@@ -18,12 +18,14 @@ MIN_INPUTS = 2
 
 
 def predict(situation: Situation, earlier: Mapping[str, Forecast], /) -> Forecast:
-    """Weigh the systems before this one that predicted by their own method; a stand-in is no input.
+    """Weigh the systems before this one that predicted by their own method; a stand-in is no input, and neither is a system
+    that the model was trained without.
 
     With fewer than two inputs the number of season_average stands in.
     """
-    inputs = list(earlier.values())
-    weights = [situation.model.document.ensemble[forecast.system_id] for forecast in inputs]
+    fitted = situation.model.document.ensemble
+    inputs = [forecast for forecast in earlier.values() if forecast.system_id in fitted]
+    weights = [fitted[forecast.system_id] for forecast in inputs]
     own = np.stack([~forecast.is_stand_in for forecast in inputs])
     points, is_any = weighed(np.stack([forecast.points for forecast in inputs]), own, weights)
 
