@@ -47,7 +47,7 @@ def a_merge(batch_id: str, state: Literal["submitted", "done", "failed"]) -> Mer
 
 
 @st.composite
-def situations(draw: st.DrawFn) -> tuple[Batch, list[Shard], DateRecord, datetime]:
+def situations(draw: st.DrawFn) -> Situation:
     """A batch in any state with any ledger, also such as no run of events would leave."""
     expected = [f"player-{number}" for number in range(draw(st.integers(0, 8)))]
     batch = a_batch(expected or ["nobody"], expected_count=len(expected), status=draw(st.sampled_from(Status)))
