@@ -5,8 +5,10 @@ Must never learn how the ledger is read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -49,7 +51,15 @@ def timeline(
 
 
 def _asked(action: AdminAction) -> str:
-    given = "" if action.asked == "{}" else f" {action.asked}"
-    return (
-        f"{action.account} asked: {action.action}{given}; {f'why: {action.why}' if action.why else 'no reason given'}"
-    )
+    given = ", ".join(_in_words(json.loads(action.asked)))
+    what = f"{action.action} ({given})" if given else action.action
+    return f"{action.account} asked: {what}; {f'why: {action.why}' if action.why else 'no reason given'}"
+
+
+def _in_words(asked: Mapping[str, Any]) -> Iterator[str]:
+    """A request's fields as people say them, those of an object one by one."""
+    for name, value in asked.items():
+        if isinstance(value, dict):
+            yield from _in_words(value)
+        else:
+            yield f"{name.replace('_', ' ')}: {value}"

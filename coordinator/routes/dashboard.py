@@ -24,6 +24,7 @@ from coordinator.operator.views import BatchSummary, BatchView
 from coordinator.routes import forms
 from coordinator.routes.exchange import MAX_WHY, Caller, Check, batch_id_of, query_value
 from coordinator.routes.frame import page, show
+from coordinator.rules.lifecycle import LIVE
 from shared.errors import InvalidInput
 
 BATCHES_LISTED = 60
@@ -84,7 +85,7 @@ def _list(coordinator: Coordinator) -> Response:
     chosen = query_value("game_date", _GAME_DATE, None) if request.args.get("game_date") else None
     views = coordinator.views
     found: list[BatchView | BatchSummary] = list(views.batches(game_date=chosen, limit=BATCHES_LISTED))
-    live = [number for number, batch in enumerate(found) if batch.state in pages.LIVE]
+    live = [number for number, batch in enumerate(found) if batch.state in LIVE]
     for number in live[:LIVE_COUNTED]:
         found[number] = views.batch(found[number].batch_id)
     listed = pages.list_page(found, chosen=chosen, now=coordinator.parts.clock())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from coordinator.rules.lifecycle import LIVE
 from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument, print_json
 from local.cli.exits import INTERRUPTED
 from local.cli.terminal import Terminal, echo
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from local.one_machine.coordinator_client import CoordinatorClient
 
 _WANTING = ("PARTIAL", "FAILED")
-_LIVE = ("PLANNED", "RUNNING", "CONSOLIDATING")
 _SHARDS_SHOWN = 20
 _NAMES_SHOWN = 10
 _PLAYERS = ("expected", "predicted", "skipped", "failed", "silent")
@@ -134,7 +134,7 @@ def _print_batch(view: Mapping[str, Any], where: Where) -> None:
     out.print("(times are UTC)")
     for moment in view["timeline"]:
         out.print(f"{_time(moment['at'])}  {moment['text']}")
-    if view["state"] in (*_LIVE, *_WANTING):
+    if view["state"] in (*LIVE, *_WANTING):
         out.print(f"\nwhy, and what to do: tipoff explain {view['batch_id']}{where.again}")
 
 

@@ -16,10 +16,10 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
+from coordinator.rules.lifecycle import LIVE
 from local.one_machine.coordinator_client import CoordinatorClient
 from shared.errors import Conflict, InvalidInput, TipoffError, Unavailable
 
-_LIVE = frozenset({"PLANNED", "RUNNING", "CONSOLIDATING"})
 _WHOLE = frozenset({"COMPLETE", "EMPTY"})
 _LOOK_SECONDS = 0.2
 _STARTS = 5
@@ -72,7 +72,7 @@ def decide(season: dict[str, Any], *, again: bool, only_failed: bool) -> tuple[D
 
 def _due(one: dict[str, Any], *, again: bool, only_failed: bool) -> Due:
     state, deed = one["state"], Deed.START
-    if state in _LIVE:
+    if state in LIVE:
         deed = Deed.SKIP if only_failed else Deed.FINISH
     elif only_failed:
         deed = Deed.SKIP if state in _WHOLE else Deed.START
@@ -149,7 +149,7 @@ def _follow(
     until = time.monotonic() + patience.total_seconds()
     while True:
         view = client.get(f"/batches/{batch_id}")
-        if view["state"] not in _LIVE:
+        if view["state"] not in LIVE:
             return Ended(game_date, batch_id, view["state"], str(view["reason"]))
         if time.monotonic() > until:
             silent = ", ".join(view["silent"][:3])

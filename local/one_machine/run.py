@@ -16,13 +16,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from coordinator.rules.lifecycle import LIVE
 from local.one_machine.stack import LocalStack
 from schemas import names
 from schemas.messages import PlayerCounts, RowCounts
 from schemas.tables import Row
 from shared.errors import Conflict, InvalidInput, Unavailable
 
-_LIVE = ("PLANNED", "RUNNING", "CONSOLIDATING")
 _GOOD_ENDS = ("COMPLETE", "PARTIAL", "EMPTY")
 _LOOK_EVERY = timedelta(milliseconds=100)
 SWEEP_EVERY = timedelta(seconds=2)
@@ -52,7 +52,7 @@ class Seen(BaseModel):
     @property
     def has_ended(self) -> bool:
         """Whether the batch is no longer live."""
-        return self.state not in _LIVE
+        return self.state not in LIVE
 
     @property
     def has_ended_well(self) -> bool:

@@ -55,7 +55,7 @@ def test_each_action_is_kept_in_order_with_account_time_and_reason(stand: Stand,
     assert len({one["at"] for one in kept(front, batch_id)}) == 3
     lines = [moment["text"] for moment in front.get(f"/batches/{batch_id}").get_json()["timeline"]]
     assert "ann@example.com asked: cancel; why: wrong date" in lines
-    assert 'ann@example.com asked: policy {"deadline_minutes":240}; no reason given' in lines
+    assert "ann@example.com asked: policy (deadline minutes: 240); no reason given" in lines
 
 
 def test_what_was_refused_was_asked_for_all_the_same(stand: Stand, front: Front) -> None:

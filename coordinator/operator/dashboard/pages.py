@@ -15,13 +15,13 @@ from coordinator.operator.explaining import Explanation
 from coordinator.operator.gaps import Gaps
 from coordinator.operator.histogram import AnswerTimes
 from coordinator.operator.views import BatchSummary, BatchView, ShardView
+from coordinator.rules.lifecycle import LIVE
 from schemas.messages import PlayerCounts
 
 NAMES_LISTED = 200
 """So many names of a group are on the page; the rest is a number."""
 SHARDS_LISTED = 60
 HISTOGRAM_WIDTH, HISTOGRAM_HEIGHT = 480, 120
-LIVE = frozenset({"PLANNED", "RUNNING", "CONSOLIDATING"})
 TONES = {"COMPLETE": "good", "EMPTY": "good", "PARTIAL": "warn", "FAILED": "bad", "CANCELLED": "idle"}
 """How a state looks; live ones are busy."""
 
