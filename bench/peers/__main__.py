@@ -34,7 +34,7 @@ _OURS = ("duckdb", "google-cloud-firestore", "google-auth", "cryptography")
 @click.option("--sizes", help="Players, rows or tokens, by commas; default: the part's own.")
 def main(parts: tuple[str, ...], sizes: str | None) -> None:
     """Measure the parts, in half an hour or so for all of them."""
-    machine = _machine()
+    machine = _machine(with_servers="1" in parts)
     for part in parts:
         measure, usual = PARTS[part]
         rows: dict[tuple[str, str], dict[str, Any]] = {}
@@ -56,15 +56,19 @@ def _merged(
     return list({(row["side"], row["what"]): row for row in (*kept, *rows.values())}.values())
 
 
-def _machine() -> Mapping[str, Any]:
-    with ExitStack() as opened:
-        broker, database = fan_out.servers(opened)
-    versions = {name: version(name) for name in _OURS} | peers_versions()
+def _machine(*, with_servers: bool) -> Mapping[str, Any]:
+    """What the figures are measured on; only the first part needs the peers' servers."""
+    kept = report.read().get("machine", {}).get("versions", {})
+    servers = {name: kept[name] for name in ("Redis", "Postgres") if name in kept}
+    if with_servers:
+        with ExitStack() as opened:
+            broker, database = fan_out.servers(opened)
+        servers = {"Redis": broker.version, "Postgres": database.version}
     return {
         "processors": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "versions": versions | {"Redis": broker.version, "Postgres": database.version},
+        "versions": {name: version(name) for name in _OURS} | peers_versions() | servers,
     }
 
 

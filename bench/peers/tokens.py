@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from shared.auth import Certificates, TokenVerifier
-from tests.unit.test_auth import ALLOWED, AUDIENCE, Signer
+from tests.tokens import ALLOWED, AUDIENCE
+from tests.unit.test_auth import Signer
 
 SIZES = (2_000,)
 OURS, FLOOR = "Tipoff's token check", "RSA verification alone"
