@@ -11,7 +11,7 @@ BUILT := .venv/.built
 # One more than there are processors: many tests wait for a process or an emulator of theirs.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start simulate chaos reliability docs picture lock clean
+.PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start bench-peers simulate chaos reliability docs picture lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
 run: $(RUNS)
@@ -56,6 +56,10 @@ bench-pushes: $(BUILT)
 # Import and start of each service beside Flask and the Google clients alone.
 bench-start: $(BUILT)
 	$(BIN)/python -m bench.start $(ARGS)
+
+# Tipoff beside Celery, DBOS, dlt and bare engines; writes docs/peers.md. One part: ARGS="--part 1 --sizes 450,2000".
+bench-peers: $(BUILT)
+	$(BIN)/python -m bench.peers $(ARGS)
 
 # Seeded days of the whole system under faults, e.g. `make simulate SEEDS=0:20000`; `make simulate SEEDS=4091` tells of one.
 SEEDS ?= 0:20000
