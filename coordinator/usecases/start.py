@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from coordinator.ledger import Ledger
-from coordinator.rules import completeness, planning, quotas
+from coordinator.rules import completeness, due, planning, quotas
 from coordinator.rules.batch import Batch, DateRecord
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.cancel import cancel
@@ -228,8 +228,9 @@ class Starter:
         )
 
     def _log_findings(self, findings: Sequence[planning.InputFinding]) -> None:
-        for finding in findings:
-            log.warning(
-                "input finding",
-                extra={"json_fields": {"problem": finding.problem.value, "name": finding.name, "rows": finding.rows}},
-            )
+        for problem in planning.InputProblem:
+            found = [finding for finding in findings if finding.problem is problem]
+            if found:
+                fields = {"problem": problem.value, "names": due.named([one.name for one in found])}
+                rows = sum(one.rows for one in found)
+                log.warning("input findings", extra={"json_fields": {**fields, "count": len(found), "rows": rows}})
