@@ -147,7 +147,7 @@ def test_a_sweep_of_a_failed_batch_says_that_a_person_is_needed_and_why(front: F
     (swept,) = answer.get_json()["batches"]
     assert (swept["verdict"], swept["state"]) == ("needs_a_person", "FAILED")
     assert "3 of 3 players are failed" in swept["why"]
-    assert f"/batches/{BATCH_ID}/consolidate" in swept["why"]
+    assert swept["command"] == f"tipoff consolidate {BATCH_ID} --force"
 
 
 def test_a_sweep_whose_document_store_is_down_answers_503(stand: Stand) -> None:
@@ -161,9 +161,10 @@ def test_a_sweep_whose_document_store_is_down_answers_503(stand: Stand) -> None:
 
 
 def test_health_tells_the_revision_and_asks_nothing(stand: Stand) -> None:
-    down = Outage(stand.documents)
-    down.goes_down()
-    front = Front(stand, stand.new_coordinator("one", documents=down, warehouse=down, requests=down, finished=down))
+    down = {name: Outage(getattr(stand, name)) for name in ("documents", "warehouse", "requests", "finished")}
+    for one in down.values():
+        one.goes_down()
+    front = Front(stand, stand.new_coordinator("one", **down))
 
     answer = front.get("/health")
 
