@@ -6,6 +6,7 @@ in a temporary table of text columns, so that only a file with a bad cell pays f
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -111,12 +112,20 @@ def _text(path: Path, max_bytes: int) -> bytes:
         raise InvalidInput(
             path.name, f"cannot be read ({error.strerror}); check the file and its permissions"
         ) from error
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InvalidInput(path.name, f"line {line} is not UTF-8 text; save the file as UTF-8") from error
+    _check_utf_8(content, path.name)
     return content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _check_utf_8(content: bytes, name: str) -> None:
+    """Decode in pieces, since the whole of a large file as text may take four times its size."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(content) + 1, _READ_AT_ONCE_BYTES):
+        piece = content[start : start + _READ_AT_ONCE_BYTES]
+        try:
+            decoder.decode(piece, final=start + len(piece) == len(content))
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, start) + error.object.count(b"\n", 0, error.start) + 1
+            raise InvalidInput(name, f"line {line} is not UTF-8 text; save the file as UTF-8") from error
 
 
 def _read_at_most(file: BufferedIOBase, name: str, max_bytes: int) -> bytes:
