@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from rich.table import Table
 
 from local.one_machine.past_games import read_past_games
 from local.sample.season import SAMPLE_GAME_DATE, write
+from schemas.messages import Slice
 from tests.requests_factory import a_line, a_matchup, a_request, some_games
 from worker import messages
 from worker.absences import APPEARED
@@ -40,15 +42,14 @@ def main() -> None:
     at_once, alone = _seconds(lambda: _compute(players, model)), _seconds(lambda: _one_by_one(players, model), rounds=2)
     sliced = _seconds(lambda: _in_slices(players, model), rounds=3)
     rows = PLAYERS * LINES * len(SYSTEMS)
-    requests = _requests()
-    answering = _seconds(lambda: _answer(requests, model), rounds=3)
+    answering = {size: _seconds(partial(_answer, _messages(size), model), rounds=3) for size in (SLICE, 1)}
     table = Table("what", "processor s", "rows a second", box=None, pad_edge=False)
     table.add_row(f"{PLAYERS} players at once, compute", f"{at_once:.3f}", f"{rows / at_once:,.0f}")
     table.add_row(f"{PLAYERS} players in slices of {SLICE}, compute", f"{sliced:.3f}", f"{rows / sliced:,.0f}")
     table.add_row(f"{PLAYERS} players one by one, compute", f"{alone:.3f}", f"{rows / alone:,.0f}")
-    table.add_row(
-        f"{PLAYERS} requests: parse, predict, make and check rows", f"{answering:.3f}", f"{rows / answering:,.0f}"
-    )
+    for size, seconds in answering.items():
+        shown = f"{PLAYERS} requests, {size} a message: read, predict, make and check rows"
+        table.add_row(shown, f"{seconds:.3f}", f"{rows / seconds:,.0f}")
     console.print(
         f"{LINES} lines a player, {len(SYSTEMS)} systems, {rows:,} rows; numpy {np.__version__}, Python {sys.version.split()[0]}"
     )
@@ -64,9 +65,10 @@ def _players() -> Players:
     return replace(players, offered_lines=lines, fair_over=np.full(lines.shape, 0.5))
 
 
-def _requests() -> list[bytes]:
+def _messages(size: int) -> list[bytes]:
+    """All requests, so many a message."""
     lines = tuple(a_line(f"{20 + place}.5") for place in range(LINES))
-    return [
+    requests = [
         a_request(
             player_lookup=f"player-{number}",
             lines=lines,
@@ -74,10 +76,10 @@ def _requests() -> list[bytes]:
             recent_games=some_games([number % 30, *range(10, 34)]),
             recent_games_wanted=25,
         )
-        .model_dump_json()
-        .encode()
         for number in range(PLAYERS)
     ]
+    slices = [tuple(requests[start : start + size]) for start in range(0, PLAYERS, size)]
+    return [Slice(requests=one).model_dump_json().encode() for one in slices]
 
 
 def _compute(players: Players, model: Model) -> Floats:
@@ -103,8 +105,8 @@ def _one_by_one(players: Players, model: Model) -> None:
         _compute(players.take(slice(place, place + 1)), model)
 
 
-def _answer(requests: list[bytes], model: Model) -> None:
-    for data in requests:
+def _answer(slices: list[bytes], model: Model) -> None:
+    for data in slices:
         read = messages.read_slice(data, revision="bench")
         staged_rows(read.requests, model, schema_version=2)
 
