@@ -49,7 +49,7 @@ bench-completions: $(BUILT)
 bench-predictions: $(BUILT)
 	$(BIN)/python -m bench.predictions
 
-# Requests a second through the whole system: on one machine, on the emulators, and posted to the services.
+# Players a second through the whole system: on one machine and on the emulators.
 bench-pushes: $(BUILT)
 	$(BIN)/python -m bench.pushes $(ARGS)
 

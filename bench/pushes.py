@@ -1,26 +1,21 @@
-"""How many requests a second go through the whole system, from the request to the recorded outcome.
+"""How many players a second go through the whole system, from the post to `/start` to the last recorded outcome.
 
-Three ways in turns, each on a stack of its own with nothing in it:
+Two ways in turns, each on a stack of its own with nothing in it:
 
 - `one machine`: `tipoff run`'s stack, all in one process;
 - `emulated`: both services under gunicorn, Google's Firestore and Pub/Sub emulators and local-bigquery. The Pub/Sub
-  emulator makes two pushes of a subscription at a time and no more;
-- `posted`: the same services, but the requests, and then the outcomes, are posted to them in Pub/Sub's envelope by as
-  many callers as are asked for: the services' own figures, each alone and one after the other.
+  emulator makes two pushes of a subscription at a time and no more.
 
-The first two are timed from the post to `/start` to the last recorded outcome, so that planning is part of them. The
-consolidation is in none.
+Planning is part of both, the consolidation of neither.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,20 +25,17 @@ from typing import Any
 
 import click
 import requests
-from google.api_core import exceptions as api
-from google.pubsub_v1.types import PushConfig
 from rich.console import Console
 from rich.table import Table
 
 from bench.many_players import write_copies
-from local.emulated.cloud_stack import PROJECT, TOPICS, CloudStack
+from local.emulated.cloud_stack import CloudStack
 from local.one_machine.inputs import load_folder
 from local.one_machine.run import follow, start_batch
 from local.one_machine.stack import LocalStack
 from local.sample.season import SAMPLE_GAME_DATE
 
 ONE_MACHINE, EMULATED = "one machine", "emulated"
-WORKER, COORDINATOR, BOTH = "posted: worker", "posted: coordinator", "posted: both in turn"
 
 _PATIENCE = timedelta(minutes=30)
 _POST_SECONDS = 600
@@ -60,7 +52,7 @@ class Measured:
 
     @property
     def per_second(self) -> float:
-        """Requests a second."""
+        """Players a second."""
         return self.players / self.seconds
 
 
@@ -120,86 +112,13 @@ def _ended(stack: CloudStack, batch_id: str) -> dict[str, Any]:
     return view
 
 
-# --- the services by themselves -------------------------------------------------------------------------------
-
-
-def measure_posted(season: Path, scratch: Path, *, callers: int) -> Iterator[Measured]:
-    """Measure the worker with the day's requests, and then the coordinator with its outcomes."""
-    with _cloud(season, scratch) as stack:
-        for topic in (TOPICS.requests, TOPICS.outcomes):
-            name = stack.subscriber.subscription_path(PROJECT, topic)
-            stack.subscriber.modify_push_config(subscription=name, push_config=PushConfig())
-        batch_id = _start(stack)
-        expected = _look(stack, batch_id)["players"]["expected"]
-        requested = _pulled(stack, TOPICS.requests, count=expected)
-        predicting = _post_all(f"{stack.worker_url}/predict", requested, callers=callers)
-        # The last outcome would consolidate the batch.
-        *outcomes, _last = _pulled(stack, TOPICS.outcomes, count=expected)
-        recording = _post_all(f"{stack.coordinator_url}/complete", outcomes, callers=callers)
-        if _look(stack, batch_id)["players"]["silent"] != 1:
-            raise click.ClickException("not every outcome was recorded, so the figure would mean nothing")
-    yield Measured(WORKER, expected, predicting)
-    yield Measured(COORDINATOR, expected, recording * expected / len(outcomes))
-    yield Measured(BOTH, expected, predicting + recording * expected / len(outcomes))
-
-
-def _pulled(stack: CloudStack, topic: str, *, count: int) -> list[dict[str, Any]]:
-    """Take `count` messages, each of another player, off a topic's subscription, as a push would bring them."""
-    name = stack.subscriber.subscription_path(PROJECT, topic)
-    taken: dict[str, dict[str, Any]] = {}
-    given_up_at = time.monotonic() + _POST_SECONDS
-    while len(taken) < count:
-        if time.monotonic() > given_up_at:
-            raise click.ClickException(f"{len(taken)} of {count} messages came to {topic}")
-        try:
-            answer = stack.subscriber.pull(subscription=name, max_messages=count, timeout=10, retry=None)
-        except api.DeadlineExceeded:
-            continue
-        for received in answer.received_messages:
-            message = received.message
-            taken[f"{message.attributes['shard']}/{message.attributes['slice']}"] = _envelope(name, message)
-        if answer.received_messages:
-            acknowledged = [received.ack_id for received in answer.received_messages]
-            stack.subscriber.acknowledge(subscription=name, ack_ids=acknowledged)
-    return list(taken.values())
-
-
-def _envelope(subscription: str, message: Any) -> dict[str, Any]:
-    return {
-        "subscription": subscription,
-        "message": {
-            "data": base64.b64encode(message.data).decode(),
-            "attributes": dict(message.attributes),
-            "messageId": message.message_id,
-            "publishTime": message.publish_time.isoformat(),
-        },
-    }
-
-
-def _post_all(url: str, envelopes: Sequence[dict[str, Any]], *, callers: int) -> float:
-    """Post every envelope, so many at once; return the seconds that it took."""
-    shares = [envelopes[number::callers] for number in range(callers)]
-
-    def post(share: Sequence[dict[str, Any]]) -> None:
-        with requests.Session() as session:
-            for envelope in share:
-                answer = session.post(url, json=envelope, timeout=_POST_SECONDS)
-                if answer.status_code != 204:
-                    raise click.ClickException(f"{url} answered {answer.status_code}: {answer.text}")
-
-    begun = time.perf_counter()
-    with ThreadPoolExecutor(callers) as pool:
-        list(pool.map(post, shares))
-    return time.perf_counter() - begun
-
-
 # --- figures --------------------------------------------------------------------------------------------------
 
 
 def report(measured: Sequence[Measured]) -> Table:
     """Least, median and greatest over the rounds; ratios are those within a round."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("players", "way", "requests a second", "times emulated"):
+    for heading in ("players", "way", "players a second", "times emulated"):
         table.add_column(heading, justify="left" if heading == "way" else "right", no_wrap=True)
     groups: dict[tuple[int, str], list[Measured]] = {}
     for one in measured:
@@ -215,7 +134,7 @@ def _spread(figures: Sequence[float]) -> str:
     return " / ".join(f"{figure:,.1f}" for figure in (min(figures), median(figures), max(figures)))
 
 
-def run(*, copies: Sequence[int], callers: int, rounds: int) -> Iterator[Measured]:
+def run(*, copies: Sequence[int], rounds: int) -> Iterator[Measured]:
     """Measure everything, the ways in turns."""
     for number in range(rounds):
         for times in copies:
@@ -224,25 +143,23 @@ def run(*, copies: Sequence[int], callers: int, rounds: int) -> Iterator[Measure
                 write_copies(folder / "season", copies=times)
                 yield from measure_one_machine(folder / "season", folder / f"one-machine-{number}")
                 yield from measure_emulated(folder / "season", folder / f"emulated-{number}")
-                yield from measure_posted(folder / "season", folder / f"posted-{number}", callers=callers)
 
 
 @click.command()
 @click.option("--copies", type=int, multiple=True, default=(1, 3), show_default=True, help="Of each sample player.")
-@click.option("--callers", type=click.IntRange(min=1), default=16, show_default=True, help="Of `posted`, at once.")
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print every single measurement instead.")
-def main(copies: tuple[int, ...], callers: int, rounds: int, as_json: bool) -> None:
-    """Measure requests a second through the whole system, and print the figures."""
+def main(copies: tuple[int, ...], rounds: int, as_json: bool) -> None:
+    """Measure players a second through the whole system, and print the figures."""
     measured = []
-    for one in run(copies=copies, callers=callers, rounds=rounds):
+    for one in run(copies=copies, rounds=rounds):
         measured.append(one)
         click.echo(f"{one.players:,} players, {one.way}: {one.per_second:,.1f}/s", err=True)
     if as_json:
         click.echo(json.dumps([asdict(one) | {"per_second": one.per_second} for one in measured]))
         return
     console = Console(width=120, highlight=False)
-    console.print(f"{rounds} rounds on {os.cpu_count()} processors, {callers} callers; least / median / greatest\n")
+    console.print(f"{rounds} rounds on {os.cpu_count()} processors; least / median / greatest\n")
     console.print(report(measured))
 
 
