@@ -5,6 +5,7 @@ What is asked is whether anything is lost or refused for good, and how much memo
 
 from __future__ import annotations
 
+import base64
 import os
 import tempfile
 import time
@@ -16,16 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from google.api_core import exceptions as api
 from google.pubsub_v1.types import PushConfig
 
 from bench.many_players import write_copies
-from bench.pushes import _look, _pulled, _start
+from bench.pushes import _look, _start
 from local.emulated.cloud_stack import PROJECT, TOPICS, CloudStack
 from local.sample.season import SAMPLE_GAME_DATE
 from schemas import names
 
 SAMPLE_PLAYERS = 141
 PATIENCE_SECONDS = 1_800
+PULL_SECONDS = 600
 CALLERS = 80
 ROUNDS = 50
 """A push that is answered 429 or 503 comes again, as Pub/Sub would bring it."""
@@ -104,6 +107,39 @@ def bursts(copies: int = 3) -> Load:
             found.lost = view["players"]["silent"] + view["players"]["failed"]
             found.rows = view["rows"]["inserted"] if view.get("rows") else 0
     return found
+
+
+def _pulled(stack: CloudStack, topic: str, *, count: int) -> list[dict[str, Any]]:
+    """Take `count` messages, each of another player, off a topic's subscription, as a push would bring them."""
+    name = stack.subscriber.subscription_path(PROJECT, topic)
+    taken: dict[str, dict[str, Any]] = {}
+    given_up_at = time.monotonic() + PULL_SECONDS
+    while len(taken) < count:
+        if time.monotonic() > given_up_at:
+            raise TimeoutError(f"{len(taken)} of {count} messages came to {topic}")
+        try:
+            answer = stack.subscriber.pull(subscription=name, max_messages=count, timeout=10, retry=None)
+        except api.DeadlineExceeded:
+            continue
+        for received in answer.received_messages:
+            message = received.message
+            taken[f"{message.attributes['shard']}/{message.attributes['slice']}"] = _envelope(name, message)
+        if answer.received_messages:
+            acknowledged = [received.ack_id for received in answer.received_messages]
+            stack.subscriber.acknowledge(subscription=name, ack_ids=acknowledged)
+    return list(taken.values())
+
+
+def _envelope(subscription: str, message: Any) -> dict[str, Any]:
+    return {
+        "subscription": subscription,
+        "message": {
+            "data": base64.b64encode(message.data).decode(),
+            "attributes": dict(message.attributes),
+            "messageId": message.message_id,
+            "publishTime": message.publish_time.isoformat(),
+        },
+    }
 
 
 def _burst(url: str, envelopes: Sequence[dict[str, Any]], found: Load) -> None:
