@@ -32,11 +32,11 @@ forged_token() {
 }
 
 # The status of a call with these headers; 000 where nobody answers, which is no refusal.
-status_of() { # ADDRESS [HEADER]
+status_of() { # ADDRESS [--header HEADER]
     curl --silent --output /dev/null --write-out '%{http_code}' --max-time 60 "${@:2}" "$1" || true
 }
 
-expect_refusal() { # WHO ADDRESS [HEADER]
+expect_refusal() { # WHO ADDRESS [--header HEADER]
     local status attempt
     for ((attempt = 1; attempt <= 20; attempt++)); do
         status=$(status_of "${@:2}")
@@ -50,5 +50,5 @@ expect_refusal() { # WHO ADDRESS [HEADER]
 forged=$(forged_token)
 for path in "$@"; do
     expect_refusal 'a call without a token' "$URL$path"
-    expect_refusal 'a forged token' "$URL$path" "--header=Authorization: Bearer $forged"
+    expect_refusal 'a forged token' "$URL$path" --header "Authorization: Bearer $forged"
 done

@@ -43,6 +43,12 @@ if [[ "$1 $2" == 'auth print-identity-token' ]]; then
     exit
 fi
 
+# The real one knows no option with its value behind an equals sign.
+if [[ ${0##*/} == curl && " $*" =~ \ --[a-z-]+= ]]; then
+    echo "curl: option ${BASH_REMATCH[0]# }: is unknown" >&2
+    exit 2
+fi
+
 # Monitoring's API: a service or objective is there once it was posted, under the id that its address names.
 if [[ ${0##*/} == curl && ${!#} == https://monitoring.googleapis.com/* ]]; then
     path=${!#} call="$*" method=${call#*--request } path=${path#*/v3/}
@@ -78,7 +84,8 @@ for argument in "$@"; do
         --display-name=*) shown=${argument#*=} ;;
         --member=*) member=${argument#*=} ;;
         --role=*) role=${argument#*=} ;;
-        --label=* | --labels=* | --user-labels=*) label=${argument#*=} ;;
+        --label=* | --labels=* | --user-labels=* | --update-labels=* | --description=*) label=${argument#*=} ;;
+        --config-from-file=*/metrics/*) label=$(sed -n 's/^  "description": "\(.*\)",$/\1/p' "${argument#*=}") ;;
         --format=*) format=${argument#*=} ;;
         --filter=bindings.members=*) member=${argument##*=} ;;
         --invoker-iam-check) rm -f "$FAKE_CLOUD"/openings/*__unchecked ;;
@@ -124,7 +131,16 @@ case $kind:$verb in
     run_services:get-iam-policy) ! opening "${name}__$member" || echo roles/run.invoker ;;
     run_services:remove-iam-policy-binding) rm "$FAKE_CLOUD/openings/${name}__$member" ;;
     *:list) [[ ! -f $resource ]] || echo "${name//[^A-Za-z0-9]/_}" ;;
-    *:describe | *:show) [[ -f $resource ]] && cat "$FAKE_CLOUD/labels/${resource##*/}" 2>/dev/null || [[ -f $resource ]] ;;
+    *:describe | *:show)
+        label=$(cat "$FAKE_CLOUD/labels/${resource##*/}" 2>/dev/null)
+        case $format in
+            *labels.managed-by*) echo "${label#managed-by=}" ;;
+            prettyjson) echo "{\"labels\": {\"managed-by\": \"${label#managed-by:}\"}}" ;;
+            *) echo "$label" ;;
+        esac
+        [[ -f $resource ]]
+        ;;
+    storage_buckets:update) echo "$label" >"$FAKE_CLOUD/labels/${resource##*/}" ;;
     *:create | *:mk | *:deploy)
         [[ ! -f $resource ]] && : >"$resource"
         [[ ! $label ]] || echo "$label" >"$FAKE_CLOUD/labels/${resource##*/}"

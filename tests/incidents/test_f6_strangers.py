@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,7 +28,7 @@ def provisioning(tmp_path: Path) -> Provisioning:
 
 
 def headers_of(call: list[str]) -> list[str]:
-    return [word.partition("=")[2] for word in call if word.startswith("--header=")]
+    return [value for option, value in pairwise(call) if option == "--header"]
 
 
 def test_f6_a_rerun_removes_public_callers_and_restores_the_check(provisioning: Provisioning) -> None:
@@ -78,30 +83,64 @@ def test_f6_the_forged_token_would_open_a_service_that_cloud_run_does_not_guard(
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "passes"),
+    ("options", "to_nobody", "to_forged", "passes"),
     [
-        ([], "403", True),
-        ([], "401", True),
-        ([], "404", False),
-        ([], "200", False),
-        ([], "503", False),
-        ([], "000", False),
-        (["--internal"], "404", True),
-        (["--internal"], "200", False),
+        ([], 403, 403, True),
+        ([], 401, 401, True),
+        ([], 404, 404, False),
+        ([], 200, 200, False),
+        ([], 403, 200, False),
+        ([], 503, 503, False),
+        (["--internal"], 404, 404, True),
+        (["--internal"], 404, 200, False),
     ],
 )
-def test_f6_only_a_refusal_of_cloud_run_passes(tmp_path: Path, options: list[str], status: str, passes: bool) -> None:
-    curl = tmp_path / "curl"
-    curl.write_text(f"#!/bin/sh\nprintf {status}\n")
-    curl.chmod(0o755)
+def test_f6_only_a_refusal_of_cloud_run_passes(
+    options: list[str], to_nobody: int, to_forged: int, passes: bool
+) -> None:
+    with answering(lambda header: to_forged if header else to_nobody) as url:
+        done = asked_by_strangers(*options, url)
 
-    done = subprocess.run(
-        [DEPLOY / "strangers.sh", *options, COORDINATOR, COORDINATOR, OPERATOR, "/ready"],
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "STRANGERS_WAIT_SECONDS": "0"},
+    assert (done.returncode == 0) is passes, done.stderr
+    assert ("where Cloud Run should have refused" in done.stderr) is not passes
+
+
+def test_f6_who_does_not_answer_has_refused_nobody() -> None:
+    with answering(lambda _: 403) as url:
+        gone = url
+
+    assert asked_by_strangers(gone).returncode == 1
+
+
+def asked_by_strangers(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the script with the real curl."""
+    return subprocess.run(
+        [DEPLOY / "strangers.sh", *arguments, COORDINATOR, OPERATOR, "/ready"],
+        env={"PATH": os.environ["PATH"], "STRANGERS_WAIT_SECONDS": "0"},
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
-    assert (done.returncode == 0) is passes, done.stderr
+
+@contextmanager
+def answering(status_of: Callable[[str | None], int]) -> Iterator[str]:
+    """Serve whoever asks, by the header that says who he is; where."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status_of(self.headers["Authorization"]))
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_f6_a_build_gives_no_traffic_before_both_services_refused_strangers() -> None:
