@@ -20,7 +20,7 @@ from shared.adapters import bigquery_clients
 from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.firestore import FirestoreDocuments
 from shared.adapters.pubsub import PubsubPublisher
-from shared.adapters.traced import TracedPublisher, configure, traced_documents, traced_warehouse
+from shared.adapters.traced import TracedPublisher, configure, traced_documents
 from shared.auth import TokenVerifier
 from shared.settings import CoordinatorSettings, read
 
@@ -64,16 +64,13 @@ def _parts(environ: Mapping[str, str], settings: CoordinatorSettings) -> Parts:
             ),
             system="gcp.firestore",
         ),
-        warehouse=traced_warehouse(
-            bigquery_clients.connect(
-                environ,
-                project=settings.project,
-                dataset=settings.dataset,
-                location=settings.location,
-                max_bytes_billed=settings.max_bytes_per_query,
-                staging_dataset=settings.staging_dataset,
-            ),
-            system="gcp.bigquery",
+        warehouse=bigquery_clients.connect(
+            environ,
+            project=settings.project,
+            dataset=settings.dataset,
+            location=settings.location,
+            max_bytes_billed=settings.max_bytes_per_query,
+            staging_dataset=settings.staging_dataset,
         ),
         requests=publisher(settings.requests_topic),
         finished=publisher(settings.finished_topic),

@@ -17,7 +17,7 @@ from shared import logs
 from shared.adapters import bigquery_clients
 from shared.adapters.model_files import read_file
 from shared.adapters.pubsub import PubsubPublisher
-from shared.adapters.traced import TracedPublisher, configure, traced_warehouse
+from shared.adapters.traced import TracedPublisher, configure
 from shared.auth import TokenVerifier
 from shared.errors import InvalidInput
 from shared.settings import WorkerSettings, read
@@ -46,15 +46,12 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         _check_simulated(settings)
     client = PublisherClient()
     worker = Worker(
-        warehouse=traced_warehouse(
-            bigquery_clients.connect(
-                environ,
-                project=settings.project,
-                dataset=settings.dataset,
-                location=settings.location,
-                staging_dataset=settings.staging_dataset,
-            ),
-            system="gcp.bigquery",
+        warehouse=bigquery_clients.connect(
+            environ,
+            project=settings.project,
+            dataset=settings.dataset,
+            location=settings.location,
+            staging_dataset=settings.staging_dataset,
         ),
         outcomes=TracedPublisher(
             PubsubPublisher(client, topic=client.topic_path(settings.project, settings.outcomes_topic)),

@@ -11,7 +11,9 @@ from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
 
 from shared.adapters.bigquery import BigqueryWarehouse
+from shared.adapters.traced import traced_warehouse
 from shared.errors import InvalidInput
+from shared.ports import Warehouse
 
 EMULATOR = "BIGQUERY_EMULATOR_HOST"
 """`http://host:port` of an emulator's REST API; Google's own client reads this variable too."""
@@ -27,8 +29,10 @@ def connect(
     location: str,
     max_bytes_billed: int | None = None,
     staging_dataset: str | None = None,
-) -> BigqueryWarehouse:
+) -> Warehouse:
     """Make a warehouse on the real service, or on the emulator that both variables name; contacts nothing yet.
+
+    Its calls are spans where spans are sent, so `traced.configure` comes first.
 
     Args:
         environ: only `EMULATOR` and `STORAGE_EMULATOR` are looked at; an empty one counts as absent.
@@ -38,7 +42,7 @@ def connect(
         InvalidInput: only one of the variables is set, so that rows would be appended to the other world.
     """
     client, write_client = clients(environ, project=project, location=location)
-    return BigqueryWarehouse(
+    warehouse = BigqueryWarehouse(
         client,
         write_client,
         dataset=dataset,
@@ -46,6 +50,7 @@ def connect(
         max_bytes_billed=max_bytes_billed,
         staging_dataset=staging_dataset,
     )
+    return traced_warehouse(warehouse, system="gcp.bigquery")
 
 
 def clients(environ: Mapping[str, str], *, project: str, location: str) -> tuple[bigquery.Client, BigQueryWriteClient]:
