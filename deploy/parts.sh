@@ -3,6 +3,7 @@
 
 provision_all() {
     [[ $DRY_RUN ]] || command -v "$TIPOFF" >/dev/null || fail "$TIPOFF: no such command; build it first (make run), or set TIPOFF"
+    run "$PIN" --check
     check_project
     check_credentials
     apis
@@ -70,7 +71,7 @@ accounts() {
     local name
     for name in "${ACCOUNT_NAMES[@]}"; do
         ensure gcloud iam service-accounts describe "$(account "$name")" --or \
-            gcloud iam service-accounts create "tipoff-$name" --display-name="$(what_for "$name")"
+            gcloud iam service-accounts create "tipoff-$name" --display-name="$(what_for "$name")" --description="$MARK"
     done
     on_project "$(member coordinator)" roles/datastore.user "$(of_this_database)"
     on_project "$(member coordinator)" roles/bigquery.jobUser
@@ -93,11 +94,19 @@ registry() {
     fi
 }
 
-# Whether what bears a name was made by this script: its label says so. In a dry run it is.
+# Whether what bears a name was made by this script: its label says so, or where Google has none, its description. In a dry
+# run it is. Both are given when it is made and never after, so that what was there before does not become ours.
 is_ours() { # LIST_COMMAND...
     local label
     label=$(found_by "$@")
-    [[ $DRY_RUN || $label == *tipoff* ]]
+    [[ $DRY_RUN || $label == tipoff || $label == *"$MARK"* || $label == *'"managed-by": "tipoff"'* ]]
+}
+
+# IS_OURS NAME LOOK...: stop where something of another's bears a name whose definition would be replaced.
+refuse_anothers() {
+    if [[ ! $DRY_RUN ]] && finds "${@:3}" && ! "$1" "$2"; then
+        fail "$2 is there and was not made here (it does not say $MARK); delete it if it is yours, and run this again"
+    fi
 }
 
 is_ours_repository() {
@@ -109,6 +118,14 @@ is_ours_topic() { is_ours gcloud pubsub topics describe "$1" '--format=value(lab
 is_ours_subscription() { is_ours gcloud pubsub subscriptions describe "$1" '--format=value(labels.managed-by)'; }
 
 is_ours_service() { is_ours gcloud run services describe "$1" --region="$REGION" '--format=value(metadata.labels.managed-by)'; }
+
+is_ours_bucket() { is_ours gcloud storage buckets describe "$1" '--format=value(labels.managed-by)'; }
+
+is_ours_account() { is_ours gcloud iam service-accounts describe "$1" '--format=value(description)'; }
+
+is_ours_job() { is_ours gcloud scheduler jobs describe "$1" --location="$REGION" '--format=value(description)'; }
+
+is_ours_metric() { is_ours gcloud logging metrics describe "$1" '--format=value(description)'; }
 
 is_ours_dataset() { # DATASET
     is_ours bq "--project_id=$PROJECT" show --format=prettyjson --dataset "$PROJECT:$1"
@@ -309,8 +326,9 @@ call_by_the_clock() {
         --oidc-service-account-email="$(account scheduler)" --oidc-token-audience="$(url "$COORDINATOR")"
         --attempt-deadline="$deadline" --max-retry-attempts="$attempts" --min-backoff=30s --max-backoff=300s
     )
+    refuse_anothers is_ours_job "$job" gcloud scheduler jobs describe "$job" --location="$REGION"
     ensure gcloud scheduler jobs describe "$job" --location="$REGION" --or \
-        gcloud scheduler jobs create http "$job" --headers=Content-Type=application/json "${flags[@]}" --then \
+        gcloud scheduler jobs create http "$job" --description="$MARK" --headers=Content-Type=application/json "${flags[@]}" --then \
         gcloud scheduler jobs update http "$job" --update-headers=Content-Type=application/json "${flags[@]}"
 }
 
@@ -327,10 +345,11 @@ build_rights() {
     local name
     on_project "$(member build)" roles/logging.logWriter
     on_project "$(member build)" roles/bigquery.jobUser
-    ensure gcloud storage buckets describe "$(build_bucket)" --or \
-        gcloud storage buckets create "$(build_bucket)" --location="$REGION" --uniform-bucket-level-access --public-access-prevention \
-        --soft-delete-duration=0s --lifecycle-file="$HERE/sources.json"
-    run gcloud storage buckets update "$(build_bucket)" --update-labels="$OURS" # which create does not take
+    if [[ $DRY_RUN ]] || ! finds gcloud storage buckets describe "$(build_bucket)"; then
+        run gcloud storage buckets create "$(build_bucket)" --location="$REGION" --uniform-bucket-level-access --public-access-prevention \
+            --soft-delete-duration=0s --lifecycle-file="$HERE/sources.json"
+        run gcloud storage buckets update "$(build_bucket)" --update-labels="$OURS" # which create does not take
+    fi
     run gcloud storage buckets add-iam-policy-binding "$(build_bucket)" --member="$(member build)" --role=roles/storage.objectViewer
     run gcloud artifacts repositories add-iam-policy-binding "$REPOSITORY" --location="$REGION" --member="$(member build)" \
         --role=roles/artifactregistry.writer
@@ -384,6 +403,7 @@ alerts() {
     local file name channel policy PATIENCE_SECONDS=$METRIC_PATIENCE_SECONDS
     for file in "$HERE"/metrics/*.json; do
         name=$(basename "$file" .json)
+        refuse_anothers is_ours_metric "$name" gcloud logging metrics describe "$name"
         ensure gcloud logging metrics describe "$name" --or \
             gcloud logging metrics create "$name" --config-from-file="$file" --then \
             gcloud logging metrics update "$name" --config-from-file="$file"
@@ -434,14 +454,14 @@ destroy_alerts() {
     for found in $(the_channel); do run gcloud beta monitoring channels delete "$found"; done
     for file in "$HERE"/metrics/*.json; do
         name=$(basename "$file" .json)
-        remove gcloud logging metrics describe "$name" --and gcloud logging metrics delete "$name"
+        remove_ours is_ours_metric "$name" gcloud logging metrics describe "$name" --and gcloud logging metrics delete "$name"
     done
 }
 
 destroy_callers() {
     local name
     for name in "$START_JOB" "$EVENING_JOB" "$SWEEP_JOB" "$GRADE_JOB"; do
-        remove gcloud scheduler jobs describe "$name" --location="$REGION" --and \
+        remove_ours is_ours_job "$name" gcloud scheduler jobs describe "$name" --location="$REGION" --and \
             gcloud scheduler jobs delete "$name" --location="$REGION"
     done
     for name in "$REQUESTS_TOPIC" "$OUTCOMES_TOPIC" "$(dead_letters)"; do
@@ -463,7 +483,7 @@ remove_ours() {
     if "$is_ours" "$name" 2>/dev/null; then
         remove "$@"
     else
-        echo "# left as it is: $name is absent or was not made here (no label managed-by: tipoff); delete it yourself if it is yours" >&2
+        echo "# left as it is: $name is absent or was not made here (it does not say managed-by: tipoff); delete it yourself if it is yours" >&2
     fi
 }
 
@@ -477,7 +497,7 @@ destroy_stores() {
         gcloud firestore databases delete --database="$FIRESTORE_DATABASE"
     remove_ours is_ours_repository "$REPOSITORY" gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" --and \
         gcloud artifacts repositories delete "$REPOSITORY" --location="$REGION"
-    remove gcloud storage buckets describe "$(build_bucket)" --and gcloud storage rm "$(build_bucket)" --recursive
+    remove_ours is_ours_bucket "$(build_bucket)" gcloud storage buckets describe "$(build_bucket)" --and gcloud storage rm "$(build_bucket)" --recursive
 }
 
 off_project() { # ACCOUNT ROLE [CONDITION]: only while the account is there to have the right
@@ -491,7 +511,7 @@ destroy_accounts() {
     off_project coordinator roles/bigquery.jobUser
     for role in roles/logging.logWriter roles/bigquery.jobUser; do off_project build "$role"; done
     for name in "${ACCOUNT_NAMES[@]}"; do
-        remove gcloud iam service-accounts describe "$(account "$name")" --and \
+        remove_ours is_ours_account "$(account "$name")" gcloud iam service-accounts describe "$(account "$name")" --and \
             gcloud iam service-accounts delete "$(account "$name")"
     done
 }

@@ -13,6 +13,7 @@ set -euo pipefail
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 PYTHON="${PYTHON:-python3}"
 TIPOFF="${TIPOFF:-$HERE/../.venv/bin/tipoff}"
+PIN="${PIN:-$HERE/pin.sh}"
 
 WORKER=tipoff-worker
 COORDINATOR=tipoff-coordinator
@@ -23,6 +24,8 @@ GRADE_JOB=tipoff-grade
 CHANNEL_NAME="Tipoff on call"
 # On everything that can bear a label: what is made here, and so may be deleted here.
 OURS=managed-by=tipoff
+# In the description of what can bear none: accounts, jobs, log metrics.
+MARK='managed-by: tipoff'
 
 REQUIRED=(
     PROJECT PROJECT_NUMBER REGION BIGQUERY_LOCATION DATASET STAGING_DATASET FIRESTORE_LOCATION FIRESTORE_DATABASE

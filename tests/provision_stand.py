@@ -39,6 +39,8 @@ class Provisioning:
 
     folder: Path
     values: dict[str, str] = field(default_factory=lambda: dict(VALUES))
+    pin_check: str = "true"
+    """What tells whether the builds' steps are pinned: here they are, whatever the files say."""
 
     def __post_init__(self) -> None:
         (self.folder / "resources").mkdir()
@@ -90,6 +92,7 @@ class Provisioning:
             "PATH": f"{programs}:{os.environ['PATH']}",
             "FAKE_CLOUD": str(self.folder),
             "TIPOFF": str(programs / "tipoff"),
+            "PIN": self.pin_check,
             "PYTHON": sys.executable,
             "STRANGERS_WAIT_SECONDS": "0",
             "PROVISION_WAIT_SECONDS": "0",
