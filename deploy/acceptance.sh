@@ -10,7 +10,7 @@ TIPOFF="${TIPOFF:-$HERE/../.venv/bin/tipoff}"
     echo "acceptance: name the configuration file that provision.sh was run with" >&2
     exit 2
 }
-NAMES=(PROJECT PROJECT_NUMBER REGION DATASET STAGING_DATASET BIGQUERY_LOCATION)
+NAMES=(PROJECT PROJECT_NUMBER REGION DATASET STAGING_DATASET BIGQUERY_LOCATION REQUESTS_TOPIC OUTCOMES_TOPIC)
 unset "${NAMES[@]}" # an exported variable of that name is no answer
 # shellcheck source=/dev/null  # the user's own file
 source "$1"
@@ -23,4 +23,5 @@ done
 shift
 exec "$TIPOFF" acceptance --url="https://tipoff-coordinator-$PROJECT_NUMBER.$REGION.run.app" --project="$PROJECT" \
     --dataset="$DATASET" --staging-dataset="$STAGING_DATASET" --location="$BIGQUERY_LOCATION" \
+    --requests-topic="$REQUESTS_TOPIC" --outcomes-topic="$OUTCOMES_TOPIC" --region="$REGION" \
     --impersonate="tipoff-operator@$PROJECT.iam.gserviceaccount.com" "$@"

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from local.cli.exits import NO_SUCCESS
-from local.cli.targets import Target
+from local.cli.targets import Target, told_how_to_log_in
 from local.cli.terminal import echo
+from shared.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from local.emulated.cloud_faults import CloudClock, CloudLines, PubsubMessages
 
 
 @click.command(short_help="Prove a deployed system by a small simulated day.")
@@ -21,6 +26,11 @@ from local.cli.terminal import echo
 @click.option("--location", required=True, help="Their location, such as US.")
 @click.option("--impersonate", metavar="ACCOUNT", help="Service account to be, through gcloud; for https.")
 @click.option("--audience", help="What the identity token is made for; the URL without it.")
+@click.option("--requests-topic", help="Topic of the requests; with --outcomes-topic, outcomes are lost on purpose.")
+@click.option("--outcomes-topic", help="Topic of the outcomes, whose subscription bears its name.")
+@click.option(
+    "--region", help="Region of Cloud Scheduler; its job is run, and the services' log lines are read, by gcloud."
+)
 @click.option(
     "--timeout", "minutes", type=click.IntRange(min=1), default=20, show_default=True, help="Minutes for a batch."
 )
@@ -37,23 +47,33 @@ def acceptance(
     location: str,
     impersonate: str | None,
     audience: str | None,
+    requests_topic: str | None,
+    outcomes_topic: str | None,
+    region: str | None,
     minutes: int,
     only_clean: bool,
     as_json: bool,
 ) -> int:
     """Run a day of invented players on a date in 2099 through a deployed system, say of each of its laws whether it was seen to
     hold, and delete the rows again. Predictions and inputs of other dates are not touched. Whoever subscribes to
-    batch-finished hears of two batches of that date. Laws that cannot be seen from outside are named as such.
+    batch-finished hears of three batches of that date. Laws that are not shown are named, with what shows them.
+
+    With both topics, a third batch loses its outcomes, as when a revision is killed: for a minute or two the coordinator gets
+    none of anybody's, so it is left out while another batch lives. That takes your own right to change subscriptions.
 
     \b
     Example:
-      tipoff acceptance --url URL --project P --dataset D --staging-dataset S --location US --impersonate OPERATOR
+      tipoff acceptance --url URL --project P --dataset D --staging-dataset S --location US --impersonate OPERATOR \\
+        --requests-topic requests --outcomes-topic outcomes --region us-east1
 
     Exits 0 when no law was seen to be broken, 1 when one was, 2 when the call is mistaken.
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
-    from local.one_machine.acceptance import Acceptance, Verdict, clean, told  # noqa: PLC0415 - so that --help answers at once
+    from local.one_machine.acceptance import Acceptance, clean  # noqa: PLC0415 - so that --help answers at once
     from local.one_machine.coordinator_client import client_of_url, status_of  # noqa: PLC0415 - as above
+    from local.one_machine.law import Verdict, told  # noqa: PLC0415 - as above
 
+    messages = _messages(environ, project=project, requests=requests_topic, outcomes=outcomes_topic)
+    clock, read_lines = _of_project(environ, project=project, region=region)
     target = Target(
         environ=environ,
         state=None,
@@ -74,6 +94,9 @@ def acceptance(
                 stranger=lambda method, path, token: status_of(url, method, path, token),
                 job_bytes=target.job_bytes,
                 patience_seconds=60.0 * minutes,
+                messages=messages,
+                clock=clock,
+                read_lines=read_lines,
             )
             laws = []
             for law in day.run():
@@ -83,3 +106,32 @@ def acceptance(
     if as_json:
         echo(json.dumps([asdict(law) for law in laws], ensure_ascii=False))
     return NO_SUCCESS if any(law.verdict is Verdict.BROKEN for law in laws) else 0
+
+
+def _messages(
+    environ: Mapping[str, str], *, project: str, requests: str | None, outcomes: str | None
+) -> PubsubMessages | None:
+    if requests is None and outcomes is None:
+        return None
+    if requests is None or outcomes is None:
+        missing = "--requests-topic" if requests is None else "--outcomes-topic"
+        raise InvalidInput(missing, "missing; name both topics, or none")
+    from local.emulated.cloud_faults import PubsubMessages  # noqa: PLC0415 - so that --help answers at once
+    from local.emulated.provision import Topics  # noqa: PLC0415 - as above
+
+    with told_how_to_log_in():
+        return PubsubMessages(Topics(project, requests=requests, outcomes=outcomes), environ=environ)
+
+
+def _of_project(
+    environ: Mapping[str, str], *, project: str, region: str | None
+) -> tuple[CloudClock | None, CloudLines | None]:
+    if region is None:
+        return None, None
+    from local.emulated.cloud_faults import CloudClock, CloudLines  # noqa: PLC0415 - so that --help answers at once
+    from local.one_machine.gcloud import Gcloud  # noqa: PLC0415 - as above
+
+    gcloud = Gcloud.found(environ.get("PATH"))
+    if gcloud is None:
+        raise InvalidInput("--region", "needs gcloud, which is not on the PATH; install the Google Cloud SDK")
+    return CloudClock(gcloud=gcloud, project=project, region=region), CloudLines(gcloud=gcloud, project=project)

@@ -121,7 +121,7 @@ class Target:
         from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
 
         place = f"{self.project}.{self.dataset}"
-        with _told_how_to_log_in():
+        with told_how_to_log_in():
             client, _ = bigquery_clients.clients(self.environ, project=self.project, location=self.location or "")
         warehouse = self._bigquery()
 
@@ -183,7 +183,7 @@ class Target:
 
         # `__post_init__` has seen to it that none is missing.
         project, dataset, location = self.project or "", self.dataset or "", self.location or ""
-        with _told_how_to_log_in():
+        with told_how_to_log_in():
             return bigquery_clients.connect(
                 self.environ,
                 project=project,
@@ -199,7 +199,7 @@ class Target:
 
         if self.firestore_database is None:
             raise InvalidInput("--firestore-database", "missing; name the database of the ledger, such as (default)")
-        with _told_how_to_log_in():
+        with told_how_to_log_in():
             return FirestoreDocuments(firestore.Client(project=self.project, database=self.firestore_database))
 
 
@@ -208,7 +208,7 @@ def _tomorrow() -> datetime:
 
 
 @contextmanager
-def _told_how_to_log_in() -> Iterator[None]:
+def told_how_to_log_in() -> Iterator[None]:
     """Say what Google's clients need: credentials of their own, which gcloud's login does not make."""
     from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415 - as above
 

@@ -14,13 +14,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from local.one_machine.coordinator_client import Answer, CoordinatorClient
+from local.one_machine.faulty_day import Clock, FaultyDay, Messages, ReadLines, law_of_trace
 from local.one_machine.input_bound import MAX_INPUT_MB, MIB
 from local.one_machine.inputs import INPUT_TABLES
+from local.one_machine.law import Law, Verdict, judged
 from local.one_machine.loading import StageFile, load_into
 from local.sample.season import SAMPLE_GAME_DATE, write
 from schemas import names, tables
@@ -37,23 +38,6 @@ _LOOK_EVERY_SECONDS = 2.0
 _ENDED = ("COMPLETE", "PARTIAL", "FAILED", "CANCELLED", "EMPTY")
 
 
-class Verdict(StrEnum):
-    """What became of a law."""
-
-    SEEN = "ok"
-    BROKEN = "BROKEN"
-    NOT_SHOWN = "not shown"
-
-
-@dataclass(frozen=True, slots=True)
-class Law:
-    """One law, whether it was seen to hold, and what was seen."""
-
-    name: str
-    verdict: Verdict
-    saw: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
     """The day, over a coordinator and its tables.
@@ -61,6 +45,7 @@ class Acceptance:
     Args:
         stranger: sends a request with a header `Authorization`, or none, past all that the client adds.
         job_bytes: bytes that a job processed; None where that is not told.
+        messages, clock, read_lines: see `faulty_day`; None where there are none to be had.
         patience_seconds: how long a batch may take.
     """
 
@@ -70,6 +55,9 @@ class Acceptance:
     stranger: Callable[[str, str, str | None], int]
     job_bytes: Callable[[str], int | None]
     patience_seconds: float
+    messages: Messages | None = None
+    clock: Clock | None = None
+    read_lines: ReadLines | None = None
     pause: Callable[[float], None] = time.sleep
 
     def run(self) -> Iterator[Law]:
@@ -86,7 +74,6 @@ class Acceptance:
         finally:
             self._clean()
         yield self._is_clean()
-        yield from _not_shown()
 
     # --- strangers --------------------------------------------------------------------------------------------
 
@@ -116,31 +103,46 @@ class Acceptance:
         batch_id, first = self._start(key)
         again_id, again = self._start(key)
         same = (first, again) == (202, 200) and batch_id == again_id
-        yield _law("a repeated start makes no second batch", same, f"{first}, then {again} for batch {again_id}")
+        yield judged("a repeated start makes no second batch", same, f"{first}, then {again} for batch {again_id}")
         view = self._wait(batch_id)
         yield from self._of_the_batch(view)
-        yield from self._of_staging(batch_id, view)
+        yield self._of_staging(view)
         yield self._of_pruning(view)
         before = self._rows()
         yield from self._again(batch_id, before)
         yield from self._newer(before)
+        yield law_of_trace(batch_id, self.read_lines, pause=self.pause)
+        faulty = FaultyDay(
+            client=self.client,
+            messages=self.messages,
+            clock=self.clock,
+            start=lambda policy: self._start(f"acceptance-{uuid.uuid4()}", policy)[0],
+            staged=self._staged,
+            pause=self.pause,
+            patience_seconds=self.patience_seconds,
+        )
+        yield from faulty.run(rows=view["rows"]["staged"])
 
     def _of_the_batch(self, view: dict[str, Any]) -> Iterator[Law]:
         players = view["players"]
         counted = sum(players[kind] for kind in ("predicted", "skipped", "failed", "silent"))
         saw = f"{view['state']}; {', '.join(f'{count} {kind}' for kind, count in players.items())}"
-        yield _law("the day is COMPLETE", view["state"] == "COMPLETE", saw)
-        yield _law("each expected player is counted once", counted == players["expected"] > 0, saw)
+        yield judged("the day is COMPLETE", view["state"] == "COMPLETE", saw)
+        yield judged("each expected player is counted once", counted == players["expected"] > 0, saw)
         rows = view["rows"]
         whole = rows["staged"] == rows["inserted"] + rows["updated"] + rows["unchanged"] > 0
-        yield _law("staged rows are those that were merged", whole, f"{rows}")
+        yield judged("staged rows are those that were merged", whole, f"{rows}")
 
-    def _of_staging(self, batch_id: str, view: dict[str, Any]) -> Iterator[Law]:
+    def _of_staging(self, view: dict[str, Any]) -> Law:
+        staged = self._staged(view)
+        saw = f"{staged} distinct rows of the batch are staged"
+        return judged("what was appended is visible", staged == view["rows"]["staged"], saw)
+
+    def _staged(self, view: dict[str, Any]) -> int:
         table = names.staging_table(view["schema_version"])
         planned_on = datetime.fromisoformat(view["planned_at"]).date()
-        (found,) = self.warehouse.query(staged_text(table, planned_on, batch_id))
-        saw = f"{found['ids']} distinct rows of the batch in {table}"
-        yield _law("what was appended is visible", found["ids"] == view["rows"]["staged"], saw)
+        (found,) = self.warehouse.query(staged_text(table, planned_on, view["batch_id"]))
+        return int(str(found["ids"]))
 
     def _of_pruning(self, view: dict[str, Any]) -> Law:
         name = "the MERGE reads one partition of the predictions"
@@ -152,7 +154,7 @@ class Acceptance:
         saw = f"{processed:,} bytes; the whole table has {whole:,}"
         if not others["rows"]:
             return Law(name, Verdict.NOT_SHOWN, f"the table has no other date yet ({saw})")
-        return _law(name, processed < whole, saw)
+        return judged(name, processed < whole, saw)
 
     def _again(self, batch_id: str, before: list[Row]) -> Iterator[Law]:
         try:
@@ -160,7 +162,7 @@ class Acceptance:
         except Conflict as conflict:
             said = str(conflict)
         is_same = self._rows() == before
-        yield _law("consolidating again changes nothing", is_same, f"{said}; {len(before)} rows as before")
+        yield judged("consolidating again changes nothing", is_same, f"{said}; {len(before)} rows as before")
 
     def _newer(self, before: list[Row]) -> Iterator[Law]:
         batch_id, _ = self._start(f"acceptance-{uuid.uuid4()}")
@@ -168,7 +170,7 @@ class Acceptance:
         ids = [row["prediction_id"] for row in rows]
         saw = f"batch {batch_id}: {view['rows']}"
         same = [row["prediction_id"] for row in before] == ids and view["rows"]["inserted"] == 0
-        yield _law("a newer batch updates every row and doubles none", same and len(set(ids)) == len(ids), saw)
+        yield judged("a newer batch updates every row and doubles none", same and len(set(ids)) == len(ids), saw)
 
     # --- steps ------------------------------------------------------------------------------------------------
 
@@ -188,8 +190,8 @@ class Acceptance:
                 file.write_text(_moved(file.read_text(encoding="utf-8")), encoding="utf-8")
             load_into(self.warehouse, self.stage, folder=folder, max_bytes=MAX_INPUT_MB * MIB)
 
-    def _start(self, key: str) -> tuple[str, int]:
-        body = {"game_date": SCRATCH_DATE.isoformat()}
+    def _start(self, key: str, policy: dict[str, int] | None = None) -> tuple[str, int]:
+        body = {"game_date": SCRATCH_DATE.isoformat(), "policy": policy or {}}
         answer: Answer = self.client.ask("POST", "/start", body=body, headers={"Idempotency-Key": key})
         if answer.status not in (200, 202):
             raise Conflict(f"/start answered {answer.status}: {answer.detail}")
@@ -217,7 +219,7 @@ class Acceptance:
 
     def _is_clean(self) -> Law:
         left = {table: rows for table in _TABLES if (rows := self._count(table))}
-        return _law(
+        return judged(
             "nothing of the day is left in the tables",
             not left,
             str(left or "no row; plan, staging and ledger end by themselves"),
@@ -269,23 +271,6 @@ def deletion_text(table: str) -> str:
     return f"DELETE FROM `{table}` WHERE `game_date` >= DATE '{SCRATCH_FROM}'"
 
 
-def _not_shown() -> Iterator[Law]:
-    for name, how in (
-        ("a killed revision's work is finished by the sweep", "kill one by hand amid a day; here tests/e2e do"),
-        ("Cloud Scheduler's calls arrive", "gcloud scheduler jobs describe tipoff-sweep tells of the last one"),
-        ("a dead letter becomes a failed player", "publish an unreadable request by hand; here tests/e2e do"),
-        (
-            "one trace covers the day",
-            "Cloud Logging shows its lines under one trace, Cloud Trace its spans where they are sent",
-        ),
-    ):
-        yield Law(name, Verdict.NOT_SHOWN, how)
-
-
-def _law(name: str, holds: bool, saw: str) -> Law:
-    return Law(name, Verdict.SEEN if holds else Verdict.BROKEN, saw)
-
-
 def _moved(text: str) -> str:
     """The sample season's files, on other dates, with games and players of their own."""
     later = re.sub(r"\b(20\d\d)(?=-\d\d-\d\d)", lambda year: str(int(year[1]) + YEARS_AWAY), text)
@@ -300,8 +285,3 @@ def _forged() -> str:
     )
     coded = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
     return ".".join([*coded, "SIGNATURE_REMOVED_BY_GOOGLE"])
-
-
-def told(law: Law) -> str:
-    """One line for a person."""
-    return f"{law.verdict:<9}  {law.name}: {law.saw}"

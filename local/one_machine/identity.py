@@ -5,15 +5,12 @@ Knows Google's two sources of tokens; must never learn what a token is used for.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-
 import requests
 
+from local.one_machine.gcloud import Gcloud, error_of
 from shared.errors import InvalidInput, Unavailable
 
 METADATA_URL = "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/identity"
-_GCLOUD_SECONDS = 60
 _METADATA_SECONDS = 3
 _NO_AUDIENCE = "Requires valid service account"
 """What gcloud says where a person's own account asks for an audience, which only service accounts may choose."""
@@ -35,7 +32,7 @@ def identity_token(
         InvalidInput: there is no account to be; says how to become one.
         Unavailable: gcloud or the metadata server did not answer in time.
     """
-    gcloud = shutil.which("gcloud", path=search_path)
+    gcloud = Gcloud.found(search_path)
     if gcloud is not None:
         return _from_gcloud(gcloud, audience, impersonate)
     if impersonate is not None:
@@ -43,32 +40,19 @@ def identity_token(
     return _from_metadata(audience, metadata_url)
 
 
-def _from_gcloud(gcloud: str, audience: str, impersonate: str | None) -> str:
-    command = [gcloud, "auth", "print-identity-token"]
+def _from_gcloud(gcloud: Gcloud, audience: str, impersonate: str | None) -> str:
+    command = ["auth", "print-identity-token"]
     for_audience = [f"--audiences={audience}"]
     if impersonate is not None:
         # Without its e-mail address in it the coordinator cannot tell whose token it is.
         for_audience += [f"--impersonate-service-account={impersonate}", "--include-email"]
-    done = _run([*command, *for_audience])
+    done = gcloud.called(*command, *for_audience)
     if done.returncode and impersonate is None and _NO_AUDIENCE in done.stderr:
-        done = _run(command)
+        done = gcloud.called(*command)
     if done.returncode or not done.stdout.strip():
-        # Warnings come first: that it impersonates somebody, say.
-        said = done.stderr.strip().splitlines() or ["nothing"]
-        error = next((line for line in said if line.startswith("ERROR")), said[-1])
-        raise InvalidInput("gcloud", f"gave no identity token; log in with `gcloud auth login` (it said: {error})")
+        problem = "gave no identity token; log in with `gcloud auth login`"
+        raise InvalidInput("gcloud", f"{problem} (it said: {error_of(done.stderr)})")
     return done.stdout.strip()
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(  # noqa: S603 - gcloud's own path, and arguments that no shell reads
-            command, capture_output=True, text=True, timeout=_GCLOUD_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"gcloud gave no identity token within {_GCLOUD_SECONDS} s") from error
-    except OSError as error:
-        raise Unavailable(f"gcloud does not run: {error}") from error
 
 
 def _from_metadata(audience: str, url: str) -> str:

@@ -4,6 +4,7 @@ told."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,9 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from local.cli.main import commands
-from local.emulated.cloud_stack import DATASET, LOCATION, PROJECT, STAGING_DATASET, CloudStack
-from local.one_machine.acceptance import SCRATCH_FROM, Acceptance, Verdict
+from local.emulated.cloud_faults import lines_of
+from local.emulated.cloud_stack import DATASET, LOCATION, PROJECT, STAGING_DATASET, TOPICS, CloudStack
+from local.one_machine.acceptance import SCRATCH_FROM, Acceptance
 from local.one_machine.coordinator_client import CoordinatorClient
+from local.one_machine.faulty_day import CLOCK, DEAD_LETTER, LOST, TRACE, Line, law_of_trace
+from local.one_machine.law import Verdict
 from schemas import names
 from tests.e2e.conftest import started
 
@@ -30,15 +34,25 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudStack]:
 
 def ran(stack: CloudStack, *options: str) -> tuple[int, list[dict[str, Any]]]:
     where = ["--url", stack.coordinator_url, "--project", PROJECT, "--dataset", DATASET, "--location", LOCATION]
+    where += ["--requests-topic", TOPICS.requests, "--outcomes-topic", TOPICS.outcomes]
     arguments = ["acceptance", *where, "--staging-dataset", STAGING_DATASET, *options]
-    result = CliRunner().invoke(commands, arguments, obj=stack.bigquery.environment, standalone_mode=False)
+    environ = {**stack.bigquery.environment, stack.pubsub.variable: stack.pubsub.address}
+    result = CliRunner().invoke(commands, arguments, obj=environ, standalone_mode=False)
     if result.exception is not None:
         raise result.exception
     return int(result.return_value), json.loads(result.output) if "--json" in options else []
 
 
-def test_every_law_that_can_be_seen_holds_and_nothing_is_left(stack: CloudStack) -> None:
-    status, laws = ran(stack, "--json")
+@pytest.fixture(scope="module")
+def day(stack: CloudStack) -> tuple[int, list[dict[str, Any]]]:
+    """What one run told: its exit status, and its laws."""
+    return ran(stack, "--json")
+
+
+def test_every_law_that_can_be_seen_holds_and_nothing_is_left(
+    stack: CloudStack, day: tuple[int, list[dict[str, Any]]]
+) -> None:
+    status, laws = day
 
     by_verdict = {verdict: [law["name"] for law in laws if law["verdict"] == verdict] for verdict in Verdict}
     assert (status, by_verdict[Verdict.BROKEN]) == (0, []), laws
@@ -50,14 +64,56 @@ def test_every_law_that_can_be_seen_holds_and_nothing_is_left(stack: CloudStack)
         "what was appended is visible",
         "consolidating again changes nothing",
         "a newer batch updates every row and doubles none",
+        DEAD_LETTER,
+        LOST,
         "nothing of the day is left in the tables",
     ]
-    assert "missing and forged tokens are refused" in by_verdict[Verdict.NOT_SHOWN]
-    assert "the MERGE reads one partition of the predictions" in by_verdict[Verdict.NOT_SHOWN]
+    assert by_verdict[Verdict.NOT_SHOWN] == [
+        "missing and forged tokens are refused",
+        "a push without Pub/Sub's token is refused",
+        "the MERGE reads one partition of the predictions",
+        TRACE,
+        CLOCK,
+    ]
     left = stack.warehouse.query(
         f"SELECT 1 AS `x` FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` >= DATE '{SCRATCH_FROM}'"
     )
     assert left == []
+
+
+def lines_in(stack: CloudStack, batch_id: str) -> list[Line]:
+    """What Cloud Logging would keep of the services' lines that name a batch."""
+    logs = [part.log.read_text(encoding="utf-8") for part in stack.parts() if part.pid is not None and part.log]
+    entries = [json.loads(line) for text in logs for line in text.splitlines() if batch_id in line]
+    return lines_of(
+        [
+            {
+                "labels": entry["logging.googleapis.com/labels"],
+                "jsonPayload": entry,
+                "trace": entry.get("logging.googleapis.com/trace", ""),
+            }
+            for entry in entries
+        ]
+    )
+
+
+def test_the_trace_of_a_day_is_told_by_the_lines_that_it_really_logs(
+    stack: CloudStack, day: tuple[int, list[dict[str, Any]]]
+) -> None:
+    _status, laws = day
+    (shown,) = [law["saw"] for law in laws if law["name"] == TRACE]
+    batch_id = re.findall(r"[0-9]{8}_[0-9a-f]{16}", shown)[0]
+    lines = lines_in(stack, batch_id)
+
+    whole = law_of_trace(batch_id, lambda _: lines, pause=lambda _: None)
+    ends = [replace(line, trace="another") for line in lines if line.message == "batch ended"]
+    torn = law_of_trace(batch_id, lambda _: [*lines, *ends], pause=lambda _: None)
+    silent = [line for line in lines if line.service != "worker"]
+    unheard = law_of_trace(batch_id, lambda _: silent, pause=lambda _: None)
+
+    assert whole.verdict is Verdict.SEEN, whole
+    assert (torn.verdict, unheard.verdict) == (Verdict.BROKEN, Verdict.BROKEN)
+    assert "'requests finished' of the worker" in unheard.saw
 
 
 def test_what_lets_strangers_in_is_broken() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.cli.acceptance import acceptance
+from local.one_machine.faulty_day import SWEEP_JOB
 from tests.provision_stand import DEPLOY, Provisioning, environment_of, flags_of
 
 SCRIPT = "acceptance.sh"
@@ -35,6 +36,9 @@ def test_it_asks_for_what_was_provisioned(provisioning: Provisioning) -> None:
     assert asked["dataset"] == settings["TIPOFF_DATASET"]
     assert asked["staging_dataset"] == settings["TIPOFF_STAGING_DATASET"]
     assert asked["as_json"] is True
+    subscribed = {one[4] for one in made if one[1:4] == ["pubsub", "subscriptions", "create"]}
+    assert {asked["requests_topic"], asked["outcomes_topic"]} <= subscribed
+    assert flags_of(next(one for one in made if one[4:6] == ["http", SWEEP_JOB]))["location"] == asked["region"]
     assert flags_of(arguments).keys() >= {"url", "project", "impersonate"}
 
 
@@ -46,7 +50,7 @@ def test_a_broken_law_is_its_own_end_too(provisioning: Provisioning) -> None:
     assert (done.returncode, done.stderr) == (1, "BROKEN  the day is COMPLETE: it is FAILED\n")
 
 
-@pytest.mark.parametrize("name", ["PROJECT", "PROJECT_NUMBER", "REGION", "DATASET", "STAGING_DATASET"])
+@pytest.mark.parametrize("name", ["PROJECT", "PROJECT_NUMBER", "REGION", "DATASET", "OUTCOMES_TOPIC"])
 def test_a_missing_name_is_told_in_a_line_and_nothing_is_asked(provisioning: Provisioning, name: str) -> None:
     provisioning.values[name] = ""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from local.emulated.cloud_faults import describe_command, read_command, run_command
 from tests.documents import PAGES, blocks
 from tests.emulators import skip_or_fail
 from tests.provision_stand import DEPLOY, ROOT, Provisioning, flags_of
@@ -47,6 +48,13 @@ def documented_commands() -> list[str]:
     return [filled_in(line) for line in shown]
 
 
+def acceptance_commands() -> list[list[str]]:
+    """The commands by which acceptance has the sweep's job run, and reads of it and of the log."""
+    where = {"project": "a-project", "region": "us-east1"}
+    words = [run_command(**where), describe_command(**where), read_command("20990130_0123456789abcdef", project="p")]
+    return [["gcloud", *one] for one in words]
+
+
 def filled_in(command: str) -> str:
     """A command whose placeholders (in capitals) are names that could be."""
     return re.sub(r"\b[A-Z][A-Z_]+\b(?!=)", lambda found: f"a-{found[0].lower().replace('_', '-')}", command)
@@ -65,7 +73,7 @@ def test_gcloud_understands_every_command(printed: list[list[str]], tmp_path: Pa
     gcloud = shutil.which("gcloud") or skip_or_fail("gcloud is not installed")
     scripted = [
         " ".join(f"'{word}'" if re.search(r"[\s\"*{]", word) else word for word in one)
-        for one in printed
+        for one in [*printed, *acceptance_commands()]
         if one[0] == "gcloud"
     ]
     commands = of_one_form([*scripted, *build_commands(), *documented_commands()])
@@ -83,6 +91,7 @@ def test_gcloud_understands_every_command(printed: list[list[str]], tmp_path: Pa
     judged = json.loads(done.stdout)
     refused = {one["command_string"]: one["error_message"] for one in judged if not one["success"]}
     assert len(judged) == len(commands) + 1 > 50
+    assert any(command.startswith("gcloud logging read") for command in commands)
     assert refused.keys() == {"gcloud run deploy x --no-such-flag"}, refused
 
 
