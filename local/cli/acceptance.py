@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
     from local.emulated.cloud_faults import CloudClock, CloudLines, PubsubMessages
+    from local.one_machine.law import Law
 
 
 @click.command(short_help="Prove a deployed system by a small simulated day.")
@@ -70,7 +71,7 @@ def acceptance(
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
     from local.one_machine.acceptance import Acceptance, clean  # noqa: PLC0415 - so that --help answers at once
     from local.one_machine.coordinator_client import client_of_url, status_of  # noqa: PLC0415 - as above
-    from local.one_machine.law import Verdict, told  # noqa: PLC0415 - as above
+    from local.one_machine.law import Verdict  # noqa: PLC0415 - as above
 
     messages = _messages(environ, project=project, requests=requests_topic, outcomes=outcomes_topic)
     clock, read_lines = _of_project(environ, project=project, region=region)
@@ -98,14 +99,20 @@ def acceptance(
                 clock=clock,
                 read_lines=read_lines,
             )
-            laws = []
-            for law in day.run():
-                laws.append(law)
-                if not as_json:
-                    echo(told(law))
+            laws = list(_shown(day.run(), as_json=as_json))
     if as_json:
         echo(json.dumps([asdict(law) for law in laws], ensure_ascii=False))
     return NO_SUCCESS if any(law.verdict is Verdict.BROKEN for law in laws) else 0
+
+
+def _shown(laws: Iterator[Law], *, as_json: bool) -> Iterator[Law]:
+    """The same laws, each printed for a person as soon as it is known."""
+    from local.one_machine.law import told  # noqa: PLC0415 - so that --help answers at once
+
+    for law in laws:
+        if not as_json:
+            echo(told(law))
+        yield law
 
 
 def _messages(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from pathlib import Path
 
 import pytest
 
+from coordinator.rules.planning import cut_shards
 from coordinator.rules.quotas import first_met, forecast
+from shared.policy import Policy
 from tests.provision_stand import DEPLOY, ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -45,8 +49,32 @@ def test_every_price_has_its_source_and_every_recurring_part_its_price() -> None
     rows = [row.strip("|").split("|") for row in prices.splitlines()]
 
     assert all(len(row) == 3 and all(cell.strip() for cell in row) for row in rows)
-    for part in ("Artifact Registry", "Cloud Build", "Cloud Monitoring, per alert condition"):
+    for part in ("Artifact Registry", "Cloud Build", "Cloud Monitoring, per alert condition", "Cloud Trace"):
         assert any(part in row[0] for row in rows)
+
+
+def test_the_alerts_cost_what_their_conditions_do() -> None:
+    ((told, dollars),) = re.findall(r"the (\d+) conditions\s+of `alerts/` cost ([\d.]+) dollars", COSTS)
+    conditions = sum(
+        len(json.loads(file.read_text(encoding="utf-8"))["conditions"]) for file in DEPLOY.glob("alerts/*")
+    )
+
+    assert (int(told), float(dollars)) == (conditions, 1.5 * conditions)
+
+
+def test_the_spans_of_a_batch_cost_what_its_slices_make() -> None:
+    (text,) = re.findall(r"(\d+) spans a slice and (\d+) a batch.*?: ([\d., and]+) dollars a batch", COSTS, re.DOTALL)
+    told = [float(figure) for figure in re.findall(r"\d\.\d+", text[2])]
+
+    slices = [slices_of(players) for players in (150, 450, 20_000, 100_000)]
+    wanted = [(int(text[0]) * count + int(text[1])) * 0.20 / 1e6 for count in slices]
+    assert told == pytest.approx(wanted, abs=0.0001)
+
+
+def slices_of(players: int) -> int:
+    """How many slices a batch has: each shard is cut by itself."""
+    shards = cut_shards([f"{number:06}" for number in range(players)])
+    return sum(math.ceil(len(shard) / Policy().players_per_request) for shard in shards)
 
 
 def test_the_costs_add_up() -> None:

@@ -20,7 +20,7 @@ NOT_RUN = {"cloud", "emulators", "long"}
 """Marks of console blocks that no test runs: what they need is not at hand."""
 MADE_BY_RUNNING = (".tipoff", ".venv", "build", "my-games")
 PROGRAMS = r"(?:\$ |\.venv/bin/)?(?:tipoff|make|gcloud|bq|curl|git|pip|python3?|docker|deploy/\w+\.sh)\s"
-ENDED = ("gcloud", "bq", "curl", "cp", "deploy/", "URL=", "TOKEN=")
+ENDED = ("gcloud", "bq", "curl", "cp", "git commit", "deploy/", "URL=", "TOKEN=", "PATH=")
 """How a command may begin that is somebody else's; gcloud's own parser looks at its commands in `test_deploy_files`."""
 
 
