@@ -204,3 +204,45 @@ def test_while_another_batch_lives_nothing_is_disturbed(messages: PubsubMessages
     assert {law.verdict for law in laws.values()} == {Verdict.NOT_SHOWN}
     assert laws.keys() == {DEAD_LETTER, LOST, CLOCK}
     assert ANOTHERS in laws[LOST].saw
+
+
+class Told:
+    """A clock that tells of these attempts one after another, and of the last one again and again."""
+
+    def __init__(self, *attempts: Attempt) -> None:
+        self._attempts = list(attempts)
+
+    def run(self) -> None:
+        """Nothing comes of it but the next attempt."""
+
+    def last(self) -> Attempt:
+        """See `Clock.last`."""
+        return self._attempts.pop(0) if len(self._attempts) > 1 else self._attempts[0]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "verdict", "saw"),
+    [
+        ([Attempt("1", None), Attempt("1", None), Attempt("2", None)], Verdict.SEEN, "at 2, was answered 2xx"),
+        ([Attempt("", None), Attempt("2", "failed with code 7: no")], Verdict.BROKEN, "at 2, failed with code 7"),
+        ([Attempt("1", None)], Verdict.BROKEN, "at 1, was answered 2xx"),
+    ],
+)
+def test_the_clocks_call_is_seen_where_a_newer_attempt_was_answered(
+    attempts: list[Attempt], verdict: Verdict, saw: str
+) -> None:
+    clock = Told(*attempts)
+    day = FaultyDay(
+        client=CoordinatorClient(lambda _ask: pytest.fail("asked"), runs=True),
+        messages=None,
+        clock=clock,
+        start=lambda _policy: pytest.fail("started"),
+        staged=lambda _view: pytest.fail("looked at"),
+        pause=lambda _seconds: None,
+        patience_seconds=10,
+    )
+
+    law = day._of_clock(clock, clock.last())
+
+    assert law.verdict is verdict
+    assert saw in law.saw
