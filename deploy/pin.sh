@@ -31,7 +31,7 @@ manifest_url() { # IMAGE TAG
 scheme() { if [[ $1 =~ ^(localhost|127\.0\.0\.1)(:|$) ]]; then echo http; else echo https; fi; }
 
 headers_of() { # URL [--header HEADER]
-    curl --silent --show-error --head --max-time 60 --header "Accept: $ACCEPT" "${@:2}" "$1" | tr -d '\r'
+    curl --silent --show-error --head --location --max-time 60 --header "Accept: $ACCEPT" "${@:2}" "$1" | tr -d '\r'
 }
 
 # A token for whoever asks, from where the registry says (RFC 6750's challenge, as registries use it).
