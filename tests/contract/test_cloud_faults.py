@@ -71,7 +71,7 @@ def messages(pubsub: Emulator, topics: Topics) -> PubsubMessages:
 
 
 @pytest.fixture
-def publish(pubsub: Emulator, topics: Topics) -> Iterator[Callable[[str], None]]:
+def publish(pubsub: Emulator, topics: Topics) -> Iterator[Callable[[str], object]]:
     """Publish an outcome of a batch."""
     with closing(grpc.insecure_channel(pubsub.address)) as channel:
         publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
@@ -86,7 +86,7 @@ def pushed_batches(coordinator: PushEndpoint, count: int) -> list[str]:
 
 
 def test_a_batchs_held_outcomes_are_lost_and_anothers_come_when_they_are_let_go(
-    messages: PubsubMessages, publish: Callable[[str], None], coordinator: PushEndpoint
+    messages: PubsubMessages, publish: Callable[[str], object], coordinator: PushEndpoint
 ) -> None:
     with messages.held():
         for batch_id in (OURS, ANOTHERS, OURS):
@@ -99,7 +99,7 @@ def test_a_batchs_held_outcomes_are_lost_and_anothers_come_when_they_are_let_go(
 
 
 def test_who_holds_them_lets_them_go_whatever_happens_and_nobody_holds_them_twice(
-    messages: PubsubMessages, publish: Callable[[str], None], coordinator: PushEndpoint
+    messages: PubsubMessages, publish: Callable[[str], object], coordinator: PushEndpoint
 ) -> None:
     with pytest.raises(InvalidInput, match=r"deploy/provision.sh mends it"), messages.held(), messages.held():
         pytest.fail("held twice")
