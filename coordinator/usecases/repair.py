@@ -97,8 +97,15 @@ class StagingRepair:
         self.ledger.change_batch(batch.batch_id, lambda found: replace(found, staging_looked_at=now))
 
     def record(self, batch: Batch, outcomes: Sequence[Predicted]) -> None:
-        """Record outcomes as their own messages would have; a repeat, or those messages, change nothing more."""
+        """Record outcomes as their own messages would have; a repeat, or those messages, change nothing more.
+
+        The shards that this settles are marked, so that the last answer still to come finishes the batch and need not wait
+        for the next sweep.
+        """
         self.ledger.record(batch, outcomes, at=self.clock())
+        settled = {shard.number for shard in self.ledger.shards(batch.batch_id) if shard.is_settled}
+        if settled - batch.settled_shards:
+            self.ledger.mark_settled(batch.batch_id, settled - batch.settled_shards)
         log.warning(
             "lost outcomes recorded from staging",
             extra={"json_fields": {"batch_id": batch.batch_id, "players": [one.player_lookup for one in outcomes]}},

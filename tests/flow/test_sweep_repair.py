@@ -18,7 +18,7 @@ from schemas import names
 from schemas.messages import Predicted
 from shared.policy import Policy
 from shared.ports import Update
-from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
+from tests.batch_stand import LEASE, PLAYERS, Crash, Stand, a_league
 from tests.coordinator_front import a_failure, a_skip
 from tests.documents_kit import fields_of
 
@@ -166,6 +166,21 @@ def test_a_sweep_that_dies_anywhere_in_a_repair_is_finished_by_the_next(tmp_path
             assert effect > 8
             return
     pytest.fail("the sweep never ran through")
+
+
+def test_the_last_answer_after_a_repair_finishes_the_batch_without_another_sweep(tmp_path: Path) -> None:
+    with closing(Stand(tmp_path, a_league(30))) as stand:
+        batch = stand.start(policy=POLICY).batch
+        assert len(batch.shard_starts) == 2
+        *others, silent = stand.coordinator.views.batch(batch.batch_id).silent
+        for player in others:
+            stand.answer(player)  # staged; no outcome arrives
+        stand.pass_time(SILENCE)
+        sweep(stand)
+
+        stand.record(a_skip(batch.batch_id, silent))
+
+        assert stand.batch(batch.batch_id).status is Status.COMPLETE
 
 
 # --- a dry run ------------------------------------------------------------------------------------------------
