@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import duckdb
 
@@ -69,26 +69,25 @@ def stage(
     Raises:
         InvalidInput: the file cannot be read, or names the file, its column, data row (1-based) and value at fault.
     """
-    text = _text(path, max_bytes)
-    header = _header(path.name, text)
-    _check_header(path.name, header, schema)
     unpacked = scratch / f"{raw}.csv"
-    unpacked.write_bytes(text)
+    size_bytes = _unpack(path, unpacked, max_bytes)
+    header = _header(path.name, unpacked)
+    _check_header(path.name, header, schema)
     wanted = [column.name for column in schema.columns if column.name in header]
     try:
         cursor.execute(_read_sql(raw, header, wanted), [str(unpacked)])
     except duckdb.Error as error:
-        raise _unreadable(path.name, text, len(header)) from error
+        raise _unreadable(path.name, unpacked, len(header)) from error
     checked = [column for column in schema.columns if column.name in wanted]
     staged = StagedFile(
         name=path.name,
         raw=raw,
         rows=int(_scalar(cursor, f"SELECT COUNT(*) FROM {raw}")),
-        size_bytes=len(text),
+        size_bytes=size_bytes,
         present=frozenset(wanted),
         extra=tuple(name or "(unnamed)" for name in header if name not in wanted),
     )
-    _check_cells(cursor, staged, checked, text)
+    _check_cells(cursor, staged, checked, unpacked)
     return staged
 
 
@@ -101,46 +100,48 @@ def typed_select(staged: StagedFile, columns: Sequence[Column]) -> str:
     return f"SELECT {', '.join(cells)} FROM {staged.raw}"
 
 
-def _text(path: Path, max_bytes: int) -> bytes:
-    """The file's text, unpacked, in UTF-8 without a byte order mark, lines ending in a single newline."""
+def _unpack(path: Path, into: Path, max_bytes: int) -> int:
+    """Write the file's text, in UTF-8 without a byte order mark, lines ending in a single newline; return its bytes."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = _read_at_most(file, path.name, max_bytes)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file, into.open("wb") as out:
+            for piece in _plain_text(path.name, _read_at_most(file, path.name, max_bytes)):
+                out.write(piece.encode())
+            return out.tell()
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InvalidInput(path.name, f"is not a sound gzip file ({error}); pack it again") from error
     except OSError as error:
         raise InvalidInput(
             path.name, f"cannot be read ({error.strerror}); check the file and its permissions"
         ) from error
-    _check_utf_8(content, path.name)
-    return content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _check_utf_8(content: bytes, name: str) -> None:
-    """Decode in pieces, since the whole of a large file as text may take four times its size."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    for start in range(0, len(content) + 1, _READ_AT_ONCE_BYTES):
-        piece = content[start : start + _READ_AT_ONCE_BYTES]
+def _plain_text(name: str, pieces: Iterator[bytes]) -> Iterator[str]:
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")(), translate=True)
+    lines = 1
+    for piece in pieces:
         try:
-            decoder.decode(piece, final=start + len(piece) == len(content))
+            yield decoder.decode(piece, final=not piece)
         except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, start) + error.object.count(b"\n", 0, error.start) + 1
+            line = lines + error.object.count(b"\n", 0, error.start)
             raise InvalidInput(name, f"line {line} is not UTF-8 text; save the file as UTF-8") from error
+        lines += piece.count(b"\n")
 
 
-def _read_at_most(file: BufferedIOBase, name: str, max_bytes: int) -> bytes:
-    """Read to the end, in pieces, since a gzip file of a few MB may unpack to all of the memory (F9)."""
-    content = io.BytesIO()
+def _read_at_most(file: BufferedIOBase, name: str, max_bytes: int) -> Iterator[bytes]:
+    """Read to the end, in pieces of which the last is empty: a gzip file of a few MB may unpack to all of the memory (F9)."""
+    left_bytes = max_bytes
     while piece := file.read(_READ_AT_ONCE_BYTES):
-        if content.tell() + len(piece) > max_bytes:
+        left_bytes -= len(piece)
+        if left_bytes < 0:
             problem = "with this file the input files hold more than they may in all; if it is as it should be, raise"
             raise InvalidInput(name, f"{problem} --max-input-mb")
-        content.write(piece)
-    return content.getvalue()
+        yield piece
+    yield b""
 
 
-def _header(name: str, text: bytes) -> list[str]:
-    first = text.split(b"\n", 1)[0].decode("utf-8")
+def _header(name: str, text: Path) -> list[str]:
+    with _opened(text) as lines:
+        first = lines.readline()
     if not first.strip():
         raise InvalidInput(name, "has no header; the first line must name the columns, separated by commas")
     return [cell.strip().lower() for cell in next(csv.reader([first]))]
@@ -164,25 +165,27 @@ def _read_sql(raw: str, header: Sequence[str], wanted: Sequence[str]) -> str:
     )
 
 
-def _unreadable(name: str, text: bytes, width: int) -> InvalidInput:
+def _unreadable(name: str, text: Path, width: int) -> InvalidInput:
     """Find what the reader stumbled over; only called when it did."""
-    reader = csv.reader(_lines(text), strict=True)
     row = 0
-    try:
-        next(reader)
-        for cells in reader:
-            row += bool(cells)
-            if cells and len(cells) != width:
-                problem = f"has {len(cells)} values where the header names {width} columns"
-                return InvalidInput(name, f"data row {row} (line {reader.line_num}) {problem}; mend that row")
-    except csv.Error as error:
-        return InvalidInput(name, f"data row {row + 1} (line {reader.line_num}) is not CSV ({error}); mend that row")
+    with _opened(text) as lines:
+        reader = csv.reader(lines, strict=True)
+        try:
+            next(reader)
+            for cells in reader:
+                row += bool(cells)
+                if cells and len(cells) != width:
+                    problem = f"has {len(cells)} values where the header names {width} columns"
+                    return InvalidInput(name, f"data row {row} (line {reader.line_num}) {problem}; mend that row")
+        except csv.Error as error:
+            place = f"data row {row + 1} (line {reader.line_num})"
+            return InvalidInput(name, f"{place} is not CSV ({error}); mend that row")
     return InvalidInput(
         name, "is not CSV as it should be: commas between values, double quotes around values with commas"
     )
 
 
-def _check_cells(cursor: duckdb.DuckDBPyConnection, staged: StagedFile, columns: Sequence[Column], text: bytes) -> None:
+def _check_cells(cursor: duckdb.DuckDBPyConnection, staged: StagedFile, columns: Sequence[Column], text: Path) -> None:
     first_bad = ", ".join(f"MIN(rowid) FILTER ({_is_bad(column)})" for column in columns)
     (found,) = cursor.execute(f"SELECT {first_bad} FROM {staged.raw}").fetchall()
     bad = [(row, column) for row, column in zip(found, columns, strict=True) if row is not None]
@@ -251,19 +254,20 @@ def _expected(column: Column, value: object) -> str:
     return _EXPECTED.get(column.type, "a value; the column may not be empty")
 
 
-def _line_of(text: bytes, data_row: int) -> int:
+def _line_of(text: Path, data_row: int) -> int:
     """The line on which a data row ends; rows and lines differ where a quoted value spans lines or lines are empty."""
-    reader = csv.reader(_lines(text))
-    next(reader)
-    rows = (cells for cells in reader if cells)
-    for _ in range(data_row):
-        next(rows)
-    return reader.line_num
+    with _opened(text) as lines:
+        reader = csv.reader(lines)
+        next(reader)
+        rows = (cells for cells in reader if cells)
+        for _ in range(data_row):
+            next(rows)
+        return reader.line_num
 
 
-def _lines(text: bytes) -> Iterator[str]:
+def _opened(text: Path) -> TextIO:
     """The lines one by one, and only where the reader of the table ends them too."""
-    return io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="\n")
+    return text.open(encoding="utf-8", newline="\n")
 
 
 def _scalar(cursor: duckdb.DuckDBPyConnection, sql: str) -> Any:
