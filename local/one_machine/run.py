@@ -144,13 +144,15 @@ def start_batch(
 def follow(stack: LocalStack, batch_id: str, *, patience: timedelta, shown: Callable[[Seen], None]) -> Seen:
     """Wait until a batch has ended, sweeping as Cloud Scheduler would; `shown` is called at every look.
 
+    Looking on reads the whole ledger, so it rests in proportion; the news that a batch has finished ends the rest.
+
     Raises:
         Unavailable: it has not ended within `patience`; names who is silent.
     """
     began = time.monotonic()
     next_sweep = began + SWEEP_EVERY.total_seconds()
     while True:
-        looked_at = time.monotonic()
+        looked_at, heard = time.monotonic(), stack.finished.depth()
         seen = look(stack, batch_id)
         now = time.monotonic()
         shown(seen)
@@ -167,7 +169,9 @@ def follow(stack: LocalStack, batch_id: str, *, patience: timedelta, shown: Call
             stack.post("/sweep", {}, {})
             swept_at = time.monotonic()
             next_sweep = swept_at + max(SWEEP_EVERY.total_seconds(), (swept_at - now) / _SHARE)
-        stack.pause(timedelta(seconds=pause))
+        rested_at = time.monotonic() + pause
+        while time.monotonic() < rested_at and stack.finished.depth() == heard:
+            stack.pause(_LOOK_EVERY)
 
 
 def samples(stack: LocalStack, game_date: date) -> tuple[Sample, ...]:
