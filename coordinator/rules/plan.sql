@@ -242,14 +242,16 @@ WITH
     GROUP BY team
   ),
 
+  -- The embedded engine's sums are of twice the width, which the lists below would take in memory.
   left_then AS (
     SELECT
       past_absences.team, past_absences.game_id,
-      SUM(past_absences.shots) AS shots, SUM(past_absences.points) AS points,
-      SUM(IF(past_absences.position_letter = 'G', past_absences.shots, 0)) AS guard_shots,
-      SUM(IF(past_absences.position_letter = 'F', past_absences.shots, 0)) AS forward_shots,
-      SUM(IF(past_absences.position_letter = 'C', past_absences.shots, 0)) AS center_shots,
-      SUM(IF(tonight.is_absent, tonight.shots, 0)) AS shots_of_the_same
+      CAST(SUM(past_absences.shots) AS INT64) AS shots,
+      CAST(SUM(past_absences.points) AS INT64) AS points,
+      CAST(SUM(IF(past_absences.position_letter = 'G', past_absences.shots, 0)) AS INT64) AS guard_shots,
+      CAST(SUM(IF(past_absences.position_letter = 'F', past_absences.shots, 0)) AS INT64) AS forward_shots,
+      CAST(SUM(IF(past_absences.position_letter = 'C', past_absences.shots, 0)) AS INT64) AS center_shots,
+      CAST(SUM(IF(tonight.is_absent, tonight.shots, 0)) AS INT64) AS shots_of_the_same
     FROM past_absences
     LEFT JOIN tonight ON tonight.player_id = past_absences.player_id AND tonight.team = past_absences.team
     GROUP BY past_absences.team, past_absences.game_id
@@ -270,17 +272,17 @@ WITH
       SUM(points) AS points,
       MAX(game_date) AS last_game_date,
       STRUCT(
-        ARRAY_AGG(game_date ORDER BY game_date DESC, game_id DESC) AS game_date,
-        ARRAY_AGG(season ORDER BY game_date DESC, game_id DESC) AS season,
-        ARRAY_AGG(points ORDER BY game_date DESC, game_id DESC) AS points,
-        ARRAY_AGG(minutes ORDER BY game_date DESC, game_id DESC) AS minutes,
-        ARRAY_AGG(fga ORDER BY game_date DESC, game_id DESC) AS fga,
-        ARRAY_AGG(fg3a ORDER BY game_date DESC, game_id DESC) AS fg3a,
-        ARRAY_AGG(fta ORDER BY game_date DESC, game_id DESC) AS fta,
-        ARRAY_AGG(left_shots ORDER BY game_date DESC, game_id DESC) AS left_shots,
-        ARRAY_AGG(left_points ORDER BY game_date DESC, game_id DESC) AS left_points,
-        ARRAY_AGG(left_position_shots ORDER BY game_date DESC, game_id DESC) AS left_position_shots,
-        ARRAY_AGG(left_by_the_same ORDER BY game_date DESC, game_id DESC) AS left_by_the_same
+        ARRAY_AGG(game_date ORDER BY nth) AS game_date,
+        ARRAY_AGG(season ORDER BY nth) AS season,
+        ARRAY_AGG(points ORDER BY nth) AS points,
+        ARRAY_AGG(minutes ORDER BY nth) AS minutes,
+        ARRAY_AGG(fga ORDER BY nth) AS fga,
+        ARRAY_AGG(fg3a ORDER BY nth) AS fg3a,
+        ARRAY_AGG(fta ORDER BY nth) AS fta,
+        ARRAY_AGG(left_shots ORDER BY nth) AS left_shots,
+        ARRAY_AGG(left_points ORDER BY nth) AS left_points,
+        ARRAY_AGG(left_position_shots ORDER BY nth) AS left_position_shots,
+        ARRAY_AGG(left_by_the_same ORDER BY nth) AS left_by_the_same
       ) AS games_newest_first
     FROM (
       SELECT
@@ -293,15 +295,14 @@ WITH
           WHEN 'F' THEN COALESCE(left_then.forward_shots, 0)
           WHEN 'C' THEN COALESCE(left_then.center_shots, 0)
         END AS left_position_shots,
-        IF(history.team = candidates.team, COALESCE(left_then.shots_of_the_same, 0), 0) AS left_by_the_same
+        IF(history.team = candidates.team, COALESCE(left_then.shots_of_the_same, 0), 0) AS left_by_the_same,
+        ROW_NUMBER() OVER (PARTITION BY history.player_id ORDER BY history.game_date DESC, history.game_id DESC) AS nth
       FROM history
       INNER JOIN candidates ON candidates.player_id = history.player_id
       INNER JOIN known_players ON known_players.player_id = history.player_id
       LEFT JOIN left_then ON left_then.team = history.team AND left_then.game_id = history.game_id
       WHERE TRUE
-      QUALIFY
-        ROW_NUMBER() OVER (PARTITION BY history.player_id ORDER BY history.game_date DESC, history.game_id DESC)
-        <= @recent_games
+      QUALIFY nth <= @recent_games
     )
     GROUP BY player_id
   ),

@@ -219,6 +219,18 @@ def _full_numeric(node: exp.Expression) -> exp.Expression:
     return _NUMERIC.copy() if node.this == exp.DataType.Type.DECIMAL and not node.expressions else node
 
 
+_WORK = ("joins", "laterals", "group", "having", "qualify", "distinct", "limit")
+
+
+def _read_anew(node: exp.Expression) -> exp.Expression:
+    """DuckDB keeps all of a CTE that is named twice; one that only picks rows and columns is cheaper to read again."""
+    picked = node.this
+    is_pick = isinstance(picked, exp.Select) and not any(picked.args.get(work) for work in _WORK)
+    if is_pick and picked.find(exp.AggFunc, exp.Window, exp.Subquery) is None:
+        node.set("materialized", False)
+    return node
+
+
 def _typed_null(node: exp.Expression) -> exp.Expression:
     """A NULL array is stored as the empty one in BigQuery; here a REPEATED column refuses NULL, so say it at once."""
     to = node.args["to"]
@@ -239,4 +251,5 @@ _MENDS: Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expression]
     exp.Format: _printf,
     exp.DataType: _full_numeric,
     exp.Cast: _typed_null,
+    exp.CTE: _read_anew,
 }
