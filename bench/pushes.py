@@ -102,11 +102,14 @@ def _look(stack: CloudStack, batch_id: str) -> dict[str, Any]:
 
 
 def _ended(stack: CloudStack, batch_id: str) -> dict[str, Any]:
-    """Wait until every player has an outcome."""
+    """Wait until every player has an outcome; a look reads the whole ledger, so looking takes no more than a twentieth."""
     given_up_at = time.monotonic() + _PATIENCE.total_seconds()
+    looked_at = time.monotonic()
     while (view := _look(stack, batch_id))["players"]["silent"]:
-        if stack.has_ended("worker", within=_LOOK_SECONDS) or time.monotonic() > given_up_at:
+        rest_seconds = max(_LOOK_SECONDS, 20 * (time.monotonic() - looked_at))
+        if stack.has_ended("worker", within=rest_seconds) or time.monotonic() > given_up_at:
             raise click.ClickException(f"{view['players']['silent']} players got no outcome")
+        looked_at = time.monotonic()
     if view["players"]["failed"]:
         raise click.ClickException(f"players failed, so the figure would mean nothing: {view['failed']}")
     return view
