@@ -18,7 +18,7 @@ run: $(RUNS)
 	@$(BIN)/tipoff run $(ARGS)
 
 # All checks. What a machine lacks (an emulator, say) skips here and fails where CI=true. EVERY_WAREHOUSE=1 runs every
-# consolidation test on local-bigquery too, which takes half an hour more; SLOW=1 also lets a worker die forty times.
+# consolidation test on local-bigquery too, which takes half an hour more.
 test: lint
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
 

@@ -51,10 +51,8 @@ _STOP_SECONDS = 0.02
 """How often a server looks whether it is to stop."""
 
 
-class _Http11(WSGIRequestHandler):
-    """Keeps connections open between pushes, and leaves access lines out: the services log every request's end."""
-
-    protocol_version = "HTTP/1.1"
+class _Silent(WSGIRequestHandler):
+    """Leaves access lines out: the services log every request's end."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Write no access line."""
@@ -264,7 +262,7 @@ class LocalStack:
     def _listen(self, app: Flask, *, port: int = 0) -> str:
         with _bound(port) as bound:
             address = f"http://127.0.0.1:{bound.getsockname()[1]}"
-            server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Http11, fd=bound.fileno())
+            server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Silent, fd=bound.fileno())
         thread = threading.Thread(
             target=server.serve_forever, args=(_STOP_SECONDS,), name=f"http-{app.name}", daemon=True
         )
