@@ -110,3 +110,13 @@ def test_a_statement_names_its_tables_and_parameters() -> None:
 
     assert statement.tables == ("target", "source")
     assert statement.parameters == {"ids", "before"}
+
+
+@pytest.mark.parametrize(
+    ("common", "is_read_anew"),
+    [("SELECT id, n FROM `source` WHERE n > 1", True), ("SELECT id, SUM(n) AS n FROM `source` GROUP BY id", False)],
+)
+def test_a_common_table_that_only_picks_is_read_anew_rather_than_kept(common: str, is_read_anew: bool) -> None:
+    text = f"WITH some AS ({common}) SELECT one.id FROM some AS one INNER JOIN some AS other ON one.n = other.n"
+
+    assert ("NOT MATERIALIZED" in translate(text, {}).text) is is_read_anew
