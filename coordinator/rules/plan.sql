@@ -6,7 +6,7 @@
 WITH
   -- One row per team that plays: who the opponent is depends on the side.
   team_games AS (
-    SELECT game_id, season, home_team AS team, away_team AS opponent, TRUE AS is_home
+    SELECT game_id, season, home_team AS team, away_team AS opponent, NOT COALESCE(is_neutral, FALSE) AS is_home
     FROM `scheduled_games`
     WHERE game_date = @game_date
     UNION ALL

@@ -200,12 +200,13 @@ def _replace(
 def _derive_games(cursor: duckdb.DuckDBPyConnection, first: date, last: date) -> None:
     # On neutral ground nobody is at home; the schedule has to name one all the same, and the first by name is as good.
     rows = (
-        "SELECT *, IF(BOOL_OR(is_home) OVER (PARTITION BY game_date, game_id), is_home, team < opponent) AS is_first "
+        "SELECT *, NOT BOOL_OR(is_home) OVER (PARTITION BY game_date, game_id) AS is_neutral "
         f"FROM {_LOGS} WHERE game_date BETWEEN ? AND ?"
     )
+    first_named = f"SELECT *, IF(is_neutral, team < opponent, is_home) AS is_first FROM ({rows})"
     games = (
         "SELECT game_date, game_id, IF(is_first, team, opponent) AS home_team, IF(is_first, opponent, team) AS away_team, "
-        f"MIN(season) AS season, MIN(season_type) AS season_type FROM ({rows}) GROUP BY ALL"
+        f"is_neutral, MIN(season) AS season, MIN(season_type) AS season_type FROM ({first_named}) GROUP BY ALL"
     )
     clash = cursor.execute(
         f"SELECT game_id, MIN(game_date) FROM ({games}) GROUP BY game_id HAVING COUNT(*) > 1 ORDER BY game_id LIMIT 1",
@@ -214,7 +215,7 @@ def _derive_games(cursor: duckdb.DuckDBPyConnection, first: date, last: date) ->
     if clash is not None:
         problem = "its rows disagree on team, opponent or is_home; mend them, or give a scheduled_games.csv"
         raise InvalidInput(f"{_LOGS}, game {clash[0]} of {clash[1]}", problem)
-    columns = "game_date, game_id, home_team, away_team, season, season_type"
+    columns = "game_date, game_id, home_team, away_team, is_neutral, season, season_type"
     cursor.execute(f"INSERT INTO {_GAMES} ({columns}) SELECT {columns} FROM ({games}) ORDER BY game_id", [first, last])
 
 

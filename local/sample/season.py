@@ -258,6 +258,7 @@ class _Game:
             "game_id": self.game_id,
             "home_team": self.home,
             "away_team": self.away,
+            "is_neutral": 0,
             "season": _SEASON,
             "season_type": _SEASON_TYPE,
             "tipoff_at": _utc(self.tipoff_at),

@@ -304,8 +304,8 @@ def test_a_game_on_neutral_ground_has_one_home_team_all_the_same(warehouse: Duck
 
     load_folder(warehouse, folder=tmp_path, game_date=DATE)
 
-    games = warehouse.query("SELECT home_team, away_team FROM `scheduled_games`")
-    assert games == [{"home_team": "AAA", "away_team": "BBB"}]
+    games = warehouse.query("SELECT home_team, away_team, is_neutral FROM `scheduled_games`")
+    assert games == [{"home_team": "AAA", "away_team": "BBB", "is_neutral": True}]
 
 
 def test_logs_that_disagree_on_who_is_at_home_are_refused(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:

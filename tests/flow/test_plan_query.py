@@ -99,6 +99,13 @@ def test_a_line_knows_of_a_trade_to_the_opponent_of_the_date() -> None:
     assert (game.team, game.opponent, game.is_home) == ("OKC", "HOU", False)
 
 
+@pytest.mark.parametrize("team", ["HOU", "OKC"])
+def test_on_neutral_ground_neither_team_is_at_home(team: str) -> None:
+    league = League(logs=[a_log(team=team)], games=[a_scheduled_game("HOU", "OKC", is_neutral=True)])
+
+    assert league.plan()["player-1"].game.is_home is False
+
+
 @pytest.mark.parametrize("team", [None, "ROCKETS"])
 def test_a_line_without_a_usable_team_takes_the_teams_of_the_logs(team: str | None) -> None:
     league = League(logs=[a_log("1", days_ago=5), a_log("2")], lines=[an_offer("1", "12.5", team=team)])

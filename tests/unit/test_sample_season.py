@@ -18,7 +18,7 @@ from local.sample.season import SAMPLE_EMPTY_DATE, SAMPLE_GAME_DATE, write
 from shared.adapters.duckdb import DuckdbWarehouse
 
 DATE = SAMPLE_GAME_DATE.isoformat()
-DIGEST = "059c1804f598b2e83955fe6da715012ca55fcb488c84c81362cbcccd7335ca5a"
+DIGEST = "32642190670b084be7ee86be602fa13b4da10e13866aea5dd5531bde52eb13f8"
 
 Row = Mapping[str, str]
 
