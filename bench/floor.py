@@ -48,7 +48,7 @@ def main(folder: str, game_date: str, out: str) -> None:
 
 
 def _load(connection: duckdb.DuckDBPyConnection, folder: Path, day: date) -> None:
-    for table in _INPUTS:
+    for table in (*_INPUTS, tables.GRADES):
         columns = tables.load(table).columns
         connection.execute(f"CREATE TABLE {table} ({', '.join(map(definition, columns))})")
         paths = sorted([*folder.glob(f"{table}*.csv"), *folder.glob(f"{table}*.csv.gz")])

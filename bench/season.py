@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     span = ["--from", str(options.first), "--to", str(options.last), "--state", str(options.state), "--json"]
     began = time.monotonic()
-    ran = _tipoff("backfill", *span, "--data", str(options.data), "--model", str(options.model), "--grade")
+    ran = _tipoff("backfill", *span, "--data", str(options.data), "--model", str(options.model))
     seconds = time.monotonic() - began
     measured = _tipoff("accuracy", *span)
     found = _compare(options.data, options.model, options.state, options.first, options.last)

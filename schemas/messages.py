@@ -84,6 +84,32 @@ ROTATION_MINUTES = 15
 """A team's rotation are those last seen in so many of its last games, with so many minutes a game this season."""
 
 
+REGULAR_GAMES = 10
+"""A regular player has so many games this season, and `ROTATION_MINUTES` in their mean."""
+
+LEARNING_LAG_DAYS = 2
+"""Intervals learn from games so many days ago or earlier: by then every run of a date knows the same grades."""
+LEARNING_MILLIONTHS, LEARNING_LEAST_GAMES = 300_000, 10
+"""By so much the share that is asked for moves on a day on which all of a group's intervals missed; of fewer games a day
+says so much less. Chosen on 2024-25 among 0.05 to 0.3 and 5 to 20 games."""
+
+
+def season_start(day: date) -> date:
+    """The first of October before a date: what was learned in a season ends with it."""
+    return date(day.year - (day.month < 10), 10, 1)
+
+
+class Asked(Message):
+    """What the intervals are asked to hold so that they hold 50, 80 and 90% of the games, in millionths of a share.
+
+    Learned from the season's earlier games of the players of one scoring tier, regular ones and others apart; unbounded.
+    """
+
+    share_50: int
+    share_80: int
+    share_90: int
+
+
 class Left(Message):
     """What absent teammates leave to the others in a game: their means of the season before it, in whole hundredths.
 
@@ -208,6 +234,12 @@ class PredictionRequest(Message):
     offers: tuple[Offer, ...] = ()
     """Every sportsbook's offers, by book and value; none without a real line."""
     season_to_date: SeasonToDate
+    scoring_tier: str | None = None
+    """Five points wide, by the season's exact mean: `under_5`, `5_to_10` up to `25_and_more`; None before his first game."""
+    is_regular: bool = False
+    """See `REGULAR_GAMES`."""
+    asked: Asked | None = None
+    """None where nothing is learned yet: then the fitted spread stands."""
     recent_games: RecentGames
     """Newest first, across seasons, all before `game_date`."""
     recent_games_wanted: int = Field(ge=1)

@@ -23,6 +23,7 @@ from schemas import names, tables
 from schemas.messages import PredictionRequest
 from schemas.tables import Cell, Row
 from shared.adapters.duckdb import DuckdbWarehouse
+from shared.declared import table_spec
 from shared.ports import TableSpec, Warehouse
 
 GAME_DATE = date(2026, 1, 30)
@@ -99,11 +100,13 @@ class League:
     games: Sequence[Row] = (a_scheduled_game(),)
     lines: Sequence[Row] = ()
     reports: Sequence[Row] = ()
+    grades: Sequence[Row] = ()
 
     def warehouse(self) -> DuckdbWarehouse:
         """An embedded warehouse that holds these rows; its own clock stands at planning time."""
         warehouse = DuckdbWarehouse(":memory:", clock=lambda: PLANNED_AT)
-        for table, rows in zip(INPUT_TABLES, (self.logs, self.games, self.lines, self.reports), strict=True):
+        given = (self.logs, self.games, self.lines, self.reports, self.grades)
+        for table, rows in zip((*INPUT_TABLES, tables.GRADES), given, strict=True):
             warehouse.create(TableSpec(name=table, columns=tables.load(table).columns, partition_by="game_date"))
             warehouse.append(table, rows)
         return warehouse
@@ -143,7 +146,8 @@ def freeze(
     preferred_sportsbook: str = "draftkings",
     batch_id: str = BATCH_ID,
 ) -> None:
-    """Write the batch's plan table, unless it is there."""
+    """Write the batch's plan table, unless it is there; where nothing was ever graded, the grades are an empty table."""
+    warehouse.create(table_spec(tables.GRADES))
     parameters = plan_parameters(
         game_date,
         planned_at=planned_at,

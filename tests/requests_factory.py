@@ -46,6 +46,8 @@ def a_request(**overrides: Any) -> PredictionRequest:
         "injury": None,
         "lines": (a_line(),),
         "season_to_date": SeasonToDate(games=40, points=1_000, minutes=1_400),
+        "scoring_tier": "25_and_more",
+        "is_regular": True,
         "recent_games": some_games([24, 31, 18, 27, 22, 35, 12, 26, 29, 20]),
         "recent_games_wanted": 10,
     }

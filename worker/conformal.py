@@ -1,7 +1,8 @@
 """How wide an interval must be to hold what it promises, learned day by day from the errors that are known by then.
 
 Where a group's intervals held too few games so far they widen, else they narrow (adaptive conformal inference, Gibbs
-and Candes 2021). Knows nothing of players or points.
+and Candes 2021). Mirrors what `coordinator/rules/plan.sql` learns from grades, and a test holds the two together. Knows
+nothing of players or points.
 """
 
 from __future__ import annotations
@@ -9,34 +10,48 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.messages import LEARNING_LAG_DAYS, LEARNING_LEAST_GAMES, LEARNING_MILLIONTHS
 from worker.players import Floats
 
-STEP = 0.1
-"""By so much of its surprise a day of many games moves the share that is asked for. On 2024-25 all of 0.02 to 0.4 serve."""
-_LEAST, _MOST = 0.5, 0.98
+INTERVALS = (50, 80, 90)
+"""The intervals that every row tells, in percent of what may come."""
+_FITTED = np.array(INTERVALS) * 10_000
+_LEAST, _MOST = 0.1, 0.98
 
 
-def adapted_shares(rank: Floats, *, share: float, day: NDArray[np.intp], group: NDArray[np.intp]) -> Floats:
-    """Give, for each game, the share to ask the fitted distribution for so that `share` of the games are held.
+def asked_shares(millionths: Floats) -> Floats:
+    """Turn what was learned, `(N, 3)` for the three intervals, into the shares to ask the fitted distribution for.
 
-    Args:
-        rank: where the game's outcome lies in its distribution: the least share of a central interval that holds it.
-        share: what the intervals shall hold, 0 to 1.
-        day: only the games of earlier days decide.
-        group: each group learns for itself.
+    NaN is nothing learned. A wider interval always holds the narrower one.
     """
-    asked = np.full(len(rank), share)
-    for each in np.unique(group):
-        level = share
-        rows = np.flatnonzero(group == each)
-        for today in np.unique(day[rows]):
-            games = rows[day[rows] == today]
-            asked[games] = level
-            missed = float((rank[games] > level).mean())
-            level = min(max(level + STEP * _weight(len(games)) * (missed - (1.0 - share)), _LEAST), _MOST)
+    learned = np.where(np.isnan(millionths), _FITTED, millionths)
+    asked: Floats = np.maximum.accumulate(np.clip(learned / 1e6, _LEAST, _MOST), axis=1)
     return asked
 
 
-def _weight(games: int) -> float:
-    """A day of few games says little."""
-    return min(games / 20.0, 1.0)
+def adapted_shares(rank: Floats, *, day: NDArray[np.intp], group: NDArray[np.intp]) -> Floats:
+    """Give, for each game, the shares to ask for, `(N, 3)`, as a season that is run and graded day by day learns them.
+
+    Args:
+        rank: where the game's outcome lies in its distribution: the least share of a central interval that holds it.
+        day: only the games of `LEARNING_LAG_DAYS` days before and earlier decide.
+        group: each group, of one season, learns for itself.
+    """
+    asked = np.empty((len(rank), len(INTERVALS)))
+    for each in np.unique(group):
+        rows = np.flatnonzero(group == each)
+        days = np.unique(day[rows])
+        taught = np.zeros((len(days), len(INTERVALS)))
+        for place, today in enumerate(days):
+            known = np.searchsorted(days, today - LEARNING_LAG_DAYS, side="right")
+            games = rows[day[rows] == today]
+            asked[games] = asked_shares(_FITTED + taught[:known].sum(axis=0, keepdims=True))
+            taught[place] = _lesson((rank[games, None] > asked[games]).sum(axis=0), len(games))
+    return asked
+
+
+def _lesson(outside: NDArray[np.intp], games: int) -> Floats:
+    """What a day adds, in whole millionths: the games outside beyond those that the intervals leave out."""
+    beyond = 100 * outside - (100 - np.array(INTERVALS)) * games
+    lesson: Floats = np.trunc(LEARNING_MILLIONTHS * beyond / (100 * max(games, LEARNING_LEAST_GAMES)))
+    return lesson

@@ -44,12 +44,13 @@ class Spread:
         deviation: Floats = np.sqrt((self.prior_games * usual + weight * own) / (self.prior_games + weight))
         return deviation
 
-    def quantile(self, level: float, *, predicted: Floats, deviation: Floats) -> Floats:
-        """Give the points below which a player stays with a probability of `level`."""
+    def quantile(self, level: Floats, *, predicted: Floats, deviation: Floats) -> Floats:
+        """Give the points below which each player stays with a probability of his `level`."""
         place = np.interp(level, self.levels, np.arange(len(self.levels)))
-        low, high = int(np.floor(place)), int(np.ceil(place))
-        shape = self._shape(predicted)
-        return predicted + deviation * (shape[:, low] + (place - low) * (shape[:, high] - shape[:, low]))
+        low, high = np.floor(place).astype(np.intp), np.ceil(place).astype(np.intp)
+        shape, rows = self._shape(predicted), np.arange(len(predicted))
+        below, above = shape[rows, low], shape[rows, high]
+        return predicted + deviation * (below + (place - low) * (above - below))
 
     def central_share(self, points: Floats, *, predicted: Floats, deviation: Floats) -> Floats:
         """Give the share, 0 to 1, of the narrowest central interval that holds the points that came."""

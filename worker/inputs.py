@@ -97,20 +97,5 @@ def is_for_past_date(request: PredictionRequest) -> bool:
     return request.planned_at.astimezone(_US_EASTERN).date() > request.game_date
 
 
-def scoring_tier(request: PredictionRequest) -> str | None:
-    """The player's scoring tier by the season's exact mean; None before his first game of it."""
-    so_far = request.season_to_date
-    if so_far.games == 0:
-        return None
-    for least, tier in _TIERS:
-        if so_far.points >= least * so_far.games:
-            return tier
-    return _LOWEST_TIER
-
-
-_TIERS = ((30, "30_and_more"), (20, "20_to_30"), (10, "10_to_20"))
-_LOWEST_TIER = "under_10"
-
-
 def _shown(lines: list[Decimal]) -> str:
     return ", ".join(str(line) for line in lines)[:200]

@@ -33,9 +33,10 @@ from schemas.tables import (
 )
 from worker import inputs
 from worker.calibration import MARKET_V1, Odds, Recommendation, Verdict, beside_market, judge
+from worker.conformal import INTERVALS, asked_shares
 from worker.features import FEATURE_VERSION, FEATURES
 from worker.model import Model
-from worker.players import players_of
+from worker.players import Floats, players_of
 from worker.portable import settled
 from worker.staged import Staged
 from worker.systems import forecasts, market
@@ -43,8 +44,6 @@ from worker.systems.forecast import Forecast, Situation
 
 _TENTH, _HUNDREDTH, _THOUSANDTH = Decimal("0.1"), Decimal("0.01"), Decimal("0.001")
 _BILLIONTH = Decimal("1e-9")
-INTERVALS = (50, 80, 90)
-"""The intervals that every row tells, in percent of what may come."""
 
 
 def staged_rows(requests: Sequence[PredictionRequest], model: Model, *, schema_version: int) -> Staged:
@@ -107,7 +106,8 @@ class _Spoken:
 
     pairs: Sequence[tuple[int, Forecast]]
     bounds: Mapping[str, Sequence[float]]
-    """The bounds of the intervals that hold half, 80% and 90% of what may come, such as `low_80`, by pair."""
+    """The bounds of the intervals that hold half, 80% and 90% of what may come, such as `low_80`, by pair; and what share
+    the fitted spread was asked for to that end, such as `asked_80`."""
     over: Sequence[float]
     """The calibrated probability of OVER, by bet."""
     verdicts: Sequence[Verdict]
@@ -142,11 +142,12 @@ class _Spoken:
         )
         odds = [_odds_of(request) for request in requests]
         at_lines = [odds[pairs[pair][0]][line.points_line] for pair, line in bets]
+        asked = _asked_shares(requests)[players]
         bounds = {
             f"{side}_{percent}": settled(spread.quantile(level, predicted=points, deviation=deviation))
-            for percent in INTERVALS
-            for side, level in (("low", (100 - percent) / 200), ("high", (100 + percent) / 200))
-        }
+            for percent, share in zip(INTERVALS, asked.T, strict=True)
+            for side, level in (("low", (1.0 - share) / 2), ("high", (1.0 + share) / 2))
+        } | {f"asked_{percent}": share for percent, share in zip(INTERVALS, asked.T, strict=True)}
         return cls(
             pairs=pairs,
             bounds={name: [round(each, 6) for each in of_pairs.tolist()] for name, of_pairs in bounds.items()},
@@ -154,6 +155,13 @@ class _Spoken:
             verdicts=judge(raw, over, at_lines),
             has_market=known.tolist(),
         )
+
+
+def _asked_shares(requests: Sequence[PredictionRequest]) -> Floats:
+    nothing = (np.nan,) * len(INTERVALS)
+    told = (one.asked for one in requests)
+    learned = [nothing if each is None else (each.share_50, each.share_80, each.share_90) for each in told]
+    return asked_shares(np.array(learned, dtype=np.float64))
 
 
 @cache
@@ -191,6 +199,7 @@ def _row_cells(
         numbers = {"points": float(_points(forecast, place))} | {
             name: each[pair] for name, each in spoken.bounds.items()
         }
+        numbers["regular"] = request.is_regular
         terms = of_points[pair].pop("feature_importance", None)
         before, after = json.dumps(numbers)[:-1], "}" if terms is None else f', "terms": {terms}}}'
         if not request.lines:
@@ -255,7 +264,7 @@ def _quality_cells(request: PredictionRequest) -> dict[str, Cell]:
         "data_quality_issues": [issue.value for issue in (*failed, *inputs.absence_notes(request))],
         "season_boundary_detected": inputs.crosses_season_start(request),
         "backfill_bootstrap_mode": inputs.is_for_past_date(request),
-        "scoring_tier": inputs.scoring_tier(request),
+        "scoring_tier": request.scoring_tier,
         "early_season_flag": inputs.is_early_in_season(request),
     }
 

@@ -113,6 +113,7 @@ FROM (
     `updated_at` AS `predicted_at`,
     `backfill_bootstrap_mode` AS `is_backfill`,
     'hindsight' IN UNNEST(`data_quality_issues`) AS `is_hindsight`,
+    CAST(JSON_VALUE(`feature_importance`, '$.regular') AS BOOL) AS `is_regular`,
     `current_points_line` AS `points_line`,
     COALESCE(
       CAST(JSON_VALUE(`feature_importance`, '$.points') AS FLOAT64), CAST(`predicted_points` AS FLOAT64)

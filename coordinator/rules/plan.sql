@@ -1,7 +1,8 @@
 -- The day's plan: one row for each expected player of @game_date, with his whole request as JSON text.
 -- Parameters: @game_date DATE, @planned_at TIMESTAMP, @roster_games INT64, @recent_games INT64, @preferred_sportsbook STRING,
 -- @team_form_games INT64, @rotation_games INT64, @rotation_minutes INT64, @reported_before TIMESTAMP (which counts where no
--- tip-off is scheduled).
+-- tip-off is scheduled), @regular_games INT64, @learned_from DATE, @learned_until DATE, @learning_millionths INT64,
+-- @learning_least_games INT64, @judged_system STRING.
 -- `player_key` is the player id or, where the inputs give none, the lookup name.
 WITH
   -- One row per team that plays: who the opponent is depends on the side.
@@ -259,9 +260,19 @@ WITH
 
   -- From here on each part is worked out for everybody and joined once: BigQuery runs a CTE anew for each mention of it.
   season_totals AS (
-    SELECT player_id, season, COUNT(*) AS games, SUM(points) AS points, SUM(minutes) AS minutes
-    FROM history
-    GROUP BY player_id, season
+    SELECT
+      player_id, season, games, points, minutes,
+      games >= @regular_games AND minutes >= @rotation_minutes * games AS is_regular,
+      CASE
+        WHEN points < 5 * games THEN 'under_5'
+        WHEN points >= 25 * games THEN '25_and_more'
+        ELSE CONCAT(CAST(DIV(points, (5 * games)) * 5 AS STRING), '_to_', CAST(DIV(points, (5 * games)) * 5 + 5 AS STRING))
+      END AS scoring_tier
+    FROM (
+      SELECT player_id, season, COUNT(*) AS games, SUM(points) AS points, SUM(minutes) AS minutes
+      FROM history
+      GROUP BY player_id, season
+    )
   ),
 
   -- TO_JSON_STRING below takes an array with NULLs, which no result and no table could hold.
@@ -452,6 +463,34 @@ WITH
     FROM injuries
   ),
 
+  -- A day on which too many of a group's games lay outside asks its intervals to hold more from then on, and one on which too
+  -- few did to hold less. In whole numbers, so that no engine rounds differently.
+  graded_days AS (
+    SELECT
+      scoring_tier, is_regular, game_date, COUNT(*) AS games, GREATEST(COUNT(*), @learning_least_games) AS weighed_games,
+      COUNTIF(NOT inside_50) AS outside_50, COUNTIF(NOT inside_80) AS outside_80, COUNTIF(NOT inside_90) AS outside_90
+    FROM (
+      SELECT DISTINCT
+        game_date, game_id, player_lookup, COALESCE(scoring_tier, '') AS scoring_tier, is_regular, inside_50, inside_80,
+        inside_90
+      FROM `grades`
+      WHERE
+        game_date BETWEEN @learned_from AND @learned_until AND system_id = @judged_system
+        AND actual_points IS NOT NULL AND is_regular IS NOT NULL AND NOT is_hindsight
+    )
+    GROUP BY scoring_tier, is_regular, game_date
+  ),
+
+  learned AS (
+    SELECT
+      scoring_tier, is_regular,
+      500000 + SUM(DIV((@learning_millionths * (100 * outside_50 - 50 * games)), (100 * weighed_games))) AS share_50,
+      800000 + SUM(DIV((@learning_millionths * (100 * outside_80 - 20 * games)), (100 * weighed_games))) AS share_80,
+      900000 + SUM(DIV((@learning_millionths * (100 * outside_90 - 10 * games)), (100 * weighed_games))) AS share_90
+    FROM graded_days
+    GROUP BY scoring_tier, is_regular
+  ),
+
   -- OUT removes a player of the roster; one with a line stays expected, so that skipping him is recorded.
   expected AS (
     SELECT
@@ -461,6 +500,8 @@ WITH
       COALESCE(season_totals.games, 0) AS season_games,
       COALESCE(season_totals.points, 0) AS season_points,
       COALESCE(season_totals.minutes, 0) AS season_minutes,
+      season_totals.scoring_tier, COALESCE(season_totals.is_regular, FALSE) AS is_regular,
+      learned.share_50, learned.share_80, learned.share_90,
       matchups.team_games, matchups.team_points, matchups.team_points_allowed, matchups.opponent_games,
       matchups.opponent_points, matchups.opponent_points_allowed, matchups.league_games, matchups.league_points,
       CASE known_players.position_letter
@@ -507,6 +548,9 @@ WITH
     LEFT JOIN injuries ON injuries.player_key = candidates.player_key
     LEFT JOIN season_totals ON
       season_totals.player_id = candidates.player_id AND season_totals.season = candidates.season
+    LEFT JOIN learned ON
+      learned.scoring_tier = COALESCE(season_totals.scoring_tier, '')
+      AND learned.is_regular = COALESCE(season_totals.is_regular, FALSE)
     LEFT JOIN recent ON recent.player_id = candidates.player_id
     LEFT JOIN offered_lines ON
       offered_lines.player_key = candidates.player_key AND offered_lines.game_id = candidates.game_id
@@ -555,6 +599,13 @@ SELECT
       END AS lines,
       COALESCE(offers, []) AS offers,
       STRUCT(season_games AS games, season_points AS points, season_minutes AS minutes) AS season_to_date,
+      scoring_tier AS scoring_tier,
+      is_regular AS is_regular,
+      IF(
+        share_80 IS NOT NULL,
+        STRUCT(share_50 AS share_50, share_80 AS share_80, share_90 AS share_90),
+        NULL
+      ) AS asked,
       STRUCT(
         COALESCE(games_newest_first.game_date, []) AS game_date,
         COALESCE(games_newest_first.season, []) AS season,

@@ -11,19 +11,25 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from coordinator.rules.accuracy import NAMED
 from schemas.messages import (
+    LEARNING_LAG_DAYS,
+    LEARNING_LEAST_GAMES,
+    LEARNING_MILLIONTHS,
     MAX_PLAYER_BYTES,
+    REGULAR_GAMES,
     ROTATION_GAMES,
     ROTATION_MINUTES,
     TEAM_FORM_GAMES,
     PredictionRequest,
+    season_start,
 )
 from schemas.names import check_batch_id, plan_table
 from schemas.tables import Row
@@ -119,6 +125,12 @@ def plan_parameters(
         "team_form_games": TEAM_FORM_GAMES,
         "rotation_games": ROTATION_GAMES,
         "rotation_minutes": ROTATION_MINUTES,
+        "regular_games": REGULAR_GAMES,
+        "learned_from": season_start(game_date),
+        "learned_until": game_date - timedelta(days=LEARNING_LAG_DAYS),
+        "learning_millionths": LEARNING_MILLIONTHS,
+        "learning_least_games": LEARNING_LEAST_GAMES,
+        "judged_system": NAMED,
         "reported_before": _as_of(game_date, planned_at),
     }
 

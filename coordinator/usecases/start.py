@@ -182,12 +182,12 @@ class Starter:
         return gaps
 
     def _check_tables(self) -> None:
-        """Look for the tables that workers and MERGE need; a staging table made now could not be appended to for a while.
+        """Look for the tables that plan, workers and MERGE need; a staging table made now could not be appended to for a while.
 
         Raises:
             Unavailable: one is not there; names the command that makes it.
         """
-        for table in (names.PREDICTIONS_TABLE, names.staging_table(self.rules.schema_version)):
+        for table in (names.PREDICTIONS_TABLE, tables.GRADES, names.staging_table(self.rules.schema_version)):
             if self.warehouse.columns(table) is None:
                 raise Unavailable(f"there is no table `{table}`; make it with `tipoff schema apply`, then start again")
 

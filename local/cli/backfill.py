@@ -39,13 +39,11 @@ class Wanted:
     state: Path
     model: str | None
     url: str | None
-    concurrency: int
     patience: timedelta
     dry_run: bool
     again: bool
     only_failed: bool
     allow_hindsight: bool
-    grade: bool
     as_json: bool
 
 
@@ -59,7 +57,6 @@ class Wanted:
     "--model", metavar="MODEL.json", help="A file of `tipoff train`, or its gs:// URL; the shipped one without."
 )
 @click.option("--url", help="A running coordinator in place of this machine; its tables hold the inputs.")
-@click.option("--concurrency", type=click.IntRange(1, 16), default=2, show_default=True, help="Dates at once.")
 @timeout_option(ends="Give a date up after so long.")
 @click.option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
 @click.option("--again", is_flag=True, help="Run dates that are COMPLETE too.")
@@ -67,12 +64,12 @@ class Wanted:
 @click.option(
     "--allow-hindsight", is_flag=True, help="Let a model predict dates it was trained on; every row is marked."
 )
-@click.option("--grade", is_flag=True, help="Grade the span afterwards.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def backfill(*, max_input_mb: int, timeout_minutes: int, **options: Any) -> int:
     """Run every date with games from --from to --to as its own batch, as of that date: nothing that came later is seen.
-    Dates whose newest batch is COMPLETE are skipped, a batch that was interrupted is finished, and a date that fails does
-    not stop the others; the same command again goes on where the last one stopped.
+    Each is graded as it ends, two dates at once, so that a date's intervals learn from the grades of two days before and
+    earlier. Dates whose newest batch is COMPLETE are skipped, a batch that was interrupted is finished, and a date that
+    fails does not stop the others; the same command again goes on where the last one stopped.
 
     \b
     Examples:
@@ -160,10 +157,7 @@ def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int
         if wanted.dry_run:
             return _print_due(due, as_json=wanted.as_json)
         with _bar(due) as shown:
-            ended = carry_out(
-                due, open_client=open_client, concurrency=wanted.concurrency, patience=wanted.patience, shown=shown
-            )
-        graded = client.post("/grade", span) if wanted.grade else None
+            ended = carry_out(due, open_client=open_client, patience=wanted.patience, shown=shown)
         season = client.get("/season", span)
     failed = [one for one in ended if not one.is_whole]
     if wanted.as_json:
@@ -171,12 +165,12 @@ def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int
             {"game_date": str(one.game_date), "batch_id": one.batch_id, "state": one.state, "why": one.why}
             for one in ended
         ]
-        echo(json.dumps({"ran": told, "skipped": len(due) - len(ended), "season": season, "grades": graded}))
+        echo(json.dumps({"ran": told, "skipped": len(due) - len(ended), "season": season}))
     else:
         print_matrix(season)
         echo(f"{len(ended)} dates run, {len(due) - len(ended)} skipped, {len(failed)} not complete")
-        if graded is not None:
-            echo(f"{graded['graded']:,} predictions graded, {graded['ungraded']:,} ungraded")
+        graded, ungraded = (sum(one[name] for one in season["dates"]) for name in ("graded", "ungraded"))
+        echo(f"{graded:,} predictions graded, {ungraded:,} ungraded")
     for one in failed:
         echo(f"tipoff: {one.game_date}: {one.state or 'not ended'}: {one.why}", err=True)
     return NO_SUCCESS if failed else 0

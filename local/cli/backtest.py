@@ -198,6 +198,5 @@ def _print_systems(console: Terminal, figures: Mapping[str, Any]) -> None:
         table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
     console.print(table)
     for share, covered in figures["intervals"].items():
-        adapted = figures["intervals_adapted"].get(share)
-        beside = "" if adapted is None else f"; adapted day by day in each scoring tier {adapted:.1%}"
-        console.print(f"The {float(share):.0%} interval holds {covered:.1%} of the games{beside}")
+        fitted = figures["intervals_fitted"][share]
+        console.print(f"The {float(share):.0%} interval holds {covered:.1%} of the games; as fitted {fitted:.1%}")

@@ -15,23 +15,19 @@ from numpy.typing import NDArray
 
 from local.cli.backtest_lines import Judged, line_figures
 from local.one_machine.past_games import DAY_ZERO, PastGames
+from schemas.messages import REGULAR_GAMES, ROTATION_MINUTES
 from shared.errors import InvalidInput
 from worker import scores
 from worker.absences import APPEARED, LAST_GAME, NOTHING, Knowledge, Reports
-from worker.conformal import adapted_shares
+from worker.conformal import INTERVALS, adapted_shares
 from worker.features import FEATURES, NAMES, features
 from worker.history import GameLogs, past_players
 from worker.model import Model
 from worker.players import Floats, Players
 from worker.systems import OWN_SYSTEMS, SYSTEMS, ensemble, predict_all
 
-HEADLINE_GAMES = 10
-HEADLINE_MINUTES = 15
-"""The headline figures are of players with so many games this season before the game, and minutes in their mean."""
-
-NOMINAL = (0.5, 0.8, 0.9)
-ADAPTED = 0.8
-"""The interval that is also widened and narrowed day by day, in each scoring tier by itself."""
+_SHARES = tuple(percent / 100 for percent in INTERVALS)
+_OF_80 = INTERVALS.index(80)
 _TIERS = ((0.0, 5.0), (5.0, 10.0), (10.0, 15.0), (15.0, 20.0), (20.0, 25.0), (25.0, 100.0))
 _DAYS_AT_ONCE = 7
 
@@ -70,13 +66,13 @@ def backtest(
         InvalidInput: no player with a past plays in the span.
     """
     games = _predicted(model, past, known[shown], first_day=first_day, progress=progress)
-    headline = _headline(games)
+    headline = _is_regular(games.players)
     by_line, curve = line_figures(model, games.judged)
     ours = _systems(games, headline)
     figures: dict[str, object] = {
         "model": model.version,
         "trained_until": model.document.trained_on.until,
-        "rows": f"players with {HEADLINE_GAMES} or more games and a mean of {HEADLINE_MINUTES} or more minutes this season",
+        "rows": f"players with {REGULAR_GAMES} or more games and a mean of {ROTATION_MINUTES} or more minutes this season",
         "known_absences": shown,
         "absences": {
             name: ours if name == shown else _known_errors(model, past.logs, games.rows[headline], each)
@@ -87,7 +83,7 @@ def backtest(
         "lines": by_line,
         "played_15_minutes": _systems(
             games,
-            (games.players.season_games >= HEADLINE_GAMES) & (past.logs.minutes[games.rows] >= HEADLINE_MINUTES),
+            (games.players.season_games >= REGULAR_GAMES) & (past.logs.minutes[games.rows] >= ROTATION_MINUTES),
         ),
         "all_players": _systems(games, np.ones(len(games.rows), dtype=np.bool_)),
         "tiers": (tiers := _grouped(games, headline, _tiers(games.players), "tier")),
@@ -106,6 +102,8 @@ class _Games:
     judged: Judged
     held: Floats
     """Of each the narrowest interval of the ensemble's that holds what came, as a share."""
+    asked: Floats
+    """What the served intervals ask for, `(N, 3)`: as the days before taught them."""
 
     @property
     def players(self) -> Players:
@@ -135,11 +133,19 @@ def _predicted(
     said = _predict(model, players, logs.day[rows], progress)
     predicted = said[ensemble.SYSTEM_ID]
     deviation = model.spread.deviation(predicted, players.points)
+    held = model.spread.central_share(points, predicted=predicted, deviation=deviation)
     return _Games(
         rows,
         Judged(players, said, deviation, points, logs.day[rows], past.lines.moved(place)),
-        model.spread.central_share(points, predicted=predicted, deviation=deviation),
+        held,
+        adapted_shares(held, day=logs.day[rows], group=learning_groups(players, logs.season[rows])),
     )
+
+
+def learning_groups(players: Players, season: NDArray[np.object_]) -> NDArray[np.intp]:
+    """Number the players by who learns together: those of one scoring tier, regular ones and others apart, in a season."""
+    of_season = np.unique(season, return_inverse=True)[1]
+    return (of_season * (len(_TIERS) + 1) + _tier_of(players)) * 2 + _is_regular(players)
 
 
 def degrees_of_knowledge(reports: Reports, *, first_day: int, recall: float) -> dict[str, Knowledge]:
@@ -194,9 +200,8 @@ def _parts(days: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
             yield rows
 
 
-def _headline(games: _Games) -> NDArray[np.bool_]:
-    so_far = games.players
-    return (so_far.season_games >= HEADLINE_GAMES) & (so_far.season_minutes >= HEADLINE_MINUTES * so_far.season_games)
+def _is_regular(players: Players) -> NDArray[np.bool_]:
+    return (players.season_games >= REGULAR_GAMES) & (players.season_minutes >= ROTATION_MINUTES * players.season_games)
 
 
 def _systems(games: _Games, rows: NDArray[np.bool_]) -> dict[str, dict[str, float | None]]:
@@ -204,20 +209,12 @@ def _systems(games: _Games, rows: NDArray[np.bool_]) -> dict[str, dict[str, floa
     return {name: asdict(scores.point_scores(said[name][rows], games.points[rows])) for name in OWN_SYSTEMS}
 
 
-def _adapted(games: _Games, headline: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which games the interval holds that each scoring tier widens or narrows day by day; of the headline's players."""
-    held = games.held[headline]
-    asked = adapted_shares(held, share=ADAPTED, day=games.day[headline], group=_tier_of(games.players)[headline])
-    found = np.zeros(len(headline), dtype=np.bool_)
-    found[headline] = held <= asked
-    return found
-
-
-def _coverages(games: _Games, headline: NDArray[np.bool_]) -> dict[str, object]:
-    held = games.held[headline]
+def _coverages(games: _Games, rows: NDArray[np.bool_]) -> dict[str, object]:
+    """The share of games that the intervals hold as they are served, and as they were fitted."""
+    served = games.held[:, None] <= games.asked
     return {
-        "intervals": {f"{share}": _share(held <= share) for share in NOMINAL},
-        "intervals_adapted": {f"{ADAPTED}": _share(_adapted(games, headline)[headline])},
+        "intervals": {f"{share}": _share(served[rows, place]) for place, share in enumerate(_SHARES)},
+        "intervals_fitted": {f"{share}": _share(games.held[rows] <= share) for share in _SHARES},
     }
 
 
@@ -255,14 +252,14 @@ def _grouped(
     games: _Games, headline: NDArray[np.bool_], groups: Iterator[tuple[str, NDArray[np.bool_]]], kind: str
 ) -> list[dict[str, object]]:
     """Errors and coverage of the headline's players by group; a group of nobody is left out."""
-    adapted, found = _adapted(games, headline), list[dict[str, object]]()
+    found = list[dict[str, object]]()
     for label, is_in in groups:
         rows = headline & is_in
         if rows.any():
             errors = {name: {key: each[key] for key in ("mae", "bias")} for name, each in _systems(games, rows).items()}
             coverage = {
-                "coverage_80": _share(games.held[rows] <= ADAPTED),
-                "coverage_80_adapted": _share(adapted[rows]),
+                "coverage_80": _share(games.held[rows] <= games.asked[rows, _OF_80]),
+                "coverage_80_fitted": _share(games.held[rows] <= _SHARES[_OF_80]),
             }
             found.append({kind: label, "n": int(rows.sum()), **coverage, **errors})
     return found

@@ -1,4 +1,4 @@
-"""Run every date of a span as a batch of its own through a coordinator: what is to be done, and doing it, bounded.
+"""Run and grade every date of a span as a batch of its own through a coordinator: what is to be done, and doing it in order.
 
 Nothing is remembered here: what was done is what the coordinator's ledger says, so a killed backfill is simply run again.
 """
@@ -9,18 +9,20 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
 from coordinator.rules.lifecycle import LIVE
 from local.one_machine.coordinator_client import CoordinatorClient
+from schemas.messages import LEARNING_LAG_DAYS
 from shared.errors import Conflict, InvalidInput, TipoffError, Unavailable
 
 _WHOLE = frozenset({"COMPLETE", "EMPTY"})
+_MERGED = frozenset({"COMPLETE", "PARTIAL"})
 _LOOK_SECONDS = 0.2
 _STARTS = 5
 """So often a start that meets trouble which may pass is tried."""
@@ -42,6 +44,8 @@ class Due:
     games: int
     state: str | None
     batch_id: str | None
+    ungraded: int
+    """Predictions that are there and not graded."""
     deed: Deed
 
 
@@ -78,46 +82,78 @@ def _due(one: dict[str, Any], *, again: bool, only_failed: bool) -> Due:
         deed = Deed.SKIP if state in _WHOLE else Deed.START
     elif state in _WHOLE and not again:
         deed = Deed.SKIP
-    return Due(date.fromisoformat(one["game_date"]), one["games"], state, one["batch_id"], deed)
+    return Due(date.fromisoformat(one["game_date"]), one["games"], state, one["batch_id"], one["ungraded"], deed)
 
 
 def carry_out(
     todo: Sequence[Due],
     *,
     open_client: Callable[[], AbstractContextManager[CoordinatorClient]],
-    concurrency: int,
     patience: timedelta,
     shown: Callable[[Ended], None],
 ) -> list[Ended]:
-    """Do what is due, so many dates at once; a date that fails does not stop the others.
+    """Do what is due and grade what is predicted; a date that fails does not stop the others.
+
+    Two dates at once: one starts when all of `LEARNING_LAG_DAYS` days before it and earlier are graded, so that it learns
+    from them what it always will.
 
     Args:
+        todo: in the order of dates; what is skipped is graded if it is not.
         open_client: a client for one thread.
         patience: how long to wait for one date.
         shown: hears of every date as it ends.
+
+    Returns:
+        How the dates ended that were not skipped, and those that could not be graded.
     """
     stop = threading.Event()
 
     def run(due: Due) -> Ended:
         if stop.is_set():
             return Ended(due.game_date, due.batch_id, due.state, "interrupted")
+        if due.deed is Deed.SKIP and not due.ungraded:
+            return Ended(due.game_date, due.batch_id, due.state, "skipped")
         with open_client() as client:
-            return _run_date(client, due, patience=patience, stop=stop)
+            return _graded(client, _run_date(client, due, patience=patience, stop=stop))
 
-    ended = []
-    with ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="backfill") as pool:
+    def follow(due: Due) -> Ended:
+        ended = run(due)
+        if due.deed is not Deed.SKIP:
+            shown(ended)
+        return ended
+
+    running: dict[date, Future[Ended]] = {}
+    with ThreadPoolExecutor(max_workers=LEARNING_LAG_DAYS, thread_name_prefix="backfill") as pool:
         try:
-            for future in as_completed([pool.submit(run, due) for due in todo if due.deed is not Deed.SKIP]):
-                ended.append(future.result())
-                shown(ended[-1])
+            for due in todo:
+                known = due.game_date - timedelta(days=LEARNING_LAG_DAYS)
+                wait([future for day, future in running.items() if day <= known])
+                running[due.game_date] = pool.submit(follow, due)
+            ended = [(due, running[due.game_date].result()) for due in todo]
         except BaseException:
             stop.set()
             raise
-    return sorted(ended, key=lambda one: one.game_date)
+    return [one for due, one in ended if due.deed is not Deed.SKIP or one.state != due.state]
+
+
+def _graded(client: CoordinatorClient, ended: Ended) -> Ended:
+    """Grade what a date's batch predicted, if it has ended well enough to have done so."""
+    if ended.state not in _MERGED:
+        return ended
+    try:
+        day = ended.game_date.isoformat()
+        client.post("/grade", {"from": day, "to": day})
+    except InvalidInput:
+        pass  # Everybody was skipped: nothing is predicted.
+    except TipoffError as trouble:
+        return replace(ended, state=None, why=f"not graded: {trouble}")
+    return ended
 
 
 def _run_date(client: CoordinatorClient, due: Due, *, patience: timedelta, stop: threading.Event) -> Ended:
     batch_id = due.batch_id
+    if due.deed is Deed.SKIP:
+        return Ended(due.game_date, batch_id, due.state, "skipped")
     try:
         if due.deed is Deed.START:
             batch_id = _start(client, due.game_date, stop)

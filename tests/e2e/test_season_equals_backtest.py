@@ -12,9 +12,12 @@ import duckdb
 import numpy as np
 import pytest
 
+from coordinator.rules.accuracy import NAMED
+from local.cli.backtesting import learning_groups
 from local.one_machine.past_games import DAY_ZERO, PastGames, read_past_games
 from tests.tipoff_command import tipoff
 from worker.absences import Knowledge
+from worker.conformal import adapted_shares
 from worker.history import past_players
 from worker.model import Model, read_model
 from worker.systems import SYSTEMS, predict_all
@@ -38,6 +41,8 @@ class Season:
 
     accuracy: Mapping[str, Any]
     graded: Rows
+    asked: Mapping[tuple[str, str], list[float]]
+    """Game and player -> what the ensemble's intervals asked for."""
     past: PastGames
     model: Model
 
@@ -50,12 +55,13 @@ def season(tmp_path_factory: pytest.TempPathFactory) -> Season:
     # A dry run writes the sample season, which the model is then trained on.
     assert tipoff("backfill", *SPAN, "--state", state, "--dry-run", "--allow-hindsight").status == 0
     assert tipoff("train", "--data", data, "--until", FIRST.isoformat(), "--out", model).status == 0
-    ran = tipoff("backfill", *SPAN, "--state", state, "--model", model, "--grade", "--json")
+    ran = tipoff("backfill", *SPAN, "--state", state, "--model", model, "--json")
     assert ran.status == 0, ran
     measured = tipoff("accuracy", *SPAN, "--state", state, "--json")
     return Season(
         measured.json,
         graded_rows(state / "simulated" / "warehouse.duckdb"),
+        asked_of(state / "simulated" / "warehouse.duckdb"),
         read_past_games(data, until=LAST + timedelta(days=1)),
         read_model(model.read_bytes(), name="model"),
     )
@@ -70,6 +76,16 @@ def graded_rows(file: Path) -> Rows:
     for game_id, player_id, system_id, points in rows:
         found.setdefault((game_id, player_id), {})[system_id] = points
     return found
+
+
+def asked_of(file: Path) -> dict[tuple[str, str], list[float]]:
+    with duckdb.connect(str(file), read_only=True) as warehouse:
+        rows = warehouse.execute(
+            "SELECT DISTINCT game_id, universal_player_id, feature_importance ->> '$.asked_50',"
+            " feature_importance ->> '$.asked_80', feature_importance ->> '$.asked_90' FROM predictions"
+            " WHERE is_active AND system_id = 'ensemble'"
+        ).fetchall()
+    return {(game_id, player_id): [float(share) for share in asked] for game_id, player_id, *asked in rows}
 
 
 def backtested(season: Season) -> tuple[Rows, Mapping[tuple[str, str], float]]:
@@ -104,6 +120,22 @@ def test_errors_of_each_system_agree_to_three_decimals(season: Season) -> None:
         assert found["mae"] == pytest.approx(np.abs(errors).mean(), abs=5e-4)
         assert found["rmse"] == pytest.approx(np.sqrt((errors**2).mean()), abs=5e-4)
         assert found["bias"] == pytest.approx(errors.mean(), abs=5e-4)
+
+
+def test_intervals_ask_for_what_the_backtest_learns_from_the_same_games(season: Season) -> None:
+    logs, model = season.past.logs, season.model
+    keys = list(zip(logs.game_id, logs.player_id, strict=True))
+    rows = np.array([row for row, key in enumerate(keys) if key in season.graded])
+    players = past_players(logs, Knowledge(reports=season.past.reports)).take(rows)
+    points = {one.system_id: one.points for one in predict_all(players, model)}[NAMED]
+    deviation = model.spread.deviation(points, players.points)
+    rank = model.spread.central_share(logs.points[rows], predicted=points, deviation=deviation)
+
+    expected = adapted_shares(rank, day=logs.day[rows], group=learning_groups(players, logs.season[rows]))
+
+    served = np.array([season.asked[keys[row]] for row in rows])
+    np.testing.assert_array_equal(served, expected.round(6))
+    assert len(np.unique(served[:, 1])) > 10
 
 
 def test_whom_the_services_did_not_expect_nobody_could_expect(season: Season) -> None:

@@ -60,7 +60,7 @@ def test_a_span_is_run_and_graded_through_a_coordinator_by_its_address(state: Pa
     span = ("--from", "2026-01-29", "--to", DAY)
     with served("serve", "--state", state, "--port", "0") as (url, _process):
         skipped = tipoff("backfill", *span, "--url", url, "--json")
-        ran = tipoff("backfill", *span, "--url", url, "--again", "--grade", "--json")
+        ran = tipoff("backfill", *span, "--url", url, "--again", "--json")
         measured = tipoff("accuracy", *span, "--url", url, "--json")
 
     assert (skipped.status, ran.status, measured.status) == (0, 0, 0), (skipped, ran, measured)

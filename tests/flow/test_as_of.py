@@ -13,8 +13,9 @@ from coordinator.rules.grading import literal
 from coordinator.rules.planning import plan_parameters, plan_statement
 from local.one_machine.inputs import load_folder
 from local.sample.season import write
-from schemas import names
+from schemas import names, tables
 from shared.adapters.duckdb import DuckdbWarehouse
+from shared.declared import table_spec
 from tests.plan_inputs import GAME_DATE, PLANNED_AT, TIPOFF_AT, League, a_log, a_report, a_scheduled_game, an_offer
 
 DAYS = (date(2026, 1, 12), date(2026, 1, 22), date(2026, 1, 30))
@@ -32,6 +33,7 @@ def season(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def warehouse(season: Path) -> Iterator[DuckdbWarehouse]:
     with closing(DuckdbWarehouse(":memory:")) as warehouse:
         load_folder(warehouse, folder=season, game_date=DAYS[0])
+        warehouse.create(table_spec(tables.GRADES))
         yield warehouse
 
 

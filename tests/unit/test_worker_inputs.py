@@ -78,23 +78,6 @@ def test_a_window_that_reaches_into_another_season_crosses_its_start() -> None:
     assert inputs.crosses_season_start(a_request(recent_games=(a_past_game(), old)))
 
 
-@pytest.mark.parametrize(
-    ("games", "points", "tier"),
-    [
-        (0, 0, None),
-        (3, 0, "under_10"),
-        (10, 99, "under_10"),
-        (10, 100, "10_to_20"),
-        (3, 60, "20_to_30"),
-        (1, 30, "30_and_more"),
-    ],
-)
-def test_the_tier_follows_the_exact_season_mean(games: int, points: int, tier: str | None) -> None:
-    request = a_request(season_to_date=SeasonToDate(games=games, points=points, minutes=30))
-
-    assert inputs.scoring_tier(request) == tier
-
-
 def test_the_first_games_of_the_season_are_early() -> None:
     after = {games: SeasonToDate(games=games, points=9, minutes=9) for games in (1, 4, 5)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import names
-from schemas.messages import Absences, AbsentTeammate, Line, PredictionRequest, SeasonToDate
+from schemas.messages import Absences, AbsentTeammate, Asked, Line, PredictionRequest, SeasonToDate
 from schemas.tables import LINEAGE, Cell, RowRefused, load, staging_schema
 from tests.requests_factory import (
     BATCH_ID,
@@ -248,13 +249,28 @@ def test_failed_quality_rules_are_named_and_bar_the_row_from_use() -> None:
 
 
 def test_a_stand_in_is_named_by_its_code_and_reason() -> None:
-    row = a_row(season_to_date=SeasonToDate(games=0, points=0, minutes=0))
+    row = a_row(season_to_date=SeasonToDate(games=0, points=0, minutes=0), scoring_tier=None)
 
     assert row["prediction_error_code"] == "NO_SEASON_GAMES"
     assert "stand-in" in str(row["processing_decision_reason"])
     assert row["filter_reason"] == "stand_in"
     assert row["scoring_tier"] is None
     assert row["early_season_flag"] is True
+
+
+# --- intervals ------------------------------------------------------------------------------------------------
+
+
+def test_intervals_are_as_wide_as_was_learned_and_rows_tell_what_they_asked_for() -> None:
+    learned = Asked(share_50=600_000, share_80=850_000, share_90=830_000)
+
+    fitted, wider = (json.loads(str(a_row(asked=asked)["feature_importance"])) for asked in (None, learned))
+
+    assert [fitted[f"asked_{percent}"] for percent in (50, 80, 90)] == [0.5, 0.8, 0.9]
+    assert [wider[f"asked_{percent}"] for percent in (50, 80, 90)] == [0.6, 0.85, 0.85]
+    assert wider["low_80"] < fitted["low_80"] < fitted["high_80"] < wider["high_80"]
+    assert (wider["low_90"], wider["high_90"]) == (wider["low_80"], wider["high_80"])
+    assert (fitted["regular"], fitted["points"]) == (True, wider["points"])
 
 
 # --- which numbers --------------------------------------------------------------------------------------------
