@@ -103,6 +103,8 @@ class AccuracyView(BaseModel):
     void: int
     hindsight: int
     """Graded rows whose model may have seen the answer."""
+    after_tipoff: int
+    """Graded rows of batches that were started on the date when the game had begun: others were active at tip-off."""
     systems: dict[str, SystemErrors]
     intervals: dict[str, float]
     groups: dict[str, Group]
@@ -152,6 +154,7 @@ class Accuracy:
             ungraded=sum(accuracy.whole(row, "predictions") for row in waiting),
             void=accuracy.whole(totals, "void"),
             hindsight=accuracy.whole(totals, "hindsight"),
+            after_tipoff=accuracy.whole(totals, "after_tipoff"),
             systems=whole.systems,
             intervals=whole.intervals,
             groups=_groups(found[-1], system) if by is not By.SYSTEM else {},
@@ -194,6 +197,7 @@ class Accuracy:
             ungraded=ungraded,
             void=0,
             hindsight=0,
+            after_tipoff=0,
             systems={},
             intervals={},
             groups={},

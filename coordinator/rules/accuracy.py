@@ -147,12 +147,13 @@ ORDER BY `recommendation`"""
 
 
 def totals() -> str:
-    """Rows graded, and how many of them are void, or of a model that may have seen the answer."""
+    """Rows graded, and how many of them are void, of a model that may have seen the answer, or of a game that had begun."""
     return f"""\
 SELECT
   COUNT(*) AS `graded`,
   COUNTIF(`result` = 'VOID') AS `void`,
   COUNTIF(`is_hindsight`) AS `hindsight`,
+  COUNTIF(`is_after_tipoff` AND NOT `is_backfill`) AS `after_tipoff`,
   MAX(`graded_at`) AS `newest`
 FROM `{_GRADES}`
 WHERE `game_date` BETWEEN @first AND @last"""

@@ -1,6 +1,6 @@
 """What became of a prediction: the meaning of a grade, as SQL text, and what the counts around its MERGE must say.
 
-A grade is a function of an active prediction and of the box score of its game, and of nothing else. The counting query
+A grade is a function of an active prediction, of the box score of its game and of when that began, and of nothing else. The counting query
 and the MERGE share one source, so what is counted is what is done. Must never learn how SQL is run.
 """
 
@@ -81,7 +81,8 @@ SELECT
   TO_HEX(MD5(CONCAT(
     CAST(`prediction_version` AS STRING), ' ', COALESCE(CAST(UNIX_MICROS(`predicted_at`) AS STRING), '-'), ' ',
     COALESCE(`team`, '-'), ' ', COALESCE(`opponent`, '-'), ' ', COALESCE(`position`, '-'), ' ',
-    COALESCE(CAST(`actual_points` AS STRING), '-'), ' ', COALESCE(CAST(`minutes` AS STRING), '-')
+    COALESCE(CAST(`actual_points` AS STRING), '-'), ' ', COALESCE(CAST(`minutes` AS STRING), '-'), ' ',
+    COALESCE(CAST(`is_after_tipoff` AS STRING), '-')
   ))) AS `source_id`
 FROM (
 {indent(_matched(of_date))}
@@ -104,6 +105,7 @@ SELECT
   COALESCE(S.`opponent`, N.`opponent`) AS `opponent`,
   COALESCE(S.`points`, N.`points`) AS `actual_points`,
   COALESCE(S.`minutes`, N.`minutes`) AS `minutes`,
+  P.`predicted_at` >= K.`tipoff_at` AS `is_after_tipoff`,
   L.`position`
 FROM (
   SELECT
@@ -130,6 +132,9 @@ LEFT JOIN (
 LEFT JOIN (
 {indent(score)}
 ) AS N ON N.`game_id` = P.`game_id` AND N.`player_lookup` = IF(P.`universal_player_id` IS NULL, P.`player_lookup`, NULL)
+LEFT JOIN (
+  SELECT `game_id`, MIN(`tipoff_at`) AS `tipoff_at` FROM `scheduled_games` WHERE {of_date} GROUP BY `game_id`
+) AS K ON K.`game_id` = P.`game_id`
 LEFT JOIN (
   SELECT `player_id`, UPPER(RIGHT(`position`, 1)) AS `position`
   FROM `{_LOGS}`

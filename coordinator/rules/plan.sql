@@ -55,7 +55,8 @@ WITH
     INNER JOIN known_players ON known_players.player_id = history.player_id AND known_players.team = history.team
   ),
 
-  -- Void lines (of nobody) end here, lines of no game of the date at the next join; plan_check.sql names both kinds.
+  -- Void lines (of nobody) end here, lines of no game of the date at the next join; plan_check.sql names both kinds. A line
+  -- from after the tip-off knows what nobody could beforehand.
   offers AS (
     SELECT
       COALESCE(lines.player_id, named.player_id, lines.player_lookup) AS player_key,
@@ -75,7 +76,9 @@ WITH
       IF(LOWER(lines.sportsbook) = LOWER(@preferred_sportsbook), 0, 1) AS book_rank
     FROM `points_lines` AS lines
     LEFT JOIN known_players AS named ON named.player_lookup = IF(lines.player_id IS NULL, lines.player_lookup, NULL)
-    WHERE lines.game_date = @game_date AND (lines.player_id IS NOT NULL OR lines.player_lookup IS NOT NULL)
+    WHERE
+      lines.game_date = @game_date AND (lines.player_id IS NOT NULL OR lines.player_lookup IS NOT NULL)
+      AND COALESCE(lines.captured_at < lines.commence_time_utc, TRUE)
   ),
 
   -- A line knows of a trade before any game does, so its team goes first; the logs' team mends a line without a usable one.

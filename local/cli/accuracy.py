@@ -58,11 +58,17 @@ def _print(answer: Mapping[str, Any]) -> None:
     out.print(f"{answer['graded']:,} rows graded, {answer['void']:,} of them void, {answer['ungraded']:,} ungraded\n")
     if answer["hindsight"]:
         out.print(f"{answer['hindsight']:,} rows are of a model that was trained after their date: it saw the answers")
+    if answer["after_tipoff"]:
+        out.print(
+            f"{answer['after_tipoff']:,} rows were predicted when their game had begun: others were active at tip-off"
+        )
     out.print(_systems(answer["systems"]))
     for share, held in answer["intervals"].items():
         out.print(f"The {float(share):.0%} interval held {held:.1%} of the games")
     for name, group in answer["groups"].items():
-        out.print(f"\n{answer['by']} {name}")
+        held = group["intervals"].get("0.8")
+        beside = "" if held is None else f": the 80% interval held {held:.1%} of the games"
+        out.print(f"\n{answer['by']} {name}{beside}")
         out.print(_systems(group["systems"]))
     for one in answer["lines"]["recommendations"]:
         if one["share_won"] is not None:

@@ -64,7 +64,7 @@ FROM player_game_logs
 WHERE game_date < ?
 ORDER BY player_id, game_date, game_id"""
 
-# A sportsbook's newest word on each value.
+# A sportsbook's newest word on each value before the tip-off.
 _OFFERS = """\
 SELECT
   games.row_no AS game, CAST(lines.points_line AS DOUBLE) AS line, lines.sportsbook,
@@ -76,6 +76,7 @@ INNER JOIN (
   FROM player_game_logs
   WHERE game_date < ?
 ) AS games ON games.player_id = lines.player_id AND games.game_date = lines.game_date
+WHERE COALESCE(lines.captured_at < lines.commence_time_utc, TRUE)
 QUALIFY ROW_NUMBER() OVER (
   PARTITION BY games.row_no, lines.sportsbook, lines.points_line
   ORDER BY lines.captured_at DESC NULLS LAST, lines.fair_over, lines.over_price, lines.under_price

@@ -18,7 +18,7 @@ from shared.policy import Policy
 from shared.ports import TableSpec
 from tests.batch_stand import Crash, Stand, a_league
 from tests.coordinator_front import Front
-from tests.plan_inputs import GAME_DATE, a_log
+from tests.plan_inputs import GAME_DATE, a_log, a_scheduled_game
 
 GAME_ID = "OKC@HOU"
 DAY = timedelta(days=1)
@@ -154,6 +154,24 @@ def test_a_newer_batch_moves_the_grades_to_its_own_predictions(stand: Stand) -> 
 
     assert retired > 0
     assert {row["prediction_id"] for row in grades(stand)} == {row["prediction_id"] for row in stand.predictions()}
+
+
+@pytest.mark.parametrize(
+    ("before_tipoff", "is_after"), [(timedelta(seconds=1), False), (timedelta(0), True), (None, None)]
+)
+def test_a_grade_says_whether_its_game_had_begun(
+    stand: Stand, before_tipoff: timedelta | None, *, is_after: bool | None
+) -> None:
+    tipoff_at = None if before_tipoff is None else stand.now + before_tipoff
+    stand.load(replace(a_league(), games=[a_scheduled_game(tipoff_at=tipoff_at)]))
+    stand.run()
+    box_score(stand, {"1": 21, "2": 9})
+    grade(stand)
+
+    measured = stand.coordinator.accuracy.measure(GAME_DATE, GAME_DATE)
+
+    assert {row["is_after_tipoff"] for row in grades(stand)} == {is_after}
+    assert measured.after_tipoff == (measured.graded if is_after else 0)
 
 
 def test_a_player_twice_in_a_box_score_is_refused_and_nothing_is_written(stand: Stand) -> None:

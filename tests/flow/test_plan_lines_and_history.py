@@ -70,6 +70,13 @@ def test_of_one_sportsbooks_captures_of_one_value_the_newest_counts() -> None:
     assert line.fair_over == 0.53
 
 
+@pytest.mark.parametrize(("after", "values_seen"), [(timedelta(0), ["20.0"]), (-timedelta(seconds=1), ["24.5"])])
+def test_a_line_from_after_the_tip_off_is_not_read(after: timedelta, values_seen: list[str]) -> None:
+    league = League(lines=[an_offer("1", "24.5", captured_at=TIPOFF_AT + after)])
+
+    assert values(league.plan()["player-1"]) == values_seen
+
+
 def test_the_minutes_to_the_game_are_whole_and_unknown_without_a_capture_time() -> None:
     captured_at = PLANNED_AT + timedelta(seconds=1)
     lines = [an_offer("1", "24.5", captured_at=captured_at), an_offer("1", "25.5")]
