@@ -227,7 +227,7 @@ def _groups(rows: Sequence[Row], system: str | None) -> dict[str, Group]:
             group.systems[system_id] = SystemErrors(**asdict(accuracy.errors_of(row)))
         if system_id == (system or accuracy.NAMED):
             group.intervals.update(accuracy.coverage_of(row))
-    return found
+    return {name: found[name] for name in sorted(found, key=accuracy.place)}
 
 
 def _day(row: Row) -> DayErrors:

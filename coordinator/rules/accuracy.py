@@ -6,6 +6,7 @@ A player's game counts once for a system, however many lines it was judged again
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -208,6 +209,15 @@ def coverage_of(row: Row) -> Mapping[str, float]:
     if not bounded:
         return {}
     return {f"{share}": round(whole(row, f"inside_{100 * share:.0f}") / bounded, 4) for share in SHARES}
+
+
+def place(group: str) -> tuple[int, bool, str]:
+    """Where a group stands among the others: tiers by their points, all others by name."""
+    number = re.search(r"\d+", group)
+    return int(number[0]) if number else _LAST, not group.startswith("under"), group
+
+
+_LAST = 10**9
 
 
 def wilson(hits: float, n: int) -> tuple[float, float]:

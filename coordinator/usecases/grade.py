@@ -211,6 +211,10 @@ def check_span(first: date, last: date, *, today: date) -> None:
     Raises:
         InvalidInput: names `from` or `to` and what to give.
     """
+    if first > today:
+        raise InvalidInput(
+            "from", f"{first} has not been played, today is {today} in US Eastern; give a date up to today"
+        )
     if last < first:
         raise InvalidInput("to", f"{last} is before {first}; give the later date")
     if last > today:

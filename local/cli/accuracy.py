@@ -50,6 +50,8 @@ def accuracy(
 
 
 def _print(answer: Mapping[str, Any]) -> None:
+    from coordinator.rules.accuracy import place  # noqa: PLC0415 - so that --help answers at once
+
     out = console()
     if not answer["graded"]:
         waiting = f"; {answer['ungraded']:,} predictions wait for box scores" if answer["ungraded"] else ""
@@ -65,7 +67,7 @@ def _print(answer: Mapping[str, Any]) -> None:
     out.print(_systems(answer["systems"]))
     for share, held in answer["intervals"].items():
         out.print(f"The {float(share):.0%} interval held {held:.1%} of the games")
-    for name, group in answer["groups"].items():
+    for name, group in sorted(answer["groups"].items(), key=lambda each: place(each[0])):
         held = group["intervals"].get("0.8")
         beside = "" if held is None else f": the 80% interval held {held:.1%} of the games"
         out.print(f"\n{answer['by']} {name}{beside}")

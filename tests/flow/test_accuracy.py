@@ -148,3 +148,11 @@ def test_the_route_names_what_it_cannot_take(stand: Stand) -> None:
     backwards = front.get("/accuracy?from=2026-01-30&to=2026-01-29")
     assert (backwards.status_code, backwards.get_json()["field"]) == (422, "to")
     assert front.get("/accuracy?system=ensemble").get_json()["systems"].keys() == {"ensemble"}
+
+
+def test_tiers_stand_by_their_points_and_other_groups_by_name() -> None:
+    shuffled = ["10_to_15", "25_and_more", "unknown", "5_to_10", "under_5"]
+
+    assert sorted(shuffled, key=accuracy.place) == ["under_5", "5_to_10", "10_to_15", "25_and_more", "unknown"]
+    assert sorted(["2026-01", "2025-12"], key=accuracy.place) == ["2025-12", "2026-01"]
+    assert sorted(["HOU", "BOS"], key=accuracy.place) == ["BOS", "HOU"]

@@ -211,6 +211,7 @@ def test_a_grades_table_of_another_shape_is_refused(stand: Stand) -> None:
     [
         (GAME_DATE, GAME_DATE - DAY, "give the later date"),
         (GAME_DATE, GAME_DATE + DAY, "has not been played"),
+        (GAME_DATE + DAY, GAME_DATE, "from: .* has not been played"),
         (GAME_DATE - 500 * DAY, GAME_DATE, "a season at a time"),
         (GAME_DATE - 3 * DAY, GAME_DATE - 2 * DAY, "nothing is predicted"),
     ],
