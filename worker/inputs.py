@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -80,6 +81,12 @@ def absence_notes(request: PredictionRequest) -> tuple[AbsenceNote, ...]:
     if request.absences is None or request.absences.left is None:
         return (AbsenceNote.UNKNOWN,)
     return () if request.absences.is_reported else (AbsenceNote.AS_IN_LAST_GAME,)
+
+
+def learned_millionths(request: PredictionRequest) -> tuple[float, float, float]:
+    """Tell what the 50, 80 and 90% intervals are asked to hold; NaN where nothing is learned."""
+    asked = request.asked
+    return (math.nan,) * 3 if asked is None else (asked.share_50, asked.share_80, asked.share_90)
 
 
 def crosses_season_start(request: PredictionRequest) -> bool:

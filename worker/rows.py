@@ -36,7 +36,7 @@ from worker.calibration import MARKET_V1, Odds, Recommendation, Verdict, beside_
 from worker.conformal import INTERVALS, asked_shares
 from worker.features import FEATURE_VERSION, FEATURES
 from worker.model import Model
-from worker.players import Floats, players_of
+from worker.players import players_of
 from worker.portable import settled
 from worker.staged import Staged
 from worker.systems import forecasts, market
@@ -142,7 +142,7 @@ class _Spoken:
         )
         odds = [_odds_of(request) for request in requests]
         at_lines = [odds[pairs[pair][0]][line.points_line] for pair, line in bets]
-        asked = _asked_shares(requests)[players]
+        asked = asked_shares(np.array([inputs.learned_millionths(one) for one in requests]))[players]
         bounds = {
             f"{side}_{percent}": settled(spread.quantile(level, predicted=points, deviation=deviation))
             for percent, share in zip(INTERVALS, asked.T, strict=True)
@@ -155,13 +155,6 @@ class _Spoken:
             verdicts=judge(raw, over, at_lines),
             has_market=known.tolist(),
         )
-
-
-def _asked_shares(requests: Sequence[PredictionRequest]) -> Floats:
-    nothing = (np.nan,) * len(INTERVALS)
-    told = (one.asked for one in requests)
-    learned = [nothing if each is None else (each.share_50, each.share_80, each.share_90) for each in told]
-    return asked_shares(np.array(learned, dtype=np.float64))
 
 
 @cache

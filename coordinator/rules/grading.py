@@ -92,12 +92,7 @@ FROM (
 def _matched(of_date: str) -> str:
     """Every active prediction whose game has a box score, beside the player's row in it, if he has one."""
     bounds = ",\n".join(f"    {_told(f'{side}_{share}')}" for share in (50, 80, 90) for side in ("low", "high"))
-    score = f"""\
-SELECT
-  `game_id`, `player_id`, COALESCE(`player_lookup`, REPLACE(LOWER(`player_name`), ' ', '-')) AS `player_lookup`,
-  `team`, `opponent`, `points`, `minutes`
-FROM `{_LOGS}`
-WHERE {of_date}"""
+    score = _box_scores(of_date)
     return f"""\
 SELECT
   P.*,
@@ -141,6 +136,15 @@ LEFT JOIN (
   WHERE {of_date.replace(" = ", " <= ")} AND `position` IS NOT NULL
   QUALIFY ROW_NUMBER() OVER (PARTITION BY `player_id` ORDER BY `game_date` DESC, `game_id` DESC) = 1
 ) AS L ON L.`player_id` = COALESCE(S.`player_id`, N.`player_id`, P.`universal_player_id`)"""
+
+
+def _box_scores(of_date: str) -> str:
+    return f"""\
+SELECT
+  `game_id`, `player_id`, COALESCE(`player_lookup`, REPLACE(LOWER(`player_name`), ' ', '-')) AS `player_lookup`,
+  `team`, `opponent`, `points`, `minutes`
+FROM `{_LOGS}`
+WHERE {of_date}"""
 
 
 def _told(name: str, called: str | None = None) -> str:
