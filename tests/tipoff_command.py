@@ -1,15 +1,21 @@
-"""The real `tipoff` command as a process of its own, what it leaves behind, and a tiny league to run it on."""
+"""The real `tipoff` command as a process of its own, what it leaves behind, and a tiny league to run it on.
+
+A command that runs to its end is a fork of one interpreter that has imported the code, since importing takes longer than most
+commands do; `command` starts an interpreter of its own, for what is to be killed, interrupted or put on a terminal."""
 
 from __future__ import annotations
 
+import atexit
 import csv
+import functools
 import json
 import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +27,6 @@ ROOT = Path(__file__).parents[1]
 _CODE = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from local.cli.main import main; main()"
 )
-_SECONDS = 120
 
 DAY = "2026-01-30"
 Table = list[dict[str, str]]
@@ -53,12 +58,57 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
 
 
-def tipoff(*arguments: str | Path, cwd: Path | None = None) -> Ran:
+class Interpreter:
+    """One interpreter that imports the code of a folder at the first command, and forks for each."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self._process, self._folder = process, folder
+
+    def run(self, *arguments: str | Path, cwd: Path, environ: Mapping[str, str]) -> Ran:
+        """Run `tipoff` with these arguments to its end, in a folder and an environment of its own."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        out, err = self._folder / "out", self._folder / "err"
+        call = {"arguments": [*map(str, arguments)], "cwd": str(cwd), "environ": dict(environ)}
+        self._process.stdin.write(json.dumps(call | {"out": str(out), "err": str(err)}) + "\n")
+        self._process.stdin.flush()
+        status = int(self._process.stdout.readline())
+        return Ran(status, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def interpreter(code: Path) -> Iterator[Interpreter]:
+    """An interpreter over the project in that folder, ended with the block."""
+    started = [sys.executable, "-m", "tests.tipoff_forks"]
+    path = os.pathsep.join(map(str, dict.fromkeys((code, ROOT))))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            started,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=code,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        ) as process,
+    ):
+        yield Interpreter(process, Path(folder))
+
+
+@functools.cache
+def our_interpreter() -> Interpreter:
+    """The interpreter over this very project, which ends with the test process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(interpreter(ROOT))
+
+
+def tipoff(*arguments: str | Path, cwd: Path | None = None, environ: Mapping[str, str] | None = None) -> Ran:
     """Run the command to its end."""
-    done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, env=environment(), cwd=cwd, timeout=_SECONDS, check=False
+    return our_interpreter().run(
+        *arguments, cwd=cwd or Path.cwd(), environ=environment() if environ is None else environ
     )
-    return Ran(done.returncode, done.stdout, done.stderr)
 
 
 def read_csv(path: Path) -> Table:

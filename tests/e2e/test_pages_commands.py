@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.documents import PAGES, ROOT, Block, blocks, copy_of_project, environment
+from tests.tipoff_command import Interpreter, interpreter, our_interpreter
 
 FOLLOWED_ELSEWHERE = {"docs/schema-evolution.md": "tests/e2e/test_schema_example.py"}
 """Pages with an example that has a test of its own."""
@@ -46,8 +47,12 @@ def written(folder: Path, block: Block) -> bool:
     return named is not None
 
 
-def run(folder: Path, line: str, environ: dict[str, str]) -> str:
-    """Run a command to its end; what it printed."""
+def run(folder: Path, line: str, environ: dict[str, str], code: Interpreter) -> str:
+    """Run a command to its end; what it printed. A call of `tipoff` alone needs no shell: it is a fork of an interpreter."""
+    if call := re.fullmatch(r"(?:\.venv/bin/)?tipoff( [\w ./:-]+)?", line):
+        ran = code.run(*(call[1] or "").split(), cwd=folder, environ=environ)
+        assert ran.status == 0, f"{line}\n{ran.out}\n{ran.err}"
+        return ran.out
     done = subprocess.run(
         ["bash", "-c", line], cwd=folder, env=environ, capture_output=True, text=True, timeout=SECONDS, check=False
     )
@@ -71,9 +76,8 @@ def visit(folder: Path, line: str, environ: dict[str, str]) -> None:
     assert process.returncode == 0
 
 
-def follow(page: str, folder: Path) -> list[tuple[str, str]]:
+def follow(page: str, folder: Path, code: Interpreter) -> list[tuple[str, str]]:
     """Follow a page in a copy of the project; each command that was run to its end, with what it printed."""
-    copy_of_project(folder)
     environ = environment(folder, activated=page != "README.md")
     done = []
     for block in blocks(page):
@@ -83,7 +87,7 @@ def follow(page: str, folder: Path) -> list[tuple[str, str]]:
             if block.mark == "stays":
                 visit(folder, line, environ)
                 continue
-            seen = run(folder, line, environ)
+            seen = run(folder, line, environ, code)
             lines = [shape(one) for one in seen.splitlines()]
             for text in printed:
                 assert any(shape(text) in one for one in lines), f"{line}\n{text}\n{seen}"
@@ -93,11 +97,12 @@ def follow(page: str, folder: Path) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("page", FOLLOWED)
 def test_a_reader_sees_what_the_page_says(page: str, tmp_path: Path) -> None:
-    assert follow(page, tmp_path) != []
+    assert follow(page, copy_of_project(tmp_path), our_interpreter()) != []
 
 
 def test_the_added_system_is_one_file_and_is_exported_measured_and_learned(tmp_path: Path) -> None:
-    done = follow(ADDED_SYSTEM, tmp_path)
+    with interpreter(copy_of_project(tmp_path)) as code:
+        done = follow(ADDED_SYSTEM, tmp_path, code)
 
     ours = {path.relative_to(ROOT) for path in (ROOT / "worker").rglob("*.py")}
     theirs = {path.relative_to(tmp_path) for path in (tmp_path / "worker").rglob("*.py")}
