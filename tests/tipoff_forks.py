@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import json
 import os
 import signal
 import sys
-from typing import Any
+import threading
+from typing import Any, NoReturn
 
 SECONDS = 120
 """How long a command may take before it is ended by the alarm."""
@@ -32,11 +35,13 @@ def next_call() -> dict[str, Any]:
     for line in sys.stdin:
         for module in IMPORTED:
             importlib.import_module(module)
+        gc.freeze()  # a fork's collections leave alone what it shares, and so copy none of it
         if child := os.fork():
             print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201 - the answer
         else:
             parsed: dict[str, Any] = json.loads(line)
             return parsed
+    gc.unfreeze()
     sys.exit()
 
 
@@ -53,6 +58,18 @@ def become(call: dict[str, Any]) -> None:
     sys.argv = ["tipoff", *call["arguments"]]
 
 
+def end(status: int) -> NoReturn:
+    """End as an interpreter does, but for taking apart what it imported, which takes longer than most commands."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as multiprocessing's own forks do
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
     become(next_call())
-    sys.modules["local.cli.main"].main()
+    try:
+        sys.modules["local.cli.main"].main()
+    except SystemExit as ended:
+        end(int(ended.code or 0))
