@@ -140,8 +140,8 @@ def test_every_path_that_is_named_exists() -> None:
 
 
 def test_every_package_and_folder_of_tests_is_listed() -> None:
-    house = text_of("docs/CONTRIBUTING.md").partition("## The house\n")[2]
-    listed = dict(re.findall(r"^\| `(\w+)/` \| (.*) \|$", house, re.MULTILINE))
+    folders = text_of("docs/CONTRIBUTING.md").partition("## The folders\n")[2]
+    listed = dict(re.findall(r"^\| `(\w+)/` \| (.*) \|$", folders, re.MULTILINE))
 
     packages = {file.parent.name for file in ROOT.glob("*/__init__.py")}
     kinds = {file.parent.name for file in (ROOT / "tests").glob("*/test_*.py")}
