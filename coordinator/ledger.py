@@ -288,7 +288,7 @@ def _change(
             return commit(found, decided)
         except VersionChanged:
             known = None
-    raise Unavailable(f"the ledger of batch {batch_id} was disturbed {_DISTURBANCES} times in a row")
+    raise Unavailable(f"others changed the ledger of batch {batch_id} {_DISTURBANCES} times in a row")
 
 
 def _batch_update(read: Batch, decided: Batch) -> list[Write]:

@@ -44,13 +44,16 @@ class Policy(BaseModel):
     tolerated_failed_share: _Share = Field(default=0.05, description="share of failed players that a PARTIAL may have")
     tolerated_silent_share: _Share = Field(default=0.05, description="share of silent players that a PARTIAL may have")
     max_retired_share: _Share = Field(
-        default=0.5, description="share of the date's active rows that may be superseded without a person's word"
+        default=0.5,
+        description="share of the date's active rows that may be superseded without a person's confirmation",
     )
     min_inputs_share: _Share = Field(
         default=0.8,
         description="share of the last week's scheduled games with box scores below which no batch is planned",
     )
-    max_merge_attempts: _Repeats = Field(default=3, ge=1, description="failed MERGE jobs in a row before it is FAILED")
+    max_merge_attempts: _Repeats = Field(
+        default=3, ge=1, description="failed MERGE jobs in a row after which a batch is FAILED"
+    )
 
     @property
     def republish_after(self) -> timedelta:
@@ -69,7 +72,7 @@ class PlanningRules(BaseModel):
         description="age until which late outcomes count; keep it beyond Pub/Sub's retention (7 days)",
     )
     roster_games: _Count = Field(
-        default=10, description="latest team games in which a player must appear to be expected"
+        default=10, description="a player is expected who appeared in one of so many latest games of his team"
     )
     recent_games: _Count = Field(default=25, description="past games that a request carries")
     preferred_sportsbook: str = Field(default="draftkings", description="sportsbook whose lines come first")

@@ -96,7 +96,7 @@ def check_player(name: str) -> str:
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write and UTF-8 cannot (F3)
         is_name = False
     if not is_name:
-        raise MalformedMessage(f"player_lookup: {name[:80]!r} is no player's name")
+        raise MalformedMessage(f"player_lookup: {name[:80]!r} is not a player's name")
     return name
 
 

@@ -86,8 +86,10 @@ class _Common(BaseModel):
     schema_version: int = Field(
         default=tables.latest_version(tables.PREDICTIONS), description="version of the predictions schema to write"
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least severe log line")
-    commit: str = Field(default="unknown", description="source commit of the image, which the image itself sets")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="lowest severity that is logged"
+    )
+    commit: str = Field(default="unknown", description="source commit of the image; the image sets it")
     service: str = Field(default="", alias="K_SERVICE", description="set by Cloud Run; empty elsewhere")
     revision: str = Field(
         default="local",
@@ -156,9 +158,11 @@ class CoordinatorSettings(_Common, PlanningRules, Policy):
         default=frozenset(), description="accounts of people and tools that operate; not needed with TIPOFF_AUTH=off"
     )
     viewer_callers: _Accounts = Field(
-        default=frozenset(), description="accounts of people and tools that see everything and change nothing"
+        default=frozenset(), description="accounts of people and tools that may see everything and change nothing"
     )
-    lease_seconds: _Count = Field(default=120, description="how long a consolidation may go unrenewed")
+    lease_seconds: _Count = Field(
+        default=120, description="seconds that the lease of a consolidation lasts without renewal"
+    )
     auto_migrate: bool = Field(
         default=True,
         description="let a consolidation add the columns of a newer schema version to the predictions table",
@@ -258,4 +262,4 @@ def _problems_of(error: ValidationError, kind: type[_Common]) -> list[str]:
 
 
 def _refusal(problems: list[str]) -> InvalidInput:
-    return InvalidInput("settings", "\n- ".join([f"{len(problems)} to mend in the environment", *problems]))
+    return InvalidInput("settings", "\n- ".join([f"{len(problems)} to correct in the environment", *problems]))

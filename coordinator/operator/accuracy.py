@@ -143,7 +143,9 @@ class Accuracy:
         whole = _groups(found[0], system).get("", Group(systems={}, intervals={}))
         known = sorted({str(row["system_id"]) for row in found[0]})
         if system is not None and system not in known:
-            raise InvalidInput("system", f"no grade is of {system!r}; there are {', '.join(known) or 'none at all'}")
+            raise InvalidInput(
+                "system", f"there is no grade of {system!r}; graded are: {', '.join(known) or 'none at all'}"
+            )
         (totals,) = self.warehouse.query(accuracy.totals(), span)
         waiting = self.warehouse.query(grading.ungraded_games(), span)
         return AccuracyView(

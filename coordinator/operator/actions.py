@@ -32,7 +32,7 @@ class Action(BaseModel):
     path: str
     body: dict[str, bool | int] | None = None
     confirm: str | None = None
-    """What a person is to say yes to first."""
+    """The question that a person has to confirm first."""
 
 
 def actions_for(look: Look) -> tuple[Action, ...]:
@@ -87,7 +87,7 @@ def _force(look: Look) -> Action | None:
         "consolidate",
         label="Consolidate by force",
         flags="--force",
-        effect=f"Consolidating by force goes on in spite of who is missing and of a former refusal; no check is skipped. "
+        effect=f"Consolidating by force ignores who is missing and an earlier refusal; it skips no check. "
         f"{left_out}".strip(),
         body={"force": True},
         confirm=f"Consolidate {batch.batch_id} by force? {left_out}{retiring}",
@@ -103,7 +103,7 @@ def _redrive(look: Look) -> Action | None:
         look,
         "redrive",
         label="Redrive",
-        effect=f"A redrive plans a new batch of those who are not predicted: {named(missing)}.",
+        effect=f"A redrive plans a new batch for the players who are not predicted: {named(missing)}.",
         body=None,
         confirm=f"Start a new batch for the players of {batch.batch_id} who are not predicted?",
     )
@@ -135,7 +135,7 @@ def _cancel(look: Look) -> Action | None:
         look,
         "cancel",
         label="Cancel",
-        effect="Cancelling gives the batch up: what is still under way is recorded but never merged.",
+        effect="Cancelling ends the batch: outcomes that still arrive are recorded but never merged.",
         body=None,
         confirm=f"Cancel {batch.batch_id}? Nothing of it will ever be merged.",
     )

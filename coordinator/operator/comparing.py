@@ -152,5 +152,6 @@ def view_of(found: Difference, *, before: str, after: str) -> DifferenceView:
 
 def _gone(batch_id: str) -> Conflict:
     return Conflict(
-        f"the plan or staging of batch {batch_id} has ended; run the date again to compare", batch_id=batch_id
+        f"the plan or the staged rows of batch {batch_id} have expired; run the date again to compare",
+        batch_id=batch_id,
     )

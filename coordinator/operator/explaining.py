@@ -96,16 +96,22 @@ def _headline(look: Look) -> str:
         case Status.PLANNED:
             unpublished = len(_unpublished(look.shards))
             return (
-                f"the requests of {_players(unpublished)} are not published yet" if unpublished else "all is published"
+                f"the requests of {_players(unpublished)} are not published yet"
+                if unpublished
+                else "all requests are published"
             )
         case Status.RUNNING if silent:
             return f"{silent:,} of {_players(batch.expected_count)} have not answered"
         case Status.RUNNING:
-            return "everybody has answered, and it is to be consolidated"
+            return "every player has answered, and it waits for its consolidation"
         case Status.CONSOLIDATING:
-            return "an instance is merging it" if _is_being_merged(look) else "whoever was merging it is gone"
+            return (
+                "an instance is merging it"
+                if _is_being_merged(look)
+                else "the instance that was merging it has let its lease expire"
+            )
         case Status.CANCELLED:
-            return "a person gave it up"
+            return "a person cancelled it"
         case Status.COMPLETE | Status.PARTIAL | Status.FAILED:
             return (batch.reason or "it has ended").rstrip(".")
         case _:
@@ -146,12 +152,12 @@ def _planned(look: Look) -> Iterator[str]:
     unpublished = _unpublished(look.shards)
     if unpublished:
         yield (
-            f"It waits since {when(look.batch.planned_at, look.now)} for the requests of {_players(len(unpublished))} "
+            f"It has waited since {when(look.batch.planned_at, look.now)} for the requests of {_players(len(unpublished))} "
             f"to be published: {named(unpublished)}."
         )
     else:
         yield f"All its requests are published, and only the move to RUNNING is left ({_planned_at(look)})."
-    yield "A repeat of the start with the same idempotency key goes on with it at once."
+    yield "A start with the same idempotency key continues it at once."
 
 
 def _waiting(look: Look) -> Iterator[str]:
@@ -170,11 +176,11 @@ def _waiting(look: Look) -> Iterator[str]:
     if spent := _union(shard.silent for shard in waited if shard.publishes > most):
         yield (
             f"The requests of {_players(len(spent))} were published {most + 1} times and will not be again: "
-            f"{named(spent)}. Their worker's logs, by the batch id, say what became of them."
+            f"{named(spent)}. Search the worker's logs for the batch id to see what happened to them."
         )
     yield from _pace(look)
     passed = "passed" if look.is_past_deadline else "is"
-    yield f"Its deadline {passed} {when(look.batch.deadline_at, look.now)}; until then silent players hold it open."
+    yield f"Its deadline {passed} {when(look.batch.deadline_at, look.now)}; until then it waits for silent players."
 
 
 def _pace(look: Look) -> Iterator[str]:
@@ -186,19 +192,19 @@ def _pace(look: Look) -> Iterator[str]:
         return
     verdict = "which is too late for its deadline" if pace.is_late else "in time for its deadline"
     yield (
-        f"{_players(pace.answered)} {'has' if pace.answered == 1 else 'have'} answered so far, {pace.a_minute:,.1f} a minute; going on like this the last will "
+        f"{_players(pace.answered)} {'has' if pace.answered == 1 else 'have'} answered so far, {pace.a_minute:,.1f} a minute; at this rate the last will "
         f"answer {when(pace.ends_at, look.now)}, {verdict}."
     )
 
 
 def _settled(look: Look) -> Iterator[str]:
-    yield "Everybody has answered, and nobody has begun to consolidate it."
+    yield "Every player has answered, and no instance has begun to consolidate it."
     yield from _failures(look)
     last = look.batch.last_merge
     if last is not None and last.state == "failed":
         yield f"The last attempt, MERGE {last.number} (job {last.job_id}), failed: {_said(last.error)}."
     elif last is not None:
-        yield f"MERGE {last.number} (job {last.job_id}) is {last.state}; whoever goes on looks that job up first."
+        yield f"MERGE {last.number} (job {last.job_id}) is {last.state}; the next attempt looks that job up first."
     yield from _lease_of_another(look)
 
 
@@ -215,7 +221,7 @@ def _consolidating(look: Look) -> Iterator[str]:
             "cannot reach the ledger."
         )
     else:
-        yield "Nobody holds the lease for it; whoever goes on does so from where the last holder stopped."
+        yield "No instance holds the lease for it; the next one continues where the last holder stopped."
         yield from _lease_of_another(look)
     last = look.batch.last_merge
     if last is None:
@@ -274,25 +280,25 @@ def _ended(look: Look) -> Iterator[str]:
     yield from _missing(look)
     yield from _late(look)
     if not look.is_notified:
-        yield "Downstream has not been told of this end."
+        yield "`batch-finished` has not been published for this end."
     if look.is_past_late:
-        yield f"What came after {when(batch.late_until, look.now)} counts no more; plan and staged rows end by themselves."
+        yield f"What came after {when(batch.late_until, look.now)} no longer counts; the plan and the staged rows expire by themselves."
     elif look.overtaken_by is None and look.snapshot.missing:
-        yield f"Answers of the missing are still merged if they come by {when(batch.late_until, look.now)}."
+        yield f"Outcomes of missing players are still merged if they arrive by {when(batch.late_until, look.now)}."
 
 
 def _failure(code: str, kept: date) -> str:
     match code:
         case "too_many_missing":
             return (
-                f"Nothing was merged, and its rows stay in staging until {kept}. It is consolidated by itself once enough of the missing have "
+                f"Nothing was merged, and its rows stay in staging until {kept}. It is consolidated without a person once enough of the missing have "
                 "answered; otherwise a person decides."
             )
         case "confirmation_needed":
-            return f"Nothing was merged, and its rows stay in staging until {kept}. A person has to confirm that so many earlier rows may go."
+            return f"Nothing was merged, and its rows stay in staging until {kept}. A person has to confirm that so many earlier rows may be retired."
         case _:
             return (
-                f"A check did not hold, and its rows stay in staging until {kept}. Mend what it names, then consolidate by force; the checks "
+                f"A check did not hold, and its rows stay in staging until {kept}. Correct what it names, then consolidate by force; the checks "
                 "are made again."
             )
 
@@ -308,7 +314,7 @@ def _late(look: Look) -> Iterator[str]:
     if look.overtaken_by:
         yield (
             f"The newer batch {look.overtaken_by} of the date has merged: what this one has not merged by now"
-            f"{f' ({named(late)})' if late else ''} is recorded and never will be."
+            f"{f' ({named(late)})' if late else ''} stays recorded and is never merged."
         )
     elif batch.late_refusal is not None:
         yield (
@@ -323,11 +329,11 @@ def _late(look: Look) -> Iterator[str]:
 
 
 def _cancelled(look: Look) -> Iterator[str]:
-    yield f"It was cancelled ({_planned_at(look)}): whatever of it is still recorded is never merged."
+    yield f"It was cancelled ({_planned_at(look)}): outcomes that still arrive are recorded and never merged."
     if look.day.newest.batch_id == look.batch.batch_id:
         yield f"No other batch of {look.batch.game_date} followed: POST /start plans a new one."
     if not look.is_notified:
-        yield "Downstream has not been told of this end."
+        yield "`batch-finished` has not been published for this end."
 
 
 def _refused(look: Look) -> Iterator[str]:
@@ -344,13 +350,13 @@ def _around(look: Look) -> Iterator[str]:
     """What holds whatever the state."""
     batch = look.batch
     if batch.input_gaps:
-        yield f"It was planned on inputs that are not whole: {' '.join(batch.input_gaps)}"
+        yield f"It was planned on incomplete inputs: {' '.join(batch.input_gaps)}"
     if batch.kind == "redrive":
-        yield f"It is a redrive of {batch.parent} and speaks for its own players only."
+        yield f"It is a redrive of {batch.parent} and changes the rows of its own players only."
     if batch.left_out:
-        yield f"Its plan does not expect any more: {named(batch.left_out)}."
+        yield f"Its plan no longer expects: {named(batch.left_out)}."
     if look.day.newest.batch_id != batch.batch_id:
-        lives = ", and is under way: until its end this one cannot be consolidated by force"
+        lives = ", and has not ended: until it ends this one cannot be consolidated by force"
         yield f"Batch {look.day.newest.batch_id} of the date was planned later{lives if look.newer_live else ''}."
     if batch.is_live and look.overtaken_by is not None:
         yield f"The newer batch {look.overtaken_by} of the date has merged, so this one never will; cancel it."

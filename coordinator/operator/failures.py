@@ -79,4 +79,4 @@ def players_of(shards: Sequence[Shard], fingerprint: str) -> frozenset[str]:
         if group.fingerprint == fingerprint:
             return frozenset(group.players)
     known = ", ".join(group.fingerprint for group in groups) or "none"
-    raise Conflict(f"group: nobody of the batch failed of {fingerprint!r}; its groups are: {known}")
+    raise Conflict(f"group: nobody of the batch failed in group {fingerprint!r}; its groups are: {known}")

@@ -44,7 +44,7 @@ def timeline(
             Moment(at=ended_at, text=f"ended as {batch.state} after {merges} MERGE{'' if merges == 1 else 's'}")
         )
     if batch.is_live:
-        moments.append(Moment(at=batch.deadline_at, text="deadline: decided without whoever is silent"))
+        moments.append(Moment(at=batch.deadline_at, text="deadline: decided without the silent players"))
     moments += [Moment(at=one.at, text=_asked(one)) for one in actions]
     moments.append(Moment(at=batch.late_until, text="late outcomes count until here"))
     return sorted(moments, key=lambda moment: moment.at)

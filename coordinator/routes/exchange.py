@@ -91,7 +91,7 @@ def note_action(coordinator: Coordinator, batch_id: str, action: str, asked: Bas
     """
     why = unquote(request.headers.get(WHY_HEADER, "")).strip()
     if len(why) > MAX_WHY:
-        raise InvalidInput("why", f"is over {MAX_WHY} characters; say it in fewer")
+        raise InvalidInput("why", f"is over {MAX_WHY} characters; shorten it")
     sent = asked.model_dump_json(exclude_unset=True)[:MAX_WHY]
     done = AdminAction(at=coordinator.parts.clock(), account=g.account, action=action, asked=sent, why=why)
     coordinator.ledger.note_action(batch_id, done, action_id=uuid.uuid4().hex)

@@ -55,7 +55,7 @@ def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
 def _date(coordinator: Coordinator, game_date: str) -> Response:
     day = _GAME_DATE.validate_python(game_date) if _IS_DATE.fullmatch(game_date) else None
     if day is None:
-        raise InvalidInput("game_date", f"{game_date[:20]!r} is no date; write it as 2026-01-30")
+        raise InvalidInput("game_date", f"{game_date[:20]!r} is not a date; write it as 2026-01-30")
     search = Search(
         game_date=day,
         name=query_value("name", _TEXT, ""),

@@ -193,12 +193,12 @@ def closing(look: Look) -> Due | None:
         case Status.RUNNING if look.is_settled:
             step, to_do, by = Step.CONSOLIDATE, "consolidate, since every player has an outcome", _ANYBODY
         case Status.RUNNING:
-            told = "decide by the policy without whoever is silent"
+            told = "decide by the policy without the silent players"
             return None if batch.overtaken_by else Due(Step.DECIDE, told, batch.deadline_at, _SWEEP_OR_PERSON)
         case Status.FAILED if look.has_news:
-            step, to_do, by = Step.CONSOLIDATE, "consolidate, since the missing players have come", _ANYBODY
+            step, to_do, by = Step.CONSOLIDATE, "consolidate, since missing players have answered", _ANYBODY
         case Status.COMPLETE | Status.PARTIAL if look.has_news:
-            step, to_do, by = Step.MERGE_LATE, "merge what came late", _ANYBODY
+            step, to_do, by = Step.MERGE_LATE, "merge the late rows", _ANYBODY
         case _:
             return None
     if batch.overtaken_by is not None:

@@ -295,7 +295,7 @@ def judge_before(counted: GradeCounts, game_date: date) -> None:
     """
     if counted.gradable != counted.distinct_ids:
         raise VerificationRefused(
-            f"{counted.gradable - counted.distinct_ids} predictions of {game_date} meet more than one box score row or "
+            f"{counted.gradable - counted.distinct_ids} predictions of {game_date} match more than one box score row or "
             f"grade; keep one row per player and game in `{_LOGS}`, and one per prediction in `{GRADES_TABLE}`"
         )
 
@@ -310,7 +310,7 @@ def judge_after(counted: GradeCounts, game_date: date) -> None:
     if not counted.is_done or counted.grades != counted.gradable:
         raise VerificationRefused(
             f"after the MERGE of {game_date} {counted.inserted} grades are missing, {counted.updated} differ and "
-            f"{counted.retired} are of nothing; {counted.grades} of {counted.gradable} are there"
+            f"{counted.retired} belong to no prediction; {counted.grades} of {counted.gradable} are there"
         )
 
 

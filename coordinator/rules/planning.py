@@ -115,7 +115,7 @@ def plan_parameters(
     """
     for name, count in (("roster_games", roster_games), ("recent_games", recent_games)):
         if count < 1:
-            raise InvalidInput(name, f"{count} games are none; give at least 1")
+            raise InvalidInput(name, f"{count} games are too few; give at least 1")
     return {
         "game_date": game_date,
         "planned_at": planned_at,
@@ -222,7 +222,7 @@ def frozen_at(rows: Sequence[Row], *, otherwise: datetime) -> datetime:
     """
     stamp = rows[0]["planned_at"] if rows else otherwise
     if not isinstance(stamp, datetime):
-        raise InvalidInput("planned_at", f"the plan's answer holds {stamp!r} where a time belongs")
+        raise InvalidInput("planned_at", f"the plan query answered {stamp!r} where a time belongs")
     return stamp
 
 
@@ -235,14 +235,14 @@ def read_plan(rows: Sequence[Row]) -> tuple[PlannedPlayer, ...]:
 def _text(row: Row, column: str) -> str:
     value = row[column]
     if not isinstance(value, str):
-        raise InvalidInput(column, f"the plan's answer holds {value!r} where text belongs")
+        raise InvalidInput(column, f"the plan query answered {value!r} where text belongs")
     return value
 
 
 def _count(row: Row) -> int:
     value = row["row_count"]
     if not isinstance(value, int):
-        raise InvalidInput("row_count", f"the plan's answer holds {value!r} where a count belongs")
+        raise InvalidInput("row_count", f"the plan query answered {value!r} where a count belongs")
     return value
 
 

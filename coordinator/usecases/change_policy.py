@@ -29,7 +29,7 @@ def change_policy(ledger: Ledger, batch_id: str, change: Callable[[Policy], Poli
     def changed(batch: Batch) -> Batch:
         if not batch.is_live:
             raise Conflict(
-                f"batch {batch_id} is {batch.state}: its policy decides nothing any more. To merge it beyond its policy: "
+                f"batch {batch_id} is {batch.state}: its policy no longer applies. To merge it in spite of its policy: "
                 f"tipoff consolidate {batch_id} --force",
                 batch_id=batch_id,
             )

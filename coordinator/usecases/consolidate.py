@@ -125,7 +125,7 @@ class Consolidator:
             raise Conflict(f"batch {batch.batch_id} is cancelled and will not be consolidated", batch_id=batch.batch_id)
         if batch.status is Status.PLANNED:
             raise Conflict(
-                f"batch {batch.batch_id} is not published whole yet; once a sweep has done so, ask again",
+                f"batch {batch.batch_id} is not fully published yet; ask again after the next sweep",
                 batch_id=batch.batch_id,
             )
         work = _Round(self, forced=forced)
@@ -169,7 +169,7 @@ class _Round:
             return found
         if batch.status is Status.FAILED and (newer := look.newer_live):
             raise Conflict(
-                f"the newer batch {newer} of the date is under way, and one of a date lives at a time; wait for its end, or "
+                f"the newer batch {newer} of the date has not ended, and one batch of a date lives at a time; wait for its end, or "
                 "cancel it",
                 batch_id=newer,
             )

@@ -100,7 +100,7 @@ class Merger:
                 # It may yet land, with another snapshot than ours, between our counting and our submission.
                 found = use_up(self.warehouse, former.job_id)
             if found.state is JobState.RUNNING:
-                raise Unavailable(f"MERGE job {former.job_id} may yet land")
+                raise Unavailable(f"MERGE job {former.job_id} may still land")
             if found.state is JobState.FAILED:
                 former = replace(former, state="failed", error=found.error)
                 self.record(former)
@@ -188,7 +188,7 @@ class Merger:
             )
             found = fit(self.warehouse, batch, snapshot)
         if found.lacking:
-            raise lacks(found.lacking, "adding them has not brought them about: consolidate again")
+            raise lacks(found.lacking, "they were added but are not visible yet: consolidate again")
         if found.undeclared:
             log.warning(
                 "predictions table has undeclared columns; they are left alone",

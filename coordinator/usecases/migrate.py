@@ -87,4 +87,4 @@ def _await(warehouse: Tables, spec: TableSpec, *, pause: Callable[[], None], loo
         live = warehouse.columns(spec.name)
         if live is not None and not tables.compare(spec.columns, live).missing_in_live:
             return
-    raise Unavailable(f"`{spec.name}` does not show its columns after {looks} looks; apply again")
+    raise Unavailable(f"`{spec.name}` does not show its new columns after {looks} checks; apply again")

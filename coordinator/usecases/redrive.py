@@ -74,7 +74,7 @@ class Redriver:
                 batch_id=root_id,
             )
         if root.status is Status.CANCELLED:
-            raise Conflict(f"batch {root_id} is cancelled; start the date anew instead", batch_id=root_id)
+            raise Conflict(f"batch {root_id} is cancelled; start the date again instead", batch_id=root_id)
         players = tuple(player for player in self._not_predicted(root) if only is None or player in only)
         if not players:
             raise Conflict(

@@ -105,7 +105,7 @@ class Starter:
                 },
             )
             return Started(self._publish_and_close(batch), is_new=True)
-        raise Unavailable(f"the record of {game_date} was disturbed {_DISTURBANCES} times in a row")
+        raise Unavailable(f"others changed the ledger of {game_date} {_DISTURBANCES} times in a row")
 
     def _resume(self, batch: Batch) -> Batch:
         return self._publish_and_close(batch) if batch.status is Status.PLANNED else batch

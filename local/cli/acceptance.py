@@ -25,15 +25,22 @@ if TYPE_CHECKING:
 @click.option("--dataset", required=True, help="BigQuery dataset of the predictions and inputs.")
 @click.option("--staging-dataset", required=True, help="BigQuery dataset of the staging tables.")
 @click.option("--location", required=True, help="Their location, such as US.")
-@click.option("--impersonate", metavar="ACCOUNT", help="Service account to be, through gcloud; for https.")
-@click.option("--audience", help="What the identity token is made for; the URL without it.")
+@click.option(
+    "--impersonate", metavar="ACCOUNT", help="Service account to act as, through gcloud; for https addresses."
+)
+@click.option("--audience", help="Audience of the identity token; the default is the URL.")
 @click.option("--requests-topic", help="Topic of the requests; with --outcomes-topic, outcomes are lost on purpose.")
 @click.option("--outcomes-topic", help="Topic of the outcomes, whose subscription bears its name.")
 @click.option(
     "--region", help="Region of Cloud Scheduler; its job is run, and the services' log lines are read, by gcloud."
 )
 @click.option(
-    "--timeout", "minutes", type=click.IntRange(min=1), default=20, show_default=True, help="Minutes for a batch."
+    "--timeout",
+    "minutes",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Minutes to wait for a batch.",
 )
 @click.option("--clean", "only_clean", is_flag=True, help="Only delete what a run that was killed has left.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -55,9 +62,9 @@ def acceptance(
     only_clean: bool,
     as_json: bool,
 ) -> int:
-    """Run a day of invented players on a date in 2099 through a deployed system, say of each of its laws whether it was seen to
+    """Run a day of invented players on a date in 2099 through a deployed system, report for each of its laws whether it was seen to
     hold, and delete the rows again. Predictions and inputs of other dates are not touched. Whoever subscribes to
-    batch-finished hears of three batches of that date. Laws that are not shown are named, with what shows them.
+    batch-finished receives three batches of that date. Laws that are not shown are named, with what shows them.
 
     With both topics, a third batch loses its outcomes, as when a revision is killed: for a minute or two the coordinator gets
     none of anybody's, so it is left out while another batch lives. That takes your own right to change subscriptions.

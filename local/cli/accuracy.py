@@ -18,8 +18,8 @@ _BY = ("system", "month", "tier", "position", "team")
 
 
 @click.command(short_help="Say how good the predictions were.")
-@date_option("--from", "first", help="First date; 400 days before the last without it.")
-@date_option("--to", "last", help="Last date; today without it.")
+@date_option("--from", "first", help="First date; the default is 400 days before the last.")
+@date_option("--to", "last", help="Last date; the default is today.")
 @click.option("--by", type=click.Choice(_BY), default="system", show_default=True, help="Split the figures by this.")
 @click.option("--system", metavar="SYSTEM", help="Show one system only.")
 @coordinator_options

@@ -42,7 +42,7 @@ def adopt(
 ) -> None:
     """Merge the staging tables of a prefix into the predictions table, each prediction once.
 
-    Rows are keyed anew by game date, game, player, system and exact line; of copies the newest counts. Rows without a game,
+    Rows get a new key from game date, game, player, system and exact line; of copies the newest counts. Rows without a game,
     or without the line that they recommend on, rows of another date and rows that break the declared ranges are left out
     and counted by reason; so are tables with undeclared or retyped columns. The MERGE is one statement, verified
     afterwards; doing it again changes nothing. Without --drop every table stays.

@@ -202,7 +202,7 @@ class Adopter:
         if of_date.merged is not None:
             merged = of_date.merged.batch_id
             raise Conflict(
-                f"batch {merged} has merged for {game_date} and speaks for the whole date; nothing older is adopted",
+                f"batch {merged} has merged for {game_date} and replaced the rows of the whole date; nothing older is adopted",
                 batch_id=merged,
             )
         newest = self.ledger.batch(of_date.newest.batch_id)

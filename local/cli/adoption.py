@@ -87,7 +87,7 @@ def an_adoption(prefix: str, game_date: date | None, *, now: datetime) -> Adopti
         raise InvalidInput("--prefix", problem)
     told = game_date or _date_in(prefix)
     if told is None:
-        raise InvalidInput("--game-date", f"missing, and {prefix!r} does not tell it; give the games' date")
+        raise InvalidInput("--game-date", f"missing, and {prefix!r} does not say it; give the games' date")
     tag = hashlib.sha256(f"{prefix} {told} {now.isoformat()}".encode()).hexdigest()[:16]
     return Adoption(prefix, told, tag)
 

@@ -54,10 +54,12 @@ class Wanted:
 @max_input_option
 @state_option(keeps="State folder; the sample season's is its subfolder simulated.")
 @click.option(
-    "--model", metavar="MODEL.json", help="A file of `tipoff train`, or its gs:// URL; the shipped one without."
+    "--model",
+    metavar="MODEL.json",
+    help="A file of `tipoff train`, or its gs:// URL; the default is the shipped model.",
 )
 @click.option("--url", help="A running coordinator in place of this machine; its tables hold the inputs.")
-@timeout_option(ends="Give a date up after so long.")
+@timeout_option(ends="Stop waiting for a date after so many minutes.")
 @click.option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
 @click.option("--again", is_flag=True, help="Run dates that are COMPLETE too.")
 @click.option("--only-failed", is_flag=True, help="Run those dates only whose newest batch failed, in part or whole.")

@@ -66,7 +66,7 @@ def backtest(
     as_json: bool,
     html: Path | None,
 ) -> int:
-    """Predict every game of a span as its request would have been planned, and compare with what came.
+    """Predict every game of a span as its request would have been planned, and compare with the points scored.
 
     The headline figures are of players with 10 or more games and a mean of 15 or more minutes this season, before the
     game. One table compares what was known of who is absent: nothing (none); everybody as in the team's last game

@@ -19,7 +19,7 @@ from local.cli.exits import NO_SUCCESS
 from local.cli.terminal import echo
 
 
-@click.command(short_help="Give a batch up.")
+@click.command(short_help="Cancel a live batch.")
 @batch_argument
 @yes_option
 @why_option

@@ -72,8 +72,10 @@ _OPTIONS = (
         type=click.Path(path_type=Path, file_okay=False),
         help="State folder of `tipoff run` on this machine; .tipoff where no URL is given.",
     ),
-    click.option("--impersonate", metavar="ACCOUNT", help="Service account to be, through gcloud; for https."),
-    click.option("--audience", help="What the identity token is made for; the URL without it."),
+    click.option(
+        "--impersonate", metavar="ACCOUNT", help="Service account to act as, through gcloud; for https addresses."
+    ),
+    click.option("--audience", help="Audience of the identity token; the default is the URL."),
     click.option("--json", "as_json", is_flag=True, help="Print the coordinator's answer as JSON, for programs."),
 )
 

@@ -17,8 +17,8 @@ DEFAULT_PORT = 8322
 
 @click.command(short_help="Open the dashboard of a deployed coordinator.")
 @click.option("--url", help="The coordinator; TIPOFF_URL without it.")
-@click.option("--impersonate", metavar="ACCOUNT", help="Service account to be, through gcloud.")
-@click.option("--audience", help="What the identity token is made for; the URL without it.")
+@click.option("--impersonate", metavar="ACCOUNT", help="Service account to act as, through gcloud.")
+@click.option("--audience", help="Audience of the identity token; the default is the URL.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

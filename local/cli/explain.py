@@ -10,7 +10,7 @@ import click
 from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument, print_json
 
 _RESUMING = (
-    "Nothing runs on a state folder by itself, and no sweep comes. This runs both services until the batch has ended."
+    "Nothing runs on a state folder by itself, not even a sweep. This runs both services until the batch has ended."
 )
 _SERVING = "The same with the dashboard, until Ctrl-C."
 

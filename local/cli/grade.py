@@ -18,7 +18,7 @@ _GAMES_SHOWN = 10
 
 @click.command(short_help="Grade the predictions of what was played.")
 @date_option("--from", "first", help="First date; without --from and --to, the last eight days.")
-@date_option("--to", "last", help="Last date; today without it.")
+@date_option("--to", "last", help="Last date; the default is today.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -26,7 +26,7 @@ _GAMES_SHOWN = 10
 )
 @coordinator_options
 def grade(*, where: Where, first: date | None, last: date | None, data: Path | None, as_json: bool) -> None:
-    """Grade every active prediction whose game has a box score: the points that came, the error, whether they lay in
+    """Grade every active prediction whose game has a box score: the points scored, the error, whether they lay in
     the intervals, and how the recommendation ended. A corrected box score changes the grades that it concerns; a repeat
     changes nothing. Games without a box score yet are named as ungraded.
 

@@ -25,7 +25,7 @@ def load(*, target: Target, folder: Path, max_input_mb: int, as_json: bool) -> N
     Any of player_game_logs*, scheduled_games*, points_lines* and injury_reports* will do. All files are checked before
     anything is written. Each table changes by one MERGE: a row that is there stays, a corrected one replaces what was
     there, a new one is added, and none is deleted; so a repeat changes nothing. Injury reports and lines are kept for
-    each time at which they were said.
+    each time at which they were reported.
 
     \b
     Examples:

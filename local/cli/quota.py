@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     "--players", type=click.IntRange(min=0), required=True, metavar="N", help="Expected players of the batch."
 )
 @click.option(
-    "--rows-per-player", type=click.IntRange(min=1), metavar="N", help="Of all systems and lines; default 60."
+    "--rows-per-player",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Rows of one player over all systems and lines; default 60.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def quota(*, players: int, rows_per_player: int | None, as_json: bool) -> int:
-    """Forecast what a batch of so many players uses of every quota that it touches, the most used first.
+    """Forecast how much of each quota a batch of so many players uses, the most used quota first.
 
     A hard limit refuses: /start does not plan a batch that would meet one. A soft one warns: what is over it is slowed
     down and delivered again, or is a setting to raise.

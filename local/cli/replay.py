@@ -12,7 +12,9 @@ from shared.errors import InvalidInput
 @click.command(short_help="Predict a player again and compare.")
 @batch_argument
 @click.argument("player", metavar="PLAYER")
-@click.option("--model", metavar="MODEL.json", help="What the batch was predicted from; the shipped model without it.")
+@click.option(
+    "--model", metavar="MODEL.json", help="Model that the batch was predicted with; the default is the shipped model."
+)
 @coordinator_options
 def replay(*, where: Where, batch: str, player: str, model: str | None, as_json: bool) -> int:
     """Predict a player of a batch once more, from his request as the plan froze it, and compare every cell of every row

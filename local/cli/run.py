@@ -79,9 +79,9 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
 @click.option(
     "--allow-incomplete",
     is_flag=True,
-    help="Plan though more than a fifth of the last week's scheduled games have no box scores.",
+    help="Plan even if more than a fifth of the last week's scheduled games have no box scores.",
 )
-@timeout_option(ends="Give up waiting after so long; the batch can be resumed.")
+@timeout_option(ends="Stop waiting after so many minutes; the batch can be resumed.")
 @click.option(
     "--shadow",
     is_flag=True,

@@ -27,7 +27,7 @@ _table = click.option(
 )
 
 
-@click.group(short_help="The declared tables, and the live ones brought to them.")
+@click.group(short_help="See the declared tables, and update the live ones.")
 def schema() -> None:
     """See and check the declared tables, and bring the live ones to them.
 
@@ -81,7 +81,7 @@ def list_(*, as_json: bool) -> None:
 @_table
 @_as_json
 def show(*, version: str | None, table: str, as_json: bool) -> None:
-    """Show the columns of a VERSION, the newest without one.
+    """Show the columns of a VERSION; the default is the newest.
 
     \b
     Examples:
@@ -285,7 +285,7 @@ def _version(text: str, table: str) -> int:
     if digits.isdecimal() and int(digits) in tables.versions(table):
         return int(digits)
     known = ", ".join(f"v{version}" for version in tables.versions(table))
-    raise InvalidInput("version", f"{text!r} is no version of {table}; there are {known}")
+    raise InvalidInput("version", f"{text!r} is not a version of {table}; there are {known}")
 
 
 def _columns(target: Target, text: str, table: str) -> tuple[Column, ...]:

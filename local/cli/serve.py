@@ -31,7 +31,7 @@ SWEEP_SECONDS = 30.0
     show_default=True,
     help="Port on this machine; 0 takes a free one.",
 )
-@click.option("--model", metavar="MODEL.json", help="What the worker predicts from, if a button has it predict.")
+@click.option("--model", metavar="MODEL.json", help="Model that the worker predicts with when a button asks it to.")
 @click.option("--open", "browse", is_flag=True, help="Open the page in a browser.")
 def serve(*, state: Path, port: int, model: str | None, browse: bool) -> int:
     """Serve the coordinator and its dashboard over a state folder, on this machine only, until Ctrl-C. The worker runs

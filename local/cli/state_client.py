@@ -41,7 +41,7 @@ def client_of_state(state: Path, *, resuming: str) -> Iterator[CoordinatorClient
             )
             body = response.get_json()
             if response.status_code == HTTPStatus.CONFLICT and is_live(body.get("batch_id")):
-                body["detail"] += f"; nothing runs on a state folder by itself: `{resuming}` goes on with the batch"
+                body["detail"] += f"; nothing runs on a state folder by itself: `{resuming}` continues the batch"
             return Answer(response.status_code, body)
 
         def is_live(batch_id: str | None) -> bool:

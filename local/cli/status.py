@@ -36,7 +36,7 @@ _ROWS = ("staged", "inserted", "updated", "unchanged", "superseded")
     default=2.0,
     show_default=True,
     metavar="SECONDS",
-    help="How often --watch looks.",
+    help="Seconds between two looks of --watch.",
 )
 @coordinator_options
 def status(*, where: Where, batch: str | None, limit: int, watch: bool, interval: float, as_json: bool) -> int:
@@ -84,7 +84,7 @@ def _watch(client: CoordinatorClient, batch_id: str, interval: float, where: Whe
                 if not client.runs:
                     raise InvalidInput(
                         "--watch",
-                        f"{batch_id} is {seen.state}, and nothing runs on a state folder: `{where.resuming}` goes on",
+                        f"{batch_id} is {seen.state}, and nothing runs on a state folder by itself: `{where.resuming}` continues it",
                     )
                 bar.show(seen)
                 time.sleep(interval)

@@ -16,7 +16,7 @@ from local.cli.terminal import echo
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what a sweep would do.")
 @coordinator_options
 def sweep(*, where: Where, dry_run: bool, as_json: bool) -> int:
-    """Look at every batch that may still change and do what is due, as Cloud Scheduler has done every few minutes:
+    """Look at every batch that may still change and do what is due, as Cloud Scheduler does every few minutes:
     publish, publish again, repair, consolidate, decide at the deadline.
 
     \b

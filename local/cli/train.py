@@ -27,7 +27,7 @@ from local.one_machine.input_bound import MIB
     required=True,
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="YYYY-MM-DD",
-    help="The first date that is not learned from.",
+    help="First date that the model does not learn from.",
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="MODEL.json", help="File to write."
@@ -36,7 +36,7 @@ from local.one_machine.input_bound import MIB
 def train(*, data: Path, max_input_mb: int, until: datetime, out: Path, as_json: bool) -> int:
     """Train the ridge, the library of similar games, the spread and the calibration on games before a date.
 
-    The same files and date give the same bytes. The figures are of games that the measured fit had not seen.
+    The same files and date give the same bytes. The printed figures are of games that the measured model had not seen.
 
     \b
     Examples:

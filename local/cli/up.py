@@ -42,7 +42,7 @@ def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None,
     inputs, and keep everything running until Ctrl-C.
 
     Needs Java, the Google Cloud SDK with both emulators, and Python 3.13 for local-bigquery, whose environment (850 MB)
-    is made once per machine in the cache folder. A service that ends is started again, as Cloud Run would: kill one.
+    is made once per machine in the cache folder. A service that ends is started again, as Cloud Run would; kill one to see it.
 
     Exits 0 on Ctrl-C (130 while still starting), 1 when a part does not start, 2 when the call or the inputs are mistaken.
     """
@@ -56,7 +56,7 @@ def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None,
         if data is not None and game_date is None:
             raise InvalidInput("--game-date", "missing; say which date of your data the games are of")
         home = (state if data else state / "simulated") / "up"
-        console.print("starting (a minute longer the first time ever)")
+        console.print("starting (the first time takes a minute longer)")
         with CloudStack(home, environ=environ) as stack:
             day = date(game_date.year, game_date.month, game_date.day) if game_date else SAMPLE_GAME_DATE
             _load(console, stack, home, data=data, game_date=day, max_bytes=max_input_mb * MIB)

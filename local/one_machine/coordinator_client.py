@@ -160,7 +160,9 @@ def address_of(url: str) -> str:
     base = url.rstrip("/")
     parts = urlsplit(base)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidInput("--url", f"{url!r} is no address; write it as https://coordinator-123.us-central1.run.app")
+        raise InvalidInput(
+            "--url", f"{url!r} is not an address; write it as https://coordinator-123.us-central1.run.app"
+        )
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise InvalidInput("--url", f"{url!r} would carry an identity token unencrypted; use https")
     return base
@@ -240,7 +242,7 @@ def _game_date(text: str) -> date:
         try:
             return date.fromisoformat(text)
         except ValueError as error:
-            raise InvalidInput("BATCH", f"{text!r} is no date; write it as 2026-01-30") from error
+            raise InvalidInput("BATCH", f"{text!r} is not a date; write it as 2026-01-30") from error
     raise InvalidInput(
         "BATCH", f"{text[:80]!r} is neither a batch id (20260130_0123456789abcdef) nor a game date (2026-01-30)"
     )

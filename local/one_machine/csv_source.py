@@ -176,10 +176,10 @@ def _unreadable(name: str, text: Path, width: int) -> InvalidInput:
                 row += bool(cells)
                 if cells and len(cells) != width:
                     problem = f"has {len(cells)} values where the header names {width} columns"
-                    return InvalidInput(name, f"data row {row} (line {reader.line_num}) {problem}; mend that row")
+                    return InvalidInput(name, f"data row {row} (line {reader.line_num}) {problem}; correct that row")
         except csv.Error as error:
             place = f"data row {row + 1} (line {reader.line_num})"
-            return InvalidInput(name, f"{place} is not CSV ({error}); mend that row")
+            return InvalidInput(name, f"{place} is not CSV ({error}); correct that row")
     return InvalidInput(
         name, "is not CSV as it should be: commas between values, double quotes around values with commas"
     )

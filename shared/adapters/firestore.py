@@ -73,7 +73,7 @@ class FirestoreDocuments:
                 return answer.found  # type: ignore[no-any-return]  # the message class is untyped
             if "missing" in answer:
                 return None
-        raise Unavailable("document store: read: an answer that tells of no document")
+        raise Unavailable("document store: read: an answer without a document")
 
     def commit(self, writes: Sequence[Write]) -> list[str]:
         """See `DocumentStore.commit`."""

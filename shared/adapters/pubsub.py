@@ -63,7 +63,7 @@ class PubsubPublisher:
         try:
             self._client.get_topic(topic=self._topic, retry=None, timeout=_CHECK_SECONDS)
         except (api.NotFound, api.InvalidArgument) as error:
-            raise InvalidInput("topic", f"{self._topic} does not exist; create it or mend the setting") from error
+            raise InvalidInput("topic", f"{self._topic} does not exist; create it or correct the setting") from error
         except (api.GoogleAPIError, GoogleAuthError) as error:
             raise Unavailable(f"topic {self._topic}: {error}") from error
 

@@ -55,7 +55,9 @@ def _is_wanted(given: Mapping[str, str]) -> bool:
         if name.endswith("PROTOCOL") and given[name] not in ("", "http/protobuf"):
             raise InvalidInput(name, f"{given[name]!r} is not built in; set http/protobuf or leave it out")
         if name in endpoints and urlsplit(given[name]).scheme not in ("http", "https"):
-            raise InvalidInput(name, f"{given[name]!r} is no URL of http or https; write it as http://localhost:4318")
+            raise InvalidInput(
+                name, f"{given[name]!r} is not a URL of http or https; write it as http://localhost:4318"
+            )
     return True
 
 

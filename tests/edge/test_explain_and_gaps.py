@@ -120,7 +120,7 @@ def test_a_timeline_tells_what_the_ledger_has_times_for(stand: Stand) -> None:
         "requests last published, oldest shard (1× at most)",
         "first outcome",
         "last outcome",
-        "deadline: decided without whoever is silent",
+        "deadline: decided without the silent players",
         "late outcomes count until here",
     ]
     assert moments(stand, batch_id)[-2:] == ["ended as PARTIAL after 1 MERGE", "late outcomes count until here"]

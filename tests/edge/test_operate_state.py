@@ -79,9 +79,9 @@ def test_a_refusal_for_the_time_being_ends_in_the_way_out(tmp_path: Path, monkey
     refused = tipoff("consolidate", DAY, "--yes", "--state", folder)
 
     assert (refused.status, refused.out) == (2, "")
-    assert "is not published whole yet" in refused.err
+    assert "is not fully published yet" in refused.err
     assert refused.err.splitlines()[-1].endswith(
-        f"nothing runs on a state folder by itself: `tipoff run --resume --state {folder}` goes on with the batch"
+        f"nothing runs on a state folder by itself: `tipoff run --resume --state {folder}` continues the batch"
     )
 
 
@@ -122,8 +122,11 @@ def test_watching_a_folder_where_nothing_runs_is_refused(state: tuple[Path, str]
     watched = tipoff("status", "--watch", "--state", folder)
 
     assert (watched.status, watched.out) == (2, "")
-    way_out = f"`tipoff run --resume --state {folder}` goes on"
-    assert watched.err == f"tipoff: --watch: {batch_id} is RUNNING, and nothing runs on a state folder: {way_out}\n"
+    way_out = f"`tipoff run --resume --state {folder}` continues it"
+    assert (
+        watched.err
+        == f"tipoff: --watch: {batch_id} is RUNNING, and nothing runs on a state folder by itself: {way_out}\n"
+    )
 
 
 def test_a_folder_in_use_is_refused_at_once(tmp_path: Path) -> None:

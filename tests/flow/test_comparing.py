@@ -95,4 +95,4 @@ def test_what_cannot_be_compared_is_said(stand: Stand) -> None:
     assert front.get(f"/batches/{batch}/player").status_code == 422
     stand.warehouse.drop(names.plan_table(batch))
     gone = front.get(f"/batches/{batch}/player?name=player-1")
-    assert (gone.status_code, "has ended" in gone.text) == (409, True)
+    assert (gone.status_code, "have expired" in gone.text) == (409, True)

@@ -82,7 +82,7 @@ def test_told_to_go_on_it_does_and_the_batch_says_on_what(stand: Stand) -> None:
 
     told = [sentence.text for sentence in stand.coordinator.diagnosis.explain(batch.batch_id).sentences]
     assert batch.state == "COMPLETE"
-    assert any("It was planned on inputs that are not whole: 2 of 5 games" in text for text in told)
+    assert any("It was planned on incomplete inputs: 2 of 5 games" in text for text in told)
 
 
 def test_a_refused_start_answers_409_to_scheduler_too_so_that_it_tries_again(stand: Stand) -> None:

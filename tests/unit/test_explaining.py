@@ -55,7 +55,10 @@ def test_a_planned_batch_names_whose_requests_are_not_published() -> None:
     text, offered = explained(batch, a_shard(players(7)))
 
     assert "PLANNED: the requests of 7 players are not published yet" in text
-    assert "It waits since 2026-01-30 15:00 UTC (5 minutes ago) for the requests of 7 players to be published: " in text
+    assert (
+        "It has waited since 2026-01-30 15:00 UTC (5 minutes ago) for the requests of 7 players to be published: "
+        in text
+    )
     assert "player-00, player-01, player-02, player-03, player-04 and 2 more" in text
     assert "The next sweep will publish what was never published." in text
     assert offered[0] == "tipoff sweep"
@@ -73,7 +76,7 @@ def test_a_running_batch_names_who_is_silent_since_when_and_when_they_are_asked_
     assert "1 player failed for good: player-01 (prediction_error)." in text
     assert "The first sweep after 2026-01-30 15:15 UTC (in 10 minutes) will publish 1 silent player again" in text
     assert "(published 1 of at most 6 times)" in text
-    assert "after 2026-01-30 18:00 UTC (in 2 hours) will decide by the policy without whoever is silent" in text
+    assert "after 2026-01-30 18:00 UTC (in 2 hours) will decide by the policy without the silent players" in text
     assert "ends as FAILED, since 1 of 3 players are failed; the policy tolerates 5.0%" in text
     assert offered == [
         "tipoff sweep",
@@ -111,7 +114,7 @@ def test_a_settled_batch_that_nobody_claimed_says_so() -> None:
 
     text, offered = explained(batch, published(a_shard(players(1), [predicted("player-00")])))
 
-    assert "Everybody has answered, and nobody has begun to consolidate it." in text
+    assert "Every player has answered, and no instance has begun to consolidate it." in text
     assert "The next sweep will consolidate, since every player has an outcome." in text
     assert "As things stand it then ends as COMPLETE." in text
     assert offered[:2] == ["tipoff sweep", f"tipoff consolidate {batch.batch_id}"]
@@ -209,16 +212,16 @@ def test_a_partial_batch_names_who_is_missing_and_offers_their_redrive() -> None
     text, offered = explained(batch, published(a_shard(players(3), answers, merged=merged)), now=LATER)
 
     assert "1 player never answered: player-02." in text
-    assert "Answers of the missing are still merged if they come by 2026-02-07 15:00 UTC (in 7 days)." in text
+    assert "Outcomes of missing players are still merged if they arrive by 2026-02-07 15:00 UTC (in 7 days)." in text
     assert offered == [f"tipoff redrive {batch.batch_id}"]
 
 
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        ("too_many_missing", "consolidated by itself once enough of the missing have answered"),
-        ("confirmation_needed", "A person has to confirm that so many earlier rows may go."),
-        ("verification_refused", "Mend what it names, then consolidate by force"),
+        ("too_many_missing", "consolidated without a person once enough of the missing have answered"),
+        ("confirmation_needed", "A person has to confirm that so many earlier rows may be retired."),
+        ("verification_refused", "Correct what it names, then consolidate by force"),
     ],
 )
 def test_a_failed_batch_says_what_each_refusal_needs(code: str, says: str) -> None:
@@ -249,7 +252,7 @@ def test_a_cancelled_batch_offers_nothing_and_says_how_to_go_on() -> None:
 
     text, offered = explained(batch, a_shard(players(1)))
 
-    assert "CANCELLED: a person gave it up." in text
+    assert "CANCELLED: a person cancelled it." in text
     assert "POST /start plans a new one" in text
     assert offered == []
 
@@ -262,7 +265,7 @@ def test_late_rows_are_named_until_the_sweep_merges_them() -> None:
     text, offered = explained(batch, shard, now=LATER)
 
     assert "Rows of 1 player came late and are not merged yet: player-01." in text
-    assert "The next sweep will merge what came late." in text
+    assert "The next sweep will merge the late rows." in text
     assert offered == ["tipoff sweep", f"tipoff consolidate {batch.batch_id}"]
 
 
@@ -271,8 +274,8 @@ def test_a_redrive_names_its_parent_and_whom_its_plan_left_out() -> None:
 
     text, _ = explained(batch, published(a_shard(players(1))))
 
-    assert f"It is a redrive of {NEWER} and speaks for its own players only." in text
-    assert "Its plan does not expect any more: player-07." in text
+    assert f"It is a redrive of {NEWER} and changes the rows of its own players only." in text
+    assert "Its plan no longer expects: player-07." in text
 
 
 def test_a_deadline_is_not_put_off_beyond_what_a_policy_may_say() -> None:
@@ -299,7 +302,9 @@ def test_an_overtaken_batch_names_the_newer_one() -> None:
 
     text, offered = explained(batch, published(a_shard(players(2), [predicted("player-00")])), day=day, now=LATER)
 
-    assert f"The newer batch {NEWER} of the date has merged: what this one has not merged by now (player-00) is" in text
+    assert (
+        f"The newer batch {NEWER} of the date has merged: what this one has not merged by now (player-00) stays" in text
+    )
     assert f"Batch {NEWER} of the date was planned later." in text
     assert offered == []
 
@@ -310,7 +315,7 @@ def test_an_end_that_downstream_has_not_heard_of_is_told() -> None:
 
     text, offered = explained(batch, published(a_shard(players(3))), now=LATER)
 
-    assert "Downstream has not been told of this end." in text
+    assert "`batch-finished` has not been published for this end." in text
     assert "The next sweep will publish batch-finished." in text
     assert offered == ["tipoff sweep", f"tipoff redrive {batch.batch_id}"]
 
@@ -322,7 +327,7 @@ def test_after_its_last_day_nothing_is_promised_any_more() -> None:
         batch, published(a_shard(players(3), [predicted("player-00")])), now=batch.late_until + 3 * MINUTE
     )
 
-    assert "What came after 2026-02-07 15:00 UTC (3 minutes ago) counts no more" in text
+    assert "What came after 2026-02-07 15:00 UTC (3 minutes ago) no longer counts" in text
     assert not [command for command in offered if command.startswith(("tipoff consolidate", "tipoff sweep"))]
 
 

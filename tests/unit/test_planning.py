@@ -95,7 +95,7 @@ def test_an_id_of_another_form_never_reaches_the_text(text: str) -> None:
 
 @pytest.mark.parametrize(("roster_games", "recent_games", "named"), [(0, 25, "roster_games"), (10, 0, "recent_games")])
 def test_asking_for_no_games_is_refused_by_name(roster_games: int, recent_games: int, named: str) -> None:
-    with pytest.raises(InvalidInput, match=f"^{named}: 0 games are none; give at least 1"):
+    with pytest.raises(InvalidInput, match=f"^{named}: 0 games are too few; give at least 1"):
         plan_parameters(
             date(2026, 1, 30),
             planned_at=PLANNED_AT,

@@ -100,7 +100,7 @@ def test_an_empty_variable_counts_as_absent(absent: str) -> None:
 def test_an_unusable_value_is_refused_by_name(name: str, value: str) -> None:
     told = refusal(RESOURCES | CALLERS | {name: value})
 
-    assert re.search(rf"^settings: 1 to mend in the environment\n- {name}: ", told)
+    assert re.search(rf"^settings: 1 to correct in the environment\n- {name}: ", told)
 
 
 def test_a_value_is_told_only_where_it_helps() -> None:
