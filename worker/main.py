@@ -84,7 +84,7 @@ def _check_simulated(settings: WorkerSettings) -> None:
             "set TIPOFF_ALLOW_SIMULATED_MODEL=true"
         )
         raise InvalidInput("TIPOFF_MODEL", problem)
-    _log.warning("simulated model", extra={"json_fields": {"why": "its predictions say nothing of real games"}})
+    _log.warning("simulated model", extra={"json_fields": {"why": "its predictions say nothing about real games"}})
 
 
 def _guard(settings: WorkerSettings) -> Guard:

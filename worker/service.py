@@ -121,7 +121,7 @@ class Worker:
         try:
             slice_of(attributes)
         except MalformedMessage as error:
-            raise MalformedMessage(f"{reason}; nor is it said for whom to record that: {error}") from error
+            raise MalformedMessage(f"{reason}; and it does not say for which player to record that: {error}") from error
         outcomes = Outcomes(unreadable=reason[:MAX_DETAIL])
         self._announce(outcomes, attributes)
         return outcomes

@@ -262,7 +262,7 @@ _OPTIONS = (
         type=click.Path(path_type=Path, file_okay=False),
         help="State folder of `tipoff run` on this machine; .tipoff unless --project is given.",
     ),
-    click.option("--project", help="Google Cloud project of the dataset, in the place of a state folder."),
+    click.option("--project", help="Google Cloud project of the dataset, instead of a state folder."),
     click.option("--dataset", help="BigQuery dataset; needed with --project."),
     click.option("--location", help="The dataset's location, such as US; needed with --project."),
     click.option("--staging-dataset", help="BigQuery dataset of the staging tables, where it is not the other."),
