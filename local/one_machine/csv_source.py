@@ -152,7 +152,9 @@ def _check_header(name: str, header: Sequence[str], schema: TableSchema) -> None
         if header.count(column.name) > 1:
             raise InvalidInput(name, f"column {column.name} is there twice; keep one")
         if column.mode == "REQUIRED" and column.name not in header:
-            raise InvalidInput(name, f"column {column.name} is missing; the file has {_shown(', '.join(header), 200)}")
+            raise InvalidInput(
+                name, f"column {column.name} is missing; add it, the file has {_shown(', '.join(header), 200)}"
+            )
 
 
 def _read_sql(raw: str, header: Sequence[str], wanted: Sequence[str]) -> str:

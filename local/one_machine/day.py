@@ -124,8 +124,14 @@ def home_of_day(day: Day) -> Path:
 
     Simulated predictions are kept apart from the user's own, of which they would otherwise retire those of the same date.
     What is to be resumed needs no inputs any more, so without a data folder it is looked for where the last run was.
+
+    Raises:
+        InvalidInput: a run is to be resumed without a data folder, and none was ever begun.
     """
     simulated = day.state / "simulated"
+    if day.resume and day.data is None and not max(_last_used(day.state), _last_used(simulated)):
+        problem = f"no run was begun in {day.state}; leave --resume out, or give --data and --game-date as well"
+        raise InvalidInput("--resume", problem)
     if day.data is not None or (day.resume and _last_used(day.state) > _last_used(simulated)):
         return day.state
     return simulated

@@ -227,7 +227,9 @@ def _summary(
     warnings = [f"{file.name}: columns not read: {', '.join(file.extra)}" for file in files if file.extra]
     void_on_date = _count(cursor, f"{_LINES} WHERE player_id IS NULL AND game_date = ?", game_date)
     if void_on_date:
-        warnings.append(f"{void_on_date} lines on {game_date} have no player_id: void, the player did not play")
+        warnings.append(
+            f"{void_on_date} lines on {game_date} have no player_id and are not used: the player did not play"
+        )
     if not games:
         warnings.append(_no_games(cursor, game_date, has_schedule=bool(staged[_GAMES])))
     return InputSummary(

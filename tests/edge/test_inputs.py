@@ -156,7 +156,7 @@ def test_void_lines_are_kept_and_counted(warehouse: DuckdbWarehouse, tmp_path: P
     summary = load_folder(warehouse, folder=tmp_path, game_date=DATE)
 
     assert (summary.rows["points_lines"], summary.void_lines, summary.void_lines_on_date) == (3, 2, 1)
-    assert summary.warnings == ("1 lines on 2026-01-30 have no player_id: void, the player did not play",)
+    assert summary.warnings == ("1 lines on 2026-01-30 have no player_id and are not used: the player did not play",)
 
 
 def test_unknown_columns_are_not_read_but_named(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_missing_required_column_is_named_and_the_others_shown(warehouse: Duck
 
     text = refusal(warehouse, tmp_path)
 
-    assert text.startswith("player_game_logs.csv: column points is missing; the file has game_date, season, ")
+    assert text.startswith("player_game_logs.csv: column points is missing; add it, the file has game_date, season, ")
 
 
 def test_a_column_given_twice_is_refused(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:

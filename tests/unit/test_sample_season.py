@@ -73,7 +73,7 @@ def test_it_loads_as_it_is(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:
     assert dict(summary.rows) == dict(written.rows)
     assert (summary.games, summary.games_from) == (6, "scheduled_games")
     assert summary.warnings == (
-        f"{summary.void_lines_on_date} lines on {DATE} have no player_id: void, the player did not play",
+        f"{summary.void_lines_on_date} lines on {DATE} have no player_id and are not used: the player did not play",
     )
 
 
