@@ -43,7 +43,7 @@ class Diagnosis:
         if rows:
             yield (
                 f"{rows:,} active rows of the date are of a model that was trained on simulated games: they say nothing of "
-                "real ones. Give the worker one of yours (TIPOFF_MODEL)."
+                "real ones. Train a model on your own games, and name it by --model, in the cloud by TIPOFF_MODEL."
             )
 
     def _drift(self, batch: Batch) -> Iterator[str]:

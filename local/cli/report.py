@@ -72,6 +72,11 @@ def print_report(console: Terminal, done: Done) -> None:
     if done.samples:
         _line(console, "The ensemble's highest predictions, one line a player:")
         console.print(_predictions(done.samples))
+    if done.has_shipped_model:
+        _line(
+            console,
+            "note: the shipped model was trained on simulated games and knows no real player; `tipoff train` makes one for --model",
+        )
     if done.exported_rows is not None:
         _line(console, f"{done.exported_rows:,} active predictions written to {done.export}")
 

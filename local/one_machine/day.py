@@ -55,6 +55,8 @@ class Done:
     """None where nothing was to be exported, or the batch did not end well."""
     export: Path | None
     is_simulated: bool
+    has_shipped_model: bool
+    """Whether the model of simulated games predicted real ones."""
     log: Path
 
     @property
@@ -115,6 +117,7 @@ def run_day(day: Day, *, say: Callable[[str], None], shown: Callable[[Seen], Non
             exported_rows=exported,
             export=day.export,
             is_simulated=home != day.state,
+            has_shipped_model=home == day.state and day.model is None and inputs is not None,
             log=home / LOG_NAME,
         )
 

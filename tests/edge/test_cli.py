@@ -139,6 +139,7 @@ def test_a_pipe_gets_the_report_without_colours_or_a_bar(tmp_path: Path, data: P
     assert (ran.status, ran.err) == (0, "")
     assert "\x1b" not in ran.out
     assert ran.out.startswith("Batch 20260130_")
+    assert "note: the shipped model was trained on simulated games and knows no real player; `tipoff train`" in ran.out
     assert re.search(r"^expected +4  staged +20  start +\d+\.\d\d$", ran.out, re.MULTILINE)
 
 
