@@ -88,7 +88,7 @@ def test_apply_waits_until_the_columns_are_seen(tmp_path: Path) -> None:
 def test_apply_gives_up_after_its_looks_and_says_to_repeat(tmp_path: Path) -> None:
     warehouse, planned = slow(tmp_path, looks=100)
 
-    with pytest.raises(Unavailable, match="does not show its columns after 5 looks; apply again"):
+    with pytest.raises(Unavailable, match="does not show its new columns after 5 checks; apply again"):
         migration.apply(warehouse, planned, pause=lambda: None, looks=5)
 
 
