@@ -280,12 +280,12 @@ def test_a_person_is_asked_first(
     [
         (f"explain {UNKNOWN}", [UNKNOWN, "tipoff status"]),
         ("explain 2025-12-25", ["no batch of 2025-12-25", "tipoff status"]),
-        ("gaps 2026-02-30", ["2026-02-30", "no date", "2026-01-30"]),
+        ("gaps 2026-02-30", ["2026-02-30", "not a date", "2026-01-30"]),
         ("status yesterday", ["yesterday", "neither a batch id", "2026-01-30"]),
         ("redrive", ["BATCH"]),
         ("status --url https://x --state y", ["--state", "cannot go with --url"]),
         ("status --url http://tipoff.example", ["--url", "unencrypted", "https"]),
-        ("status --url tipoff.example", ["--url", "no address", "https://"]),
+        ("status --url tipoff.example", ["--url", "not an address", "https://"]),
         ("status --limit 0", ["--limit"]),
     ],
 )
