@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import unquote
 
-from flask import Response, g, request
+from flask import g, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from coordinator.assembly import Coordinator
@@ -105,8 +105,3 @@ def batch_id_of(text: str) -> str:
         return names.check_batch_id(text)
     except ValueError as error:
         raise UnknownBatch(str(error)) from error
-
-
-def no_content() -> Response:
-    """Tell Pub/Sub that it may forget the message."""
-    return Response(status=204)

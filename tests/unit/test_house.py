@@ -68,6 +68,7 @@ KNOWS_IO = {
     "shared.edge",
     "shared.gunicorn_conf",
     "shared.logs",
+    "shared.push_answers",
     "worker.app",
     "worker.main",
 }
