@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
-from flask import Flask, Response, request
+from flask import Response, request
 
 from coordinator.assembly import Coordinator
-from coordinator.routes.exchange import Caller, Check
+from coordinator.routes.exchange import Caller
+from coordinator.routes.route import Routes
 from coordinator.usecases.consolidate import Report
 from coordinator.usecases.record import read_outcomes, who_gave_up
-from schemas.messages import FailureCode
+from schemas.messages import FailureCode, PushEnvelope
 from shared import push_answers
 from shared.errors import MalformedMessage, TipoffError, Transient
 from shared.push import Pushed, open_envelope, slice_of
 
 _log = logging.getLogger(__name__)
 
-PATHS = frozenset({"/complete", "/dead-letter"})
+routes = Routes()
+_pushed = partial(routes.add, "post", callers=(Caller.PUSH,), body=PushEnvelope, answers={204: ()})
 
 
-def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
-    """Serve what subscriptions push to."""
+@_pushed("/complete")
+def complete(coordinator: Coordinator) -> Response:
+    """A worker's outcome, pushed."""
+    return _take(lambda pushed: _complete(coordinator, pushed))
 
-    @app.post("/complete")
-    def complete() -> Response:
-        check(Caller.PUSH)
-        return _take(lambda pushed: _complete(coordinator, pushed))
 
-    @app.post("/dead-letter")
-    def dead_letter() -> Response:
-        check(Caller.PUSH)
-        return _take(lambda pushed: _give_up(coordinator, pushed))
+@_pushed("/dead-letter")
+def dead_letter(coordinator: Coordinator) -> Response:
+    """A request that nobody could take, pushed: its player failed."""
+    return _take(lambda pushed: _give_up(coordinator, pushed))
 
 
 def _complete(coordinator: Coordinator, pushed: Pushed) -> Report | None:

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from coordinator.operator.actions import Action
+from coordinator.operator.answers import RedriveAnswer
 from coordinator.operator.dashboard import pages
 from coordinator.operator.dashboard.buttons import answer_words
+from coordinator.usecases.sweep_report import SweepAnswer, Swept, Verdict
 from schemas.messages import PlayerCounts
 
 NOW = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
@@ -66,23 +68,19 @@ def test_every_action_has_its_own_address(path: str, body: dict[str, bool | int]
     assert pages.slug_of(Action(label="", effect="", command="", path=path, body=body)) == slug
 
 
-def test_what_could_not_be_done_is_told_in_the_routes_own_words() -> None:
-    assert answer_words("cancel", 409, {"detail": "it has ended"}) == "Not done: it has ended"
-    assert answer_words("cancel", 500, {}) == "Not done: the route answered 500"
-
-
 def test_a_sweep_that_is_not_finished_is_told_with_what_it_did_do() -> None:
-    swept = [{"batch_id": "a", "did": ["published it"], "why": ""}, {"batch_id": "b", "did": [], "why": "no answer"}]
+    batches = [Swept("a", did=["published it"]), Swept("b", Verdict.TRY_AGAIN, why="no answer")]
 
-    assert answer_words("sweep", 503, {"batches": swept}) == (
+    assert answer_words("sweep", SweepAnswer(dry_run=False, batches=batches, graded=[])) == (
         "Not done: Swept: looked at 2 batches. a: published it. b: no answer."
     )
-    assert answer_words("sweep", 200, {"batches": []}) == "Swept: looked at 0 batches; nothing was due."
+    nothing = SweepAnswer(dry_run=False, batches=[], graded=[])
+    assert answer_words("sweep", nothing) == "Swept: looked at 0 batches; nothing was due."
 
 
 def test_a_redrive_tells_whom_the_fresh_plan_is_without() -> None:
-    answer = {"batch_id": "b", "expected": 1200, "not_expected": ["x"]}
+    answer = RedriveAnswer(batch_id="b", parent="a", state="RUNNING", expected=1200, started=True, not_expected=["ann"])
 
-    assert answer_words("redrive", 202, answer) == (
+    assert answer_words("redrive", answer) == (
         "Redrive b has been started for 1,200 players. 1 player is no longer expected: the fresh plan is without them."
     )
