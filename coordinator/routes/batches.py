@@ -18,7 +18,7 @@ from coordinator.operator.bodies import (
     PolicyChanges,
     RedriveBody,
 )
-from coordinator.operator.comparing import DifferenceView, Evidence
+from coordinator.operator.comparing import Evidence
 from coordinator.operator.explaining import Explanation
 from coordinator.operator.failures import players_of
 from coordinator.operator.gaps import Gaps
@@ -26,6 +26,7 @@ from coordinator.operator.operation import KEY_AND_WHY_HEADERS, WHY_HEADER
 from coordinator.operator.views import BatchView
 from coordinator.routes.exchange import Caller, batch_id_of, idempotency_key, note_action
 from coordinator.routes.route import Routes, as_made
+from coordinator.rules.comparing import Difference
 from coordinator.usecases import cancel as cancelling
 from coordinator.usecases.change_policy import change_policy
 from coordinator.usecases.consolidate import Report
@@ -59,7 +60,7 @@ def gaps(coordinator: Coordinator, batch_id: str) -> Gaps:
 
 
 @routes.add("get", "/batches/{batch_id}/diff", refusals=(404, 409, 422))
-def diff(coordinator: Coordinator, batch_id: str, query: OtherBatchQuery) -> DifferenceView:
+def diff(coordinator: Coordinator, batch_id: str, query: OtherBatchQuery) -> Difference:
     """How what another batch said differs from this one."""
     return coordinator.comparing.compare(batch_id, batch_id_of(query.other))
 

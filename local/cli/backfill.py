@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.text import Text
 
 from local.cli.exits import NO_SUCCESS
 from local.cli.input_options import data_option, max_input_option, state_option, timeout_option
 from local.cli.span_options import date_option
-from local.cli.terminal import Terminal, echo
+from local.cli.terminal import Terminal, echo, plain_table
 from local.one_machine.input_bound import MIB
 from shared.errors import InvalidInput
 
@@ -190,9 +191,7 @@ def _print_due(due: Sequence[Due], *, as_json: bool) -> int:
         ]
         echo(json.dumps({"due": told}))
         return 0
-    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
-
-    table = Table("game date", "games", "state", "would", box=None, pad_edge=False)
+    table = plain_table("game date", "games", "state", "would")
     for one in due:
         table.add_row(str(one.game_date), str(one.games), one.state or "–", one.deed.value)
     Terminal(highlight=False).print(table)
@@ -231,10 +230,7 @@ def _bar(due: Sequence[Due]) -> Iterator[Any]:
 
 def print_matrix(season: Mapping[str, Any]) -> None:
     """Print dates by the state of their batch."""
-    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    table = Table("game date", "games", "state", "players", "rows", "graded", "ungraded", box=None, pad_edge=False)
+    table = plain_table("game date", "games", "state", "players", "rows", "graded", "ungraded")
     for one in season["dates"]:
         state = Text(one["state"] or "–", style=_TONES.get(one["state"], ""))
         counts = (f"{one[name]:,}" for name in ("players", "rows", "graded", "ungraded"))

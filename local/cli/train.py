@@ -7,10 +7,9 @@ from datetime import date, datetime
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from local.cli.input_options import max_input_option
-from local.cli.terminal import Terminal, echo
+from local.cli.terminal import Terminal, echo, plain_table
 from local.one_machine.input_bound import MIB
 
 
@@ -69,7 +68,7 @@ def train(*, data: Path, max_input_mb: int, until: datetime, out: Path, as_json:
     if as_json:
         echo(json.dumps(told | {"file": str(out)}))
         return 0
-    table = Table("system", "games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
+    table = plain_table("system", "games", "mean absolute error", "rmse", "bias")
     for name, found in told["metrics"]["walk_forward"].items():
         table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
     console.print(table)

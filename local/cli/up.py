@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from local.cli.exits import INTERRUPTED
 from local.cli.input_options import data_option, max_input_option, state_option
-from local.cli.terminal import Terminal
+from local.cli.terminal import Terminal, plain_table
 from local.one_machine.input_bound import MIB
 from local.sample.season import SAMPLE_GAME_DATE, write
 from shared.errors import InvalidInput
@@ -79,7 +78,7 @@ def _load(
 
 def _introduce(console: Terminal, stack: CloudStack, home: Path, *, game_date: date) -> None:
     """Say what runs where, and what to try."""
-    table = Table("part", "address", "pid", "log", box=None, pad_edge=False)
+    table = plain_table("part", "address", "pid", "log")
     for part in stack.parts():
         table.add_row(part.name, part.address, str(part.pid or ""), part.log.name if part.log else "")
     console.print(table)
