@@ -15,8 +15,7 @@ import click
 from rich.text import Text
 
 from local.cli.exits import NO_SUCCESS
-from local.cli.input_options import data_option, max_input_option, state_option, timeout_option
-from local.cli.span_options import date_option
+from local.cli.options import data_option, date_option, json_option, max_input_option, state_option, timeout_option
 from local.cli.terminal import Terminal, echo, plain_table
 from local.one_machine.input_bound import MIB
 from shared.errors import InvalidInput
@@ -69,7 +68,7 @@ class Wanted:
     "--allow-hindsight", is_flag=True, help="Let a model predict dates it was trained on; every row is marked."
 )
 @click.option("--grade", is_flag=True, help="Grade the span afterwards.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@json_option
 def backfill(*, max_input_mb: int, timeout_minutes: int, **options: Any) -> int:
     """Run every date with games from --from to --to as its own batch, as of that date: nothing that came later is seen.
     Dates whose newest batch is COMPLETE are skipped, a batch that was interrupted is finished, and a date that fails does

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import click
 
-from local.cli.input_options import DEFAULT_STATE
+from local.cli.options import DEFAULT_STATE, audience_option, impersonate_option, json_option
 from local.cli.terminal import Terminal, echo, printable
 from shared.errors import InvalidInput
 
@@ -72,9 +72,9 @@ _OPTIONS = (
         type=click.Path(path_type=Path, file_okay=False),
         help="State folder of `tipoff run` on this machine; .tipoff where no URL is given.",
     ),
-    click.option("--impersonate", metavar="ACCOUNT", help="Service account to be, through gcloud; for https."),
-    click.option("--audience", help="What the identity token is made for; the URL without it."),
-    click.option("--json", "as_json", is_flag=True, help="Print the coordinator's answer as JSON, for programs."),
+    impersonate_option,
+    audience_option,
+    json_option,
 )
 
 batch_argument = click.argument("batch", metavar="BATCH")

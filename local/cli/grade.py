@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from local.cli.coordinator_options import Where, console, coordinator_options, print_json
-from local.cli.span_options import date_option
+from local.cli.options import date_option
 from local.cli.terminal import plain_table
 from shared.errors import InvalidInput
 

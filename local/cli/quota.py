@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from local.cli.exits import NO_SUCCESS
+from local.cli.options import json_option
 from local.cli.terminal import Terminal, echo, plain_table
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--rows-per-player", type=click.IntRange(min=1), metavar="N", help="Of all systems and lines; default 60."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+@json_option
 def quota(*, players: int, rows_per_player: int | None, as_json: bool) -> int:
     """Forecast what a batch of so many players uses of every quota that it touches, the most used first.
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from local.cli.input_options import DEFAULT_STATE
+from local.cli.options import DEFAULT_STATE
 from local.cli.terminal import Terminal, called, plain_table
 from local.one_machine.day import Done
 from local.one_machine.run import Phases, Sample, Seen

@@ -11,20 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from local.cli.exits import NO_SUCCESS
-from local.cli.input_options import max_input_option, state_option, timeout_option
+from local.cli.options import date_option, json_option, max_input_option, state_option, timeout_option
 from local.cli.terminal import Terminal, echo
 from local.one_machine.input_bound import MIB
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
     from local.one_machine.day import Day
-
-
-def _game_date(_context: click.Context, _parameter: click.Parameter, value: str | None) -> date | None:
-    try:
-        return date.fromisoformat(value) if value else None
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is not a date; write it as 2026-01-30") from error
 
 
 def _export_file(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
@@ -36,9 +29,7 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
 
 
 @click.command(short_help="Predict one game date on this machine.")
-@click.option(
-    "--game-date", callback=_game_date, metavar="YYYY-MM-DD", help="US Eastern date of the games. Needed with --data."
-)
+@date_option("--game-date", help="US Eastern date of the games. Needed with --data.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -88,7 +79,7 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     help="Run in a state folder of its own, shadow, and compare with the date's newest batch; changes no prediction.",
 )
 @click.option("--open", "keep_open", is_flag=True, help="Keep the dashboard up after the run, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@json_option
 def run(
     *,
     game_date: date | None,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from local.cli.exits import INTERRUPTED
-from local.cli.input_options import data_option, max_input_option, state_option
+from local.cli.options import data_option, date_option, max_input_option, state_option
 from local.cli.terminal import Terminal, plain_table
 from local.one_machine.input_bound import MIB
 from local.sample.season import SAMPLE_GAME_DATE, write
@@ -29,7 +29,7 @@ _KEPT = (
 
 
 @click.command(short_help="Keep the whole system running on the official emulators.")
-@click.option("--game-date", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Needed with --data.")
+@date_option("--game-date", help="Needed with --data.")
 @data_option
 @max_input_option
 @state_option(
@@ -57,7 +57,7 @@ def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None,
         home = (state if data else state / "simulated") / "up"
         console.print("starting (a minute longer the first time ever)")
         with CloudStack(home, environ=environ) as stack:
-            day = date(game_date.year, game_date.month, game_date.day) if game_date else SAMPLE_GAME_DATE
+            day = game_date or SAMPLE_GAME_DATE
             _load(console, stack, home, data=data, game_date=day, max_bytes=max_input_mb * MIB)
             _introduce(console, stack, home, game_date=day)
             _keep_running(console, stack)
