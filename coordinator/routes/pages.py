@@ -8,14 +8,14 @@ from flask import Response
 
 from coordinator.assembly import Coordinator
 from coordinator.operator.bodies import AccuracyQuery, DateQuery, NameQuery, OtherBatchQuery, SearchQuery, SpanQuery
-from coordinator.operator.dashboard import pages, predictions_page
+from coordinator.operator.dashboard import predictions_page, words
 from coordinator.operator.dashboard.accuracy_page import accuracy_page
-from coordinator.operator.views import BatchSummary, BatchView
+from coordinator.operator.views import BatchSummary
 from coordinator.routes import batches, season
 from coordinator.routes.frame import page
 from coordinator.routes.route import Routes
 from coordinator.rules.lifecycle import LIVE
-from coordinator.rules.looking import Search
+from coordinator.rules.looking import Search, Sort
 
 BATCHES_LISTED = 60
 LIVE_COUNTED = 5
@@ -28,25 +28,31 @@ routes = Routes()
 def dashboard(coordinator: Coordinator, query: DateQuery) -> Response:
     """The dashboard: batches by date."""
     views = coordinator.views
-    found: list[BatchView | BatchSummary] = list(views.batches(game_date=query.game_date, limit=BATCHES_LISTED))
+    found: list[BatchSummary] = list(views.batches(game_date=query.game_date, limit=BATCHES_LISTED))
     live = [number for number, batch in enumerate(found) if batch.state in LIVE]
     for number in live[:LIVE_COUNTED]:
         found[number] = views.batch(found[number].batch_id)
-    listed = pages.list_page(found, chosen=query.game_date, now=coordinator.parts.clock())
-    return page("batches.html", page=listed, is_cut=len(found) == BATCHES_LISTED)
+    return page(
+        "batches.html",
+        batches=found,
+        dates=words.by_date(found),
+        chosen=query.game_date,
+        now=coordinator.parts.clock(),
+        is_cut=len(found) == BATCHES_LISTED,
+    )
 
 
 @routes.page("/dashboard/batches/{batch_id}", refusals=(404,))
 def of_batch(coordinator: Coordinator, batch_id: str) -> Response:
     """The page of a batch."""
     view, explanation = coordinator.views.batch(batch_id), coordinator.diagnosis.explain(batch_id)
-    return page("batch.html", page=pages.batch_page(view, explanation, now=coordinator.parts.clock()))
+    return page("batch.html", view=view, explanation=explanation, now=coordinator.parts.clock())
 
 
 @routes.page("/dashboard/batches/{batch_id}/gaps", refusals=(404,))
 def of_gaps(coordinator: Coordinator, batch_id: str) -> Response:
     """The page of a batch's gaps."""
-    return page("gaps.html", batch_id=batch_id, groups=pages.gap_groups(batches.gaps(coordinator, batch_id)))
+    return page("gaps.html", batch_id=batch_id, groups=words.gap_groups(batches.gaps(coordinator, batch_id)))
 
 
 @routes.page("/dashboard/batches/{batch_id}/diff", refusals=(404, 409, 422))
@@ -65,19 +71,19 @@ def of_schema(coordinator: Coordinator) -> Response:
 def of_date(coordinator: Coordinator, game_date: date, query: SearchQuery) -> Response:
     """The page of a date's predictions."""
     found = coordinator.looking.players(Search(game_date=game_date, **query.model_dump()))
-    return page("date.html", page=predictions_page.list_page(found))
+    return page("date.html", found=found, drawn=predictions_page, sorts=tuple(Sort))
 
 
 @routes.page("/dashboard/player", refusals=(404, 422))
 def of_player(coordinator: Coordinator, query: NameQuery) -> Response:
     """The page of a player."""
-    return page("player.html", page=predictions_page.player_page(coordinator.looking.player(query.name)))
+    return page("player.html", found=coordinator.looking.player(query.name), drawn=predictions_page)
 
 
 @routes.page("/dashboard/season", refusals=(422,))
 def of_season(coordinator: Coordinator, query: SpanQuery) -> Response:
     """The page of a span's dates."""
-    return page("season.html", season=season.season(coordinator, query), tones=pages.TONES)
+    return page("season.html", season=season.season(coordinator, query), tones=words.TONES)
 
 
 @routes.page("/dashboard/accuracy", refusals=(422,))

@@ -12,7 +12,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from coordinator.app import create_app
-from coordinator.operator.dashboard import pages
+from coordinator.operator.dashboard import words
 from coordinator.routes.buttons import deed_of
 from coordinator.routes.exchange import Caller
 from coordinator.routes.openapi import ROUTES
@@ -174,7 +174,7 @@ def test_a_players_name_with_markup_is_text(tmp_path: Path) -> None:
 
 
 def test_a_group_of_players_is_cut_where_it_would_be_too_long() -> None:
-    found = pages.group("Silent", "", [f"player-{number:06}" for number in range(100_000)])
+    found = words.group("Silent", "", [f"player-{number:06}" for number in range(100_000)])
 
     assert (found.count, len(found.names), found.more) == (100_000, 200, 99_800)
 
@@ -356,7 +356,7 @@ def test_a_large_league_makes_a_short_page(tmp_path: Path) -> None:
 
         page = front.get(PAGE).text
 
-    assert page.count("<li>player-") == pages.NAMES_LISTED
+    assert page.count("<li>player-") == words.NAMES_LISTED
     assert "and 400 more" in page
 
 
@@ -367,7 +367,7 @@ def test_every_button_does_what_the_route_that_the_explanation_names_does(stand:
         if player is not None:
             front.complete(a_failure(BATCH_ID, player) if player == PLAYERS[1] else stand.answer(player))
         for action in stand.coordinator.diagnosis.explain(BATCH_ID).actions:
-            slug = pages.slug_of(action)
+            slug = words.slug_of(action)
             seen.add(slug)
             minutes = {"minutes": str((action.body or {}).get("deadline_minutes", ""))}
             with front.app.test_request_context(method="POST", data=minutes):

@@ -8,7 +8,7 @@ import pytest
 
 from coordinator.operator.actions import Action
 from coordinator.operator.answers import RedriveAnswer
-from coordinator.operator.dashboard import pages
+from coordinator.operator.dashboard import words
 from coordinator.operator.dashboard.buttons import answer_words
 from coordinator.usecases.sweep_report import SweepAnswer, Swept, Verdict
 from schemas.messages import PlayerCounts
@@ -22,7 +22,7 @@ def counts(*, predicted: int = 0, skipped: int = 0, failed: int = 0, silent: int
 
 
 def test_a_bar_holds_every_kind_in_its_share_and_says_so() -> None:
-    bar = pages.bar(counts(predicted=6, skipped=1, failed=1, silent=2))
+    bar = words.bar(counts(predicted=6, skipped=1, failed=1, silent=2))
 
     assert [(part.kind, part.start, part.width) for part in bar.parts] == [
         ("predicted", 0, 60),
@@ -34,13 +34,13 @@ def test_a_bar_holds_every_kind_in_its_share_and_says_so() -> None:
 
 
 def test_a_hundred_percent_means_everybody() -> None:
-    assert pages.bar(counts(predicted=999, silent=1)).percent == 99
-    assert pages.bar(counts(predicted=1000)).percent == 100
-    assert pages.bar(counts()).percent == 100
+    assert words.bar(counts(predicted=999, silent=1)).percent == 99
+    assert words.bar(counts(predicted=1000)).percent == 100
+    assert words.bar(counts()).percent == 100
 
 
 @pytest.mark.parametrize(
-    ("away", "words"),
+    ("away", "told"),
     [
         (timedelta(0), "now"),
         (timedelta(seconds=-4), "4.0 s ago"),
@@ -50,8 +50,8 @@ def test_a_hundred_percent_means_everybody() -> None:
         (timedelta(days=8), "in 8 d"),
     ],
 )
-def test_a_moment_is_told_in_one_unit(away: timedelta, words: str) -> None:
-    assert pages.ago(NOW + away, NOW) == words
+def test_a_moment_is_told_in_one_unit(away: timedelta, told: str) -> None:
+    assert words.ago(NOW + away, NOW) == told
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_moment_is_told_in_one_unit(away: timedelta, words: str) -> None:
     ],
 )
 def test_every_action_has_its_own_address(path: str, body: dict[str, bool | int] | None, slug: str) -> None:
-    assert pages.slug_of(Action(label="", effect="", command="", path=path, body=body)) == slug
+    assert words.slug_of(Action(label="", effect="", command="", path=path, body=body)) == slug
 
 
 def test_a_sweep_that_is_not_finished_is_told_with_what_it_did_do() -> None:

@@ -1,17 +1,16 @@
-"""What the pages of predictions show: rows turned into bars, plots and words. Pure; knows no request and no query."""
+"""What the templates of predictions call: how rows become bars and plots. Pure; knows no request and no query."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
-from decimal import Decimal
 from urllib.parse import urlencode
 
 from coordinator.operator.dashboard import plots
 from coordinator.operator.dashboard.plots import Tick
-from coordinator.operator.looking import DatePage, PlayerPage, Said
+from coordinator.operator.looking import PlayerPage
 from coordinator.rules import accuracy
-from coordinator.rules.looking import Sort
+from coordinator.rules.looking import Search
 from schemas.tables import Row
 
 GREATEST = 50.0
@@ -31,37 +30,6 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class PlayerRow:
-    """A player in a date's list."""
-
-    name: str
-    link: str
-    team: str
-    game: str
-    line: str
-    points: str
-    systems: tuple[str, ...]
-    interval: Interval | None
-    recommendation: str
-    confidence: str
-    why_not: str
-
-
-@dataclass(frozen=True, slots=True)
-class ListPage:
-    """A date's page."""
-
-    found: DatePage
-    rows: tuple[PlayerRow, ...]
-    systems: tuple[str, ...]
-    """Those beside the one whose points and interval are shown."""
-    sorts: tuple[tuple[str, str], ...]
-    """What can be sorted by, each with its address."""
-    earlier: str | None
-    later: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class HistoryPlot:
     """Predictions with their intervals, and the points that came."""
 
@@ -74,19 +42,6 @@ class HistoryPlot:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """One prediction of a player and how it ended."""
-
-    game_date: date
-    line: str
-    points: str
-    recommendation: str
-    actual: str
-    result: str
-    tone: str
-
-
-@dataclass(frozen=True, slots=True)
 class Term:
     """A term as a bar around 0, on a ground of 100."""
 
@@ -96,50 +51,11 @@ class Term:
     width: float
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A player's page."""
-
-    found: PlayerPage
-    plot: HistoryPlot | None
-    past: tuple[Past, ...]
-    terms: tuple[Term, ...]
-
-
-def list_page(found: DatePage) -> ListPage:
-    """Lay a date's page out."""
-    search = found.search
-
-    def address(**changes: object) -> str:
-        given = {
-            "name": search.name,
-            "team": search.team,
-            "recommendation": search.recommendation,
-            "sort": search.sort.value,
-            "page": search.page,
-        } | changes
-        kept = {name: value for name, value in given.items() if value not in ("", 1)}
-        return f"/dashboard/dates/{search.game_date}?{urlencode(kept)}"
-
-    others = tuple(name for name in found.systems if name != accuracy.NAMED)
-    return ListPage(
-        found=found,
-        rows=tuple(_row(one, others) for one in found.players),
-        systems=others,
-        sorts=tuple((sort.value, address(sort=sort.value, page=1)) for sort in Sort),
-        earlier=address(page=search.page - 1) if search.page > 1 else None,
-        later=address(page=search.page + 1) if search.page < found.pages else None,
-    )
-
-
-def player_page(found: PlayerPage) -> Page:
-    """Lay a player's page out."""
-    return Page(
-        found=found,
-        plot=_plot(found),
-        past=tuple(_past(found, row) for row in found.predictions),
-        terms=_terms(found.terms),
-    )
+def address(search: Search, **changes: object) -> str:
+    """The address of a date's page like this one but for the changes."""
+    given = {**asdict(search), **changes}
+    kept = {name: value for name, value in given.items() if name != "game_date" and value not in ("", 1)}
+    return f"/dashboard/dates/{search.game_date}?{urlencode(kept)}"
 
 
 def link_of(player: str) -> str:
@@ -147,28 +63,8 @@ def link_of(player: str) -> str:
     return f"/dashboard/player?{urlencode({'name': player})}"
 
 
-def _row(said: Said, systems: tuple[str, ...]) -> PlayerRow:
-    row = said.row
-    name, line = str(row["player_lookup"]), row["current_points_line"]
-    game = f"{row['away_team']} at {row['home_team']}" if row["home_team"] else str(row["game_id"])
-    source = {"ACTUAL_PROP": row["sportsbook"] or "sportsbook", "ESTIMATED_AVG": "estimated"}
-    has_side = row["recommendation"] in ("OVER", "UNDER")
-    return PlayerRow(
-        name=name,
-        link=link_of(name),
-        team=str(row["team"] or "–"),
-        game=game,
-        line="–" if line is None else f"{line} {source.get(str(row['line_source']), '')}".strip(),
-        points=str(row["predicted_points"]),
-        systems=tuple(f"{said.systems[name]:.1f}" if name in said.systems else "–" for name in systems),
-        interval=_interval(row),
-        recommendation=str(row["recommendation"]),
-        confidence="–" if line is None else f"{row['confidence_score']}%",
-        why_not="" if row["is_actionable"] or not has_side else str(row["filter_reason"] or ""),
-    )
-
-
-def _interval(row: Row) -> Interval | None:
+def interval(row: Row) -> Interval | None:
+    """Draw a row's 80% interval; None where it has none."""
     low, high, line = row["low"], row["high"], row["current_points_line"]
     if low is None or high is None:
         return None
@@ -187,7 +83,8 @@ def _percent(points: float) -> float:
     return round(100 * min(max(points / GREATEST, 0.0), 1.0), 1)
 
 
-def _plot(found: PlayerPage) -> HistoryPlot | None:
+def history(found: PlayerPage) -> HistoryPlot | None:
+    """Draw what was predicted of a player and what came; None of nothing."""
     # One row a date: the first is that of the line that counts.
     by_date: dict[date, Row] = {}
     for row in found.predictions:
@@ -215,27 +112,12 @@ def _plot(found: PlayerPage) -> HistoryPlot | None:
     return HistoryPlot(tuple(said), came, plots.date_ticks(x), plots.number_ticks(y), text)
 
 
-def _past(found: PlayerPage, row: Row) -> Past:
-    day, line = row["game_date"], row["current_points_line"]
-    assert isinstance(day, date)  # noqa: S101 - the column is a REQUIRED DATE
-    ended = found.results.get((day, line))
-    result = str(ended["result"]) if ended else ""
-    return Past(
-        game_date=day,
-        line=str(line) if isinstance(line, Decimal) else "–",
-        points=str(row["predicted_points"]),
-        recommendation=str(row["recommendation"]),
-        actual="" if ended is None or ended["actual_points"] is None else str(ended["actual_points"]),
-        result=result or "ungraded",
-        tone=TONES.get(result, "busy"),
-    )
-
-
-def _terms(terms: tuple[tuple[str, float], ...]) -> tuple[Term, ...]:
-    size = max((abs(points) for _, points in terms), default=0.0) or 1.0
-    found = []
-    for name, points in terms:
+def terms(found: PlayerPage) -> tuple[Term, ...]:
+    """Draw what the newest prediction is made of."""
+    size = max((abs(points) for _, points in found.terms), default=0.0) or 1.0
+    drawn = []
+    for name, points in found.terms:
         width = 50 * abs(points) / size
         start = 50.0 if points >= 0 else 50 - width
-        found.append(Term(name.replace("_", " "), f"{points:+.2f}", round(start, 1), round(width, 1)))
-    return tuple(found)
+        drawn.append(Term(name.replace("_", " "), f"{points:+.2f}", round(start, 1), round(width, 1)))
+    return tuple(drawn)
