@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from coordinator.rules.accuracy import By
-from coordinator.rules.looking import Sort
+from coordinator.rules.player_queries import Sort
 from schemas.names import BATCH_ID_PATTERN
 from shared.policy import Policy
 

@@ -18,7 +18,7 @@ from coordinator.operator.bodies import (
     PolicyChanges,
     RedriveBody,
 )
-from coordinator.operator.comparing import Evidence
+from coordinator.operator.differences import Evidence
 from coordinator.operator.explaining import Explanation
 from coordinator.operator.failures import players_of
 from coordinator.operator.gaps import Gaps
@@ -62,13 +62,13 @@ def gaps(coordinator: Coordinator, batch_id: str) -> Gaps:
 @routes.add("get", "/batches/{batch_id}/diff", refusals=(404, 409, 422))
 def diff(coordinator: Coordinator, batch_id: str, query: OtherBatchQuery) -> Difference:
     """How what another batch said differs from this one."""
-    return coordinator.comparing.compare(batch_id, batch_id_of(query.other))
+    return coordinator.differences.compare(batch_id, batch_id_of(query.other))
 
 
 @routes.add("get", "/batches/{batch_id}/player", refusals=(404, 409, 422))
 def evidence(coordinator: Coordinator, batch_id: str, query: PlayerQuery) -> Evidence:
     """What a player's predictions in a batch were made from, and their rows."""
-    return coordinator.comparing.evidence(batch_id, query.name)
+    return coordinator.differences.evidence(batch_id, query.name)
 
 
 # --- what people have done ------------------------------------------------------------------------------------

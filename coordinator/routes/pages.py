@@ -8,14 +8,14 @@ from flask import Response
 
 from coordinator.assembly import Coordinator
 from coordinator.operator.bodies import AccuracyQuery, DateQuery, NameQuery, OtherBatchQuery, SearchQuery, SpanQuery
-from coordinator.operator.dashboard import predictions_page, words
+from coordinator.operator.dashboard import player_pages, words
 from coordinator.operator.dashboard.accuracy_page import accuracy_page
 from coordinator.operator.views import BatchSummary
 from coordinator.routes import batches, season
 from coordinator.routes.frame import page
 from coordinator.routes.route import Routes
 from coordinator.rules.lifecycle import LIVE
-from coordinator.rules.looking import Search, Sort
+from coordinator.rules.player_queries import Search, Sort
 
 BATCHES_LISTED = 60
 LIVE_COUNTED = 5
@@ -70,14 +70,14 @@ def of_schema(coordinator: Coordinator) -> Response:
 @routes.page("/dashboard/dates/{game_date}", refusals=(422,))
 def of_date(coordinator: Coordinator, game_date: date, query: SearchQuery) -> Response:
     """The page of a date's predictions."""
-    found = coordinator.looking.players(Search(game_date=game_date, **query.model_dump()))
-    return page("date.html", found=found, drawn=predictions_page, sorts=tuple(Sort))
+    found = coordinator.players.players(Search(game_date=game_date, **query.model_dump()))
+    return page("date.html", found=found, drawn=player_pages, sorts=tuple(Sort))
 
 
 @routes.page("/dashboard/player", refusals=(404, 422))
 def of_player(coordinator: Coordinator, query: NameQuery) -> Response:
     """The page of a player."""
-    return page("player.html", found=coordinator.looking.player(query.name), drawn=predictions_page)
+    return page("player.html", found=coordinator.players.player(query.name), drawn=player_pages)
 
 
 @routes.page("/dashboard/season", refusals=(422,))

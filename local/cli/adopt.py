@@ -15,7 +15,7 @@ from local.cli.terminal import echo
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from local.cli.adopting import Adopter, Survey
+    from local.cli.adopter import Adopter, Survey
 
 _SHOWN = 10
 """Refused or kept tables that are named, beyond which they are counted."""
@@ -59,7 +59,7 @@ def adopt(
     if drop and dry_run:
         raise InvalidInput("--drop", "cannot go with --dry-run; tables are dropped only after they were adopted")
     from coordinator.ledger import Ledger  # noqa: PLC0415 - so that --help answers at once
-    from local.cli.adopting import Adopter  # noqa: PLC0415 - so that --help answers at once
+    from local.cli.adopter import Adopter  # noqa: PLC0415 - so that --help answers at once
 
     with target.warehouse() as warehouse, target.documents_if_any() as documents:
         ledger = None if documents is None else Ledger(documents)

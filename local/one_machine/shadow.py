@@ -31,4 +31,4 @@ def _said(home: Path, game_date: date) -> Said:
         found = coordinator.views.batches(game_date=game_date, limit=1)
         if not found:
             raise InvalidInput("--shadow", f"{home} has no batch of {game_date} to compare with; run the date first")
-        return coordinator.comparing.said(found[0].batch_id)
+        return coordinator.differences.said(found[0].batch_id)

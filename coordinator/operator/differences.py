@@ -26,7 +26,7 @@ class Evidence(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparing:
+class Differences:
     """The use case of those who look, over its ports."""
 
     ledger: Ledger

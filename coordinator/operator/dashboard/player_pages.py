@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 from coordinator.operator.dashboard import plots
 from coordinator.operator.dashboard.plots import Tick
-from coordinator.operator.looking import PlayerPage
+from coordinator.operator.players import PlayerPage
 from coordinator.rules import accuracy
-from coordinator.rules.looking import Search
+from coordinator.rules.player_queries import Search
 from schemas.tables import Row
 
 GREATEST = 50.0
