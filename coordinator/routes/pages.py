@@ -8,12 +8,12 @@ from flask import Response
 
 from coordinator.assembly import Coordinator
 from coordinator.operator.bodies import AccuracyQuery, DateQuery, NameQuery, OtherBatchQuery, SearchQuery, SpanQuery
-from coordinator.operator.dashboard import player_pages, words
-from coordinator.operator.dashboard.accuracy_page import accuracy_page
+from coordinator.operator.dashboard import accuracy_plots, player_plots, words
 from coordinator.operator.views import BatchSummary
 from coordinator.routes import batches, season
 from coordinator.routes.frame import page
 from coordinator.routes.route import Routes
+from coordinator.rules.accuracy import By
 from coordinator.rules.lifecycle import LIVE
 from coordinator.rules.player_queries import Search, Sort
 
@@ -71,13 +71,13 @@ def of_schema(coordinator: Coordinator) -> Response:
 def of_date(coordinator: Coordinator, game_date: date, query: SearchQuery) -> Response:
     """The page of a date's predictions."""
     found = coordinator.players.players(Search(game_date=game_date, **query.model_dump()))
-    return page("date.html", found=found, drawn=player_pages, sorts=tuple(Sort))
+    return page("date.html", found=found, drawn=player_plots, sorts=tuple(Sort))
 
 
 @routes.page("/dashboard/player", refusals=(404, 422))
 def of_player(coordinator: Coordinator, query: NameQuery) -> Response:
     """The page of a player."""
-    return page("player.html", found=coordinator.players.player(query.name), drawn=player_pages)
+    return page("player.html", found=coordinator.players.player(query.name), drawn=player_plots)
 
 
 @routes.page("/dashboard/season", refusals=(422,))
@@ -89,4 +89,4 @@ def of_season(coordinator: Coordinator, query: SpanQuery) -> Response:
 @routes.page("/dashboard/accuracy", refusals=(422,))
 def of_accuracy(coordinator: Coordinator, query: AccuracyQuery) -> Response:
     """The page of how good the predictions were."""
-    return page("accuracy.html", page=accuracy_page(season.accuracy(coordinator, query)))
+    return page("accuracy.html", view=season.accuracy(coordinator, query), drawn=accuracy_plots, choices=tuple(By))
