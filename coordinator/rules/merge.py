@@ -99,7 +99,7 @@ class Consolidation:
 
 
 def staging_check(job: Consolidation) -> str:
-    """One row per staged delivery: its distinct ids, their digest (as `names.digest`), and its foreign rows."""
+    """One row per staged delivery: its distinct ids, their digest (as `schemas.digest` has it), and its foreign rows."""
     return f"""\
 SELECT
   `_delivery`,
