@@ -59,13 +59,13 @@ def deed_of(action: str) -> tuple[Callable[..., BaseModel], BaseModel]:
         case "policy":
             return batches.policy, read_as(PolicyChanges, {"deadline_minutes": _minutes()})
         case _:
-            raise InvalidInput("action", f"{action!r} is none; use the buttons of the batch's page")
+            raise InvalidInput("action", f"there is no action {action!r}; use the buttons of the batch's page")
 
 
 def _minutes() -> int:
     given = request.form.get("minutes", "")
     if not re.fullmatch(r"[0-9]{1,6}", given):
-        raise InvalidInput("minutes", f"{given[:20]!r} is no number of minutes; give one such as 240")
+        raise InvalidInput("minutes", f"{given[:20]!r} is not a number of minutes; give one such as 240")
     return int(given)
 
 

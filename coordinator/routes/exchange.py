@@ -129,7 +129,7 @@ def batch_id_of(text: str) -> str:
 def game_date_of(text: str) -> date:
     """Return the game date that a path holds. Raises `InvalidInput` for what is none."""
     if not re.fullmatch(DATE_PATTERN, text):
-        raise InvalidInput("game_date", f"{text[:20]!r} is no date; write it as 2026-01-30")
+        raise InvalidInput("game_date", f"{text[:20]!r} is not a date; write it as 2026-01-30")
     try:
         return date.fromisoformat(text)
     except ValueError as error:

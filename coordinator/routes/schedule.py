@@ -70,7 +70,7 @@ def grade(coordinator: Coordinator, body: GradeBody) -> GradeAnswer:
     grader = coordinator.grader
     if body.game_date is not None:
         if body.first is not None or body.last is not None:
-            raise InvalidInput("game_date", "cannot go with from and to; give the one or the others")
+            raise InvalidInput("game_date", "cannot go with from and to; give either game_date or from and to")
         return grader.grade(body.game_date, body.game_date)
     today = coordinator.parts.today()
     if body.first is None and body.last is None:

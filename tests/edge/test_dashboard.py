@@ -265,7 +265,7 @@ def test_a_deadline_that_is_no_number_is_refused_in_words(stand: Stand, front: F
     answer = press(front, "policy", minutes="soon")
 
     assert answer.status_code == 422
-    assert "no number of minutes" in answer.text
+    assert "not a number of minutes" in answer.text
     assert stand.batch(BATCH_ID).policy == Policy()
 
 
