@@ -14,8 +14,6 @@ from flask import Response
 from shared import logs, tracing
 from shared.push import Pushed
 
-_log = logging.getLogger(__name__)
-
 
 @contextmanager
 def delivered(attributes: Mapping[str, str], pushed: Pushed | None = None) -> Iterator[None]:
@@ -48,8 +46,8 @@ def done() -> Response:
     return Response(status=204)
 
 
-def poison(error: Exception, *, message: str) -> Response:
-    """Log what can never be done with a message as `message`, and have it forgotten: one that came again and again would
+def poison(error: Exception, *, log: logging.Logger, message: str) -> Response:
+    """Log what can never be done with a message, and have it forgotten: one that came again and again would
     slow the subscription, whose back-off all messages share."""
-    _log.error(message, extra={"json_fields": {"reason": str(error)}})
+    log.error(message, extra={"json_fields": {"reason": str(error)}})
     return done()

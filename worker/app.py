@@ -64,7 +64,7 @@ def _answer(act: Callable[[], Outcomes]) -> Response:
     try:
         outcomes = act()
     except MalformedMessage as error:
-        return push_answers.poison(error, message="request refused")
+        return push_answers.poison(error, log=_log, message="request refused")
     except Exception as error:  # noqa: BLE001 - the edge's last resort: whatever it was, the message must come again
         _log_trouble(error, seconds=time.monotonic() - began)
         tracing.note({}, error=error)

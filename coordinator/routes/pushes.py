@@ -61,13 +61,13 @@ def _take(act: Callable[[Pushed], Report | None]) -> Response:
     try:
         pushed = open_envelope(request.get_data())
     except MalformedMessage as error:
-        return push_answers.poison(error, message="push refused")
+        return push_answers.poison(error, log=_log, message="push refused")
     with push_answers.delivered(pushed.attributes, pushed):
         try:
             report = act(pushed)
         except Transient:
             raise
         except TipoffError as error:
-            return push_answers.poison(error, message="push refused")
+            return push_answers.poison(error, log=_log, message="push refused")
         _log.info("push finished", extra={"json_fields": {"consolidation": report.value if report else None}})
         return push_answers.done()
