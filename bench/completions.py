@@ -42,7 +42,7 @@ from coordinator.rules import planning
 from local.emulated.emulators import firestore_emulator
 from schemas import names
 from schemas.messages import Predicted
-from shared import edge, tracing
+from shared import push_answers, tracing
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.firestore import FirestoreDocuments
 from shared.adapters.traced import TracedPublisher
@@ -240,7 +240,7 @@ def seconds_of_tracing(times: int = 10_000) -> float:
     pushed = Pushed(b"{}", told, "1", None, 1, "outcomes")
     begun = time.process_time()
     for _ in range(times):
-        with edge.delivered(told, pushed):
+        with push_answers.delivered(told, pushed):
             for _ in range(10):
                 with tracing.span("step", attributes=told):
                     pass

@@ -22,7 +22,7 @@ from coordinator.usecases.consolidate import Consolidator
 from coordinator.usecases.leases import Leases
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
-from schemas import names, tables
+from schemas import digest, names, tables
 from schemas.messages import Predicted
 from schemas.tables import Cell
 from shared.adapters.coalescing import CoalescingDocuments
@@ -50,7 +50,7 @@ def outcome_of(batch_id: str, player: str) -> Predicted:
         delivery=names.delivery_id(batch_id, player, {"by": [REVISION]}),
         schema_version=SCHEMA_VERSION,
         rows=1,
-        digest=names.digest([prediction_id(player)]),
+        digest=digest.of_ids([prediction_id(player)]),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Flask, g, request
 
 from coordinator.assembly import Coordinator
-from coordinator.routes import batches, comparing, dashboard, openapi, pushes, schedule, schema, season, season_pages
+from coordinator.routes import openapi, route
 from coordinator.routes.exchange import Caller
 from shared import edge
 from shared.auth import token_header
@@ -25,21 +25,15 @@ def create_app(coordinator: Coordinator, *, guard: Guard, only_loopback: bool = 
     """
     app = Flask("coordinator", template_folder="operator/dashboard/templates")
 
-    edge.guard(app, only_loopback=only_loopback, forms_below="/dashboard/", pushed_to=pushes.PATHS)
+    edge.guard(
+        app, only_loopback=only_loopback, forms_below="/dashboard/", pushed_to=frozenset({"/complete", "/dead-letter"})
+    )
 
     def check(*callers: Caller) -> None:
         proven = guard(token_header(request.headers), frozenset(callers))
         g.account = proven or ("whoever is on this machine" if only_loopback else "nobody known")
 
-    schedule.serve(app, coordinator, check)
-    pushes.serve(app, coordinator, check)
-    batches.serve(app, coordinator, check)
-    schema.serve(app, coordinator, check)
-    season.serve(app, coordinator, check)
-    comparing.serve(app, coordinator, check)
-    season_pages.serve(app, coordinator, check)
-    openapi.serve(app, coordinator, check)
-    dashboard.serve(app, coordinator, check)
+    route.serve(app, coordinator, check, openapi.ROUTES)
     running = {"revision": coordinator.parts.revision, "commit": coordinator.parts.commit}
     edge.serve_health(app, service="coordinator", running=running, checks=coordinator.checks)
     return app

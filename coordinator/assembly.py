@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from coordinator.ledger import Ledger
 from coordinator.operator.accuracy import Accuracy
-from coordinator.operator.comparing import Comparing
 from coordinator.operator.diagnosis import Diagnosis
-from coordinator.operator.looking import Looking
+from coordinator.operator.differences import Differences
+from coordinator.operator.players import Players
 from coordinator.operator.season import Season
 from coordinator.operator.views import Views
 from coordinator.rules import planning
@@ -78,8 +78,8 @@ class Coordinator:
     grader: Grader
     accuracy: Accuracy
     season: Season
-    looking: Looking
-    comparing: Comparing
+    players: Players
+    differences: Differences
     views: Views
     diagnosis: Diagnosis
 
@@ -140,8 +140,8 @@ def assemble(parts: Parts) -> Coordinator:
         grader=Grader(warehouse=parts.warehouse, clock=parts.clock, today=parts.today, max_bytes=parts.max_bytes),
         accuracy=Accuracy(warehouse=parts.warehouse, today=parts.today),
         season=Season(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
-        looking=Looking(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
-        comparing=Comparing(ledger=ledger, warehouse=parts.warehouse),
+        players=Players(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
+        differences=Differences(ledger=ledger, warehouse=parts.warehouse),
         views=Views(ledger),
         diagnosis=Diagnosis(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
     )

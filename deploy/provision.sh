@@ -160,6 +160,8 @@ pubsub_agent() { echo "serviceAccount:service-$PROJECT_NUMBER@gcp-sa-pubsub.iam.
 
 # shellcheck source=deploy/parts.sh disable=SC1091  # the parts are read where the variables above are known
 source "$HERE/parts.sh"
+# shellcheck source=deploy/schedule.sh disable=SC1091  # as above
+source "$HERE/schedule.sh"
 
 # --- the call -------------------------------------------------------------------------------------------------
 

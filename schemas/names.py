@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -79,11 +79,6 @@ def prediction_id(
     return str(
         uuid.uuid5(_PREDICTION_NAMESPACE, _canonical([game_date.isoformat(), game_id, player_lookup, system_id, line]))
     )
-
-
-def digest(prediction_ids: Iterable[str]) -> str:
-    """An order-free digest of a delivery's distinct prediction ids; the staging check computes the same in SQL."""
-    return hashlib.md5(",".join(sorted(set(prediction_ids))).encode(), usedforsecurity=False).hexdigest()
 
 
 def merge_job_id(of_batch: str, merge_no: int) -> str:

@@ -9,8 +9,7 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -20,7 +19,6 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestTimeout,
 from shared import logs, tracing
 from shared.errors import CallerRefused, TipoffError
 from shared.problems import headers_for, problem_of, problem_of_status
-from shared.push import Pushed
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +46,7 @@ def guard(
         only_loopback: nobody's token is checked, so a name that a foreign page has bent to this address (DNS rebinding)
             must not be answered.
         forms_below: path below which bodies are forms, whose route proves that our own page sent them.
-        pushed_to: paths whose requests bring messages, and with them a trace (`delivered`).
+        pushed_to: paths whose requests bring messages, and with them a trace (`push_answers.delivered`).
     """
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     _trace_requests(app, but=pushed_to | _PROBED)
@@ -68,32 +66,6 @@ def guard(
         return answer
 
     _answer_errors(app)
-
-
-@contextmanager
-def delivered(attributes: Mapping[str, str], pushed: Pushed | None = None) -> Iterator[None]:
-    """Do what a message asks for: within its trace, and each line logged labelled by its batch, shard, slice and ids.
-
-    Args:
-        attributes: the message's, or what can be read of them.
-        pushed: the whole; None where it cannot be read.
-    """
-    message_id = pushed.message_id if pushed else None
-    attempt = pushed.delivery_attempt if pushed else None
-    topic = (pushed.subscription if pushed else None) or "unnamed"
-    labels = {name: attributes.get(name) for name in ("batch_id", "shard", "slice")}
-    named = {
-        **tracing.messaging("process", topic),
-        "messaging.message.id": message_id,
-        "messaging.gcp_pubsub.message.delivery_attempt": attempt,
-        **{f"tipoff.{name}": value for name, value in labels.items()},
-    }
-    traceparent = attributes.get("traceparent")
-    with (
-        tracing.received(f"process {topic}", traceparent, kind="CONSUMER", attributes=named),
-        logs.bound(**labels, message_id=message_id, delivery_attempt=attempt),
-    ):
-        yield
 
 
 def _trace_requests(app: Flask, *, but: frozenset[str]) -> None:

@@ -25,7 +25,7 @@ from coordinator.rules.lifecycle import Status
 from coordinator.rules.merge import rows_of_batch
 from coordinator.usecases.consolidate import Consolidator, Report
 from coordinator.usecases.leases import Leases
-from schemas import names, tables
+from schemas import digest, names, tables
 from schemas.messages import BatchFinished, Failed, FailureCode, Predicted, Skipped, SkipReason
 from schemas.tables import DELIVERY_COLUMN, Cell, Column, Row
 from shared.adapters.sqlite import SqliteDocuments
@@ -276,7 +276,7 @@ def predicted(
         "table": names.staging_table(version),
         "schema_version": version,
         "rows": len(ids),
-        "digest": names.digest(ids),
+        "digest": digest.of_ids(ids),
     }
     return Predicted.model_validate(told | changes)
 

@@ -16,7 +16,7 @@ from coordinator.rules.batch import Batch, DateRecord, MergedResult, RefusedResu
 from coordinator.rules.due import Look
 from coordinator.rules.entries import AnyOutcome, Shard
 from coordinator.rules.lifecycle import Status
-from schemas import names
+from schemas import digest, names
 from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
 from shared.policy import Policy
 from shared.ports import Document, FieldPath, Value
@@ -65,7 +65,7 @@ def predicted(
         delivery=names.delivery_id(batch_id, player, {"by": [by]}),
         schema_version=version,
         rows=rows,
-        digest=names.digest(f"{player}-{number}" for number in range(rows)),
+        digest=digest.of_ids(f"{player}-{number}" for number in range(rows)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from coordinator.rules import accuracy, comparing, grading, looking, season
+from coordinator.rules import accuracy, comparing, grading, player_queries, season
 from schemas import names
 from shared.ports import Parameters
 
@@ -46,8 +46,8 @@ def _looked_up() -> Texts:
     points = [(f"points by {by}", accuracy.points(by), span) for by in accuracy.By]
     days = ("errors by day", accuracy.by_day(), span)
     newest = ("newest intervals", accuracy.newest_intervals(), accuracy.newest_parameters(GAME_DATE))
-    searches = [looking.Search(game_date=GAME_DATE, sort=sort, page=2) for sort in looking.Sort]
-    history = looking.history_parameters("ann", GAME_DATE, GAME_DATE)
+    searches = [player_queries.Search(game_date=GAME_DATE, sort=sort, page=2) for sort in player_queries.Sort]
+    history = player_queries.history_parameters("ann", GAME_DATE, GAME_DATE)
     planned_at = datetime(2026, 1, 30, 15, tzinfo=UTC)
     of_batch = comparing.batch_rows((1, 2), batch_id=BATCH_ID, planned_at=planned_at)
     deliveries: Parameters = {comparing.deliveries_of(version): ["d"] for version in (1, 2)}
@@ -61,13 +61,15 @@ def _looked_up() -> Texts:
             )
             for version in (1, 2)
         ],
-        "coordinator.rules.looking.players": [
-            (f"players by {search.sort}", looking.players(search), search.parameters) for search in searches
+        "coordinator.rules.player_queries.players": [
+            (f"players by {search.sort}", player_queries.players(search), search.parameters) for search in searches
         ],
-        "coordinator.rules.looking.systems": [("systems", looking.systems(GAME_DATE), {"players": ["ann"]})],
-        "coordinator.rules.looking.teams": [("teams", looking.teams(GAME_DATE), {})],
-        "coordinator.rules.looking.history": [("history", looking.history(), history)],
-        "coordinator.rules.looking.results": [("results", looking.results(), history)],
+        "coordinator.rules.player_queries.systems": [
+            ("systems", player_queries.systems(GAME_DATE), {"players": ["ann"]})
+        ],
+        "coordinator.rules.player_queries.teams": [("teams", player_queries.teams(GAME_DATE), {})],
+        "coordinator.rules.player_queries.history": [("history", player_queries.history(), history)],
+        "coordinator.rules.player_queries.results": [("results", player_queries.results(), history)],
         "coordinator.rules.season.games": [("games by date", season.games(), span)],
         "coordinator.rules.season.predicted": [("predictions by date", season.predicted(), span)],
         "coordinator.rules.season.graded": [("grades by date", season.graded(), span)],

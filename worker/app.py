@@ -13,7 +13,7 @@ from collections.abc import Callable
 from flask import Flask, Response, request
 
 from schemas.messages import Failed, Outcomes
-from shared import edge, tracing
+from shared import edge, push_answers, tracing
 from shared.auth import token_header
 from shared.edge import problem
 from shared.errors import MalformedMessage, Permanent, TipoffError, Unavailable
@@ -50,9 +50,9 @@ def create_app(
             pushed = open_envelope(body)
         except MalformedMessage as error:
             told, reason = readable_attributes(body), str(error)
-            with edge.delivered(told):
+            with push_answers.delivered(told):
                 return _answer(lambda: worker.refuse(told, reason=reason))
-        with edge.delivered(pushed.attributes, pushed):
+        with push_answers.delivered(pushed.attributes, pushed):
             return _answer(lambda: worker.predict_slice(pushed.data, pushed.attributes))
 
     return app
@@ -64,9 +64,7 @@ def _answer(act: Callable[[], Outcomes]) -> Response:
     try:
         outcomes = act()
     except MalformedMessage as error:
-        # No repetition helps: one poison message must not slow the subscription, whose back-off all messages share.
-        _log.error("request refused", extra={"json_fields": {"reason": str(error)}})
-        return _no_content()
+        return push_answers.poison(error, log=_log, message="request refused")
     except Exception as error:  # noqa: BLE001 - the edge's last resort: whatever it was, the message must come again
         _log_trouble(error, seconds=time.monotonic() - began)
         tracing.note({}, error=error)
@@ -74,7 +72,7 @@ def _answer(act: Callable[[], Outcomes]) -> Response:
         passing = Unavailable(str(error)) if isinstance(error, Permanent) else error
         return problem(*problem_of(passing, instance=request.path))
     _log_end(outcomes, seconds=time.monotonic() - began)
-    return _no_content()
+    return push_answers.done()
 
 
 def _log_end(outcomes: Outcomes, *, seconds: float) -> None:
@@ -102,7 +100,3 @@ def _log_trouble(error: Exception, *, seconds: float) -> None:
         _log.warning(text, extra={"json_fields": {**fields, "cause": repr(error.__cause__)}})
     else:
         _log.error(text, exc_info=error, extra={"json_fields": fields})
-
-
-def _no_content() -> Response:
-    return Response(status=204)

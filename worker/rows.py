@@ -32,12 +32,13 @@ from schemas.tables import (
     staging_schema,
 )
 from worker import inputs
-from worker.calibration import MARKET_V1, Odds, Recommendation, Verdict, beside_market, judge
+from worker.calibration import MARKET_V1, beside_market
 from worker.conformal import INTERVALS, asked_shares
 from worker.features import FEATURE_VERSION, FEATURES
 from worker.model import Model
 from worker.players import players_of
 from worker.portable import settled
+from worker.recommendation import Odds, Recommendation, Verdict, judge
 from worker.staged import Staged
 from worker.systems import forecasts, market
 from worker.systems.forecast import Forecast, Situation

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Protocol
 
-from schemas import names
+from schemas import digest, names
 from schemas.messages import (
     MAX_DETAIL,
     Failed,
@@ -195,7 +195,7 @@ class Worker:
             schema_version=self._schema_version,
             schema_fingerprint=self._schema_fingerprint,
             rows=len(prediction_ids),
-            digest=names.digest(prediction_ids),
+            digest=digest.of_ids(prediction_ids),
         )
 
     def _announce(self, outcomes: Outcomes, attributes: Mapping[str, str]) -> None:

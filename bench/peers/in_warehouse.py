@@ -21,7 +21,7 @@ import duckdb
 from bench.peers.rows import COLUMNS, MATCHED_AT, NEW_AT
 from coordinator.rules import merge
 from coordinator.rules.entries import Delivery, Snapshot
-from schemas import names, tables
+from schemas import digest, names, tables
 from schemas.tables import Cell
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import every_spec
@@ -71,7 +71,7 @@ def _batch(at: datetime) -> str:
 
 
 def _delivery(player: object) -> str:
-    return names.digest([str(player)])[:16]
+    return digest.of_ids([str(player)])[:16]
 
 
 def _measure(warehouse: DuckdbWarehouse, form: str, cells: Columns, at: datetime) -> dict[str, float]:
@@ -99,7 +99,7 @@ def _job(cells: Columns, at: datetime) -> merge.Consolidation:
     pairs = zip(map(str, cells["player_lookup"]), map(str, cells["prediction_id"]), strict=True)
     ids = {player: [one for _, one in of_one] for player, of_one in groupby(pairs, key=lambda pair: pair[0])}
     predicted = {
-        player: Delivery(_VERSION, _delivery(player), len(some), names.digest(some)) for player, some in ids.items()
+        player: Delivery(_VERSION, _delivery(player), len(some), digest.of_ids(some)) for player, some in ids.items()
     }
     nobody: frozenset[str] = frozenset()
     return merge.Consolidation(

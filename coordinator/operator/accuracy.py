@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from pydantic import BaseModel
 
 from coordinator.rules import accuracy, grading
-from coordinator.rules.accuracy import By
+from coordinator.rules.accuracy import By, SystemErrors
 from schemas import names, tables
 from schemas.tables import Row
 from shared.errors import InvalidInput
@@ -18,20 +18,11 @@ from shared.ports import Jobs, Parameters, Tables, Warehouse
 SEASON = timedelta(days=400)
 
 
-class SystemErrors(BaseModel):
-    """A system's errors in points, of players who appeared; bias is above 0 where it predicted too much."""
-
-    n: int
-    mae: float
-    rmse: float
-    bias: float
-
-
 class Group(BaseModel):
     """The figures of a part of the rows."""
 
-    systems: dict[str, SystemErrors]
-    intervals: dict[str, float]
+    systems: dict[str, SystemErrors] = {}
+    intervals: dict[str, float] = {}
 
 
 class DayErrors(BaseModel):
@@ -78,39 +69,37 @@ class Recommended(BaseModel):
 class Lines(BaseModel):
     """The named system against sportsbooks' lines."""
 
-    n: int
-    brier: float | None
-    reliability: list[Bin]
-    recommendations: list[Recommended]
+    n: int = 0
+    brier: float | None = None
+    reliability: list[Bin] = []
+    recommendations: list[Recommended] = []
 
 
 class Watched(BaseModel):
     """The 80% interval over the newest games; `warning` where it drifts."""
 
-    games: int
-    share: float
-    warning: str | None
+    games: int = 0
+    share: float = 0.0
+    warning: str | None = None
 
 
-class AccuracyView(BaseModel):
-    """The answer of `/accuracy`."""
+class AccuracyView(Group):
+    """The answer of `/accuracy`; of a span without grades it has nothing but the span."""
 
     first: date
     last: date
     by: By
-    graded: int
+    graded: int = 0
     ungraded: int
-    void: int
-    hindsight: int
+    void: int = 0
+    hindsight: int = 0
     """Graded rows whose model may have seen the answer."""
-    after_tipoff: int
+    after_tipoff: int = 0
     """Graded rows of batches that were started on the date when the game had begun: others were active at tip-off."""
-    systems: dict[str, SystemErrors]
-    intervals: dict[str, float]
-    groups: dict[str, Group]
-    days: list[DayErrors]
-    lines: Lines
-    drift: Watched
+    groups: dict[str, Group] = {}
+    days: list[DayErrors] = []
+    lines: Lines = Lines()
+    drift: Watched = Watched()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,22 +127,21 @@ class Accuracy:
             raise InvalidInput("to", f"{last} is before {first}; give the later date")
         span = accuracy.span(first, last)
         if not has_grades(self.warehouse):
-            return self._nothing(first, last, by)
+            return AccuracyView(first=first, last=last, by=by, ungraded=self._ungraded(span))
         found = [self.warehouse.query(accuracy.points(each), span) for each in dict.fromkeys((By.SYSTEM, by))]
-        whole = _groups(found[0], system).get("", Group(systems={}, intervals={}))
+        whole = _groups(found[0], system).get("", Group())
         known = sorted({str(row["system_id"]) for row in found[0]})
         if system is not None and system not in known:
             raise InvalidInput(
                 "system", f"there is no grade of {system!r}; graded are: {', '.join(known) or 'none at all'}"
             )
         (totals,) = self.warehouse.query(accuracy.totals(), span)
-        waiting = self.warehouse.query(grading.ungraded_games(), span)
         return AccuracyView(
             first=first,
             last=last,
             by=by,
             graded=accuracy.whole(totals, "graded"),
-            ungraded=sum(accuracy.whole(row, "predictions") for row in waiting),
+            ungraded=self._ungraded(span),
             void=accuracy.whole(totals, "void"),
             hindsight=accuracy.whole(totals, "hindsight"),
             after_tipoff=accuracy.whole(totals, "after_tipoff"),
@@ -169,10 +157,6 @@ class Accuracy:
             drift=watch(self.warehouse, last),
         )
 
-    def watch(self) -> Watched:
-        """How the interval did over the newest games up to now."""
-        return watch(self.warehouse, self.today())
-
     def _lines(self, span: Parameters, system: str) -> Lines:
         of_system: Parameters = {**span, "system": system}
         bins = self.warehouse.query(accuracy.reliability(), of_system)
@@ -186,27 +170,11 @@ class Accuracy:
             recommendations=[_recommended(row) for row in made],
         )
 
-    def _nothing(self, first: date, last: date, by: By) -> AccuracyView:
-        ungraded = 0
-        if self.warehouse.columns(names.PREDICTIONS_TABLE) is not None:
-            waiting = self.warehouse.query(grading.ungraded_games(), accuracy.span(first, last))
-            ungraded = sum(accuracy.whole(row, "predictions") for row in waiting)
-        return AccuracyView(
-            first=first,
-            last=last,
-            by=by,
-            graded=0,
-            ungraded=ungraded,
-            void=0,
-            hindsight=0,
-            after_tipoff=0,
-            systems={},
-            intervals={},
-            groups={},
-            days=[],
-            lines=Lines(n=0, brier=None, reliability=[], recommendations=[]),
-            drift=Watched(games=0, share=0.0, warning=None),
-        )
+    def _ungraded(self, span: Parameters) -> int:
+        if self.warehouse.columns(names.PREDICTIONS_TABLE) is None:
+            return 0
+        waiting = self.warehouse.query(grading.ungraded_games(), span)
+        return sum(accuracy.whole(row, "predictions") for row in waiting)
 
 
 def has_grades(warehouse: Tables) -> bool:
@@ -223,10 +191,10 @@ def watch(warehouse: Jobs, last: date) -> Watched:
 def _groups(rows: Sequence[Row], system: str | None) -> dict[str, Group]:
     found: dict[str, Group] = {}
     for row in rows:
-        group = found.setdefault(str(row["group"]), Group(systems={}, intervals={}))
+        group = found.setdefault(str(row["group"]), Group())
         system_id = str(row["system_id"])
         if system in (None, system_id):
-            group.systems[system_id] = SystemErrors(**asdict(accuracy.errors_of(row)))
+            group.systems[system_id] = accuracy.errors_of(row)
         if system_id == (system or accuracy.NAMED):
             group.intervals.update(accuracy.coverage_of(row))
     return {name: found[name] for name in sorted(found, key=accuracy.place)}

@@ -27,15 +27,10 @@ class StartNotNeeded(BaseModel):
     reason: str
 
 
-class RedriveAnswer(BaseModel):
+class RedriveAnswer(StartAnswer):
     """The batch that answers a redrive."""
 
-    batch_id: str
     parent: str
-    state: str
-    expected: int
-    started: bool
-    """False where an earlier call with the same key did."""
     not_expected: list[str]
     """Players of the parent who were to be redriven, and whom the fresh plan does not expect any more."""
 

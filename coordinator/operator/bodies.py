@@ -8,6 +8,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from coordinator.rules.accuracy import By
+from coordinator.rules.player_queries import Sort
+from schemas.names import BATCH_ID_PATTERN
 from shared.policy import Policy
 
 
@@ -103,3 +106,74 @@ class NoBody(BaseModel):
     """Body of a request that says everything by its path: absent, or an empty object."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+# --- queries --------------------------------------------------------------------------------------------------
+
+
+class Query(BaseModel):
+    """Parameters of a query; a mistyped one would show everything, so none but these is taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class DateQuery(Query):
+    """Which game date; all of them without it."""
+
+    game_date: GameDate = None
+
+
+class BatchesQuery(DateQuery):
+    """Which batches."""
+
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+class SpanQuery(Query):
+    """Which dates, the first and the last."""
+
+    first: GameDate = Field(default=None, alias="from")
+    last: GameDate = Field(default=None, alias="to")
+
+
+class AccuracyQuery(SpanQuery):
+    """What to measure."""
+
+    by: By = By.SYSTEM
+    system: Annotated[str, Field(min_length=1)] | None = None
+
+
+class OtherBatchQuery(Query):
+    """The batch to compare with."""
+
+    other: str = Field(
+        alias="with",
+        min_length=1,
+        description="the id of the batch to compare with",
+        json_schema_extra={"pattern": f"^{BATCH_ID_PATTERN}$"},
+    )
+
+
+class PlayerQuery(Query):
+    """One player."""
+
+    name: str = Field(min_length=1, max_length=1024, description="the player as the batch's page spells him")
+
+
+_Short = Annotated[str, Field(max_length=200)]
+
+
+class NameQuery(Query):
+    """Whose page."""
+
+    name: _Short = Field(description="a player's name; a date's page leads to his")
+
+
+class SearchQuery(Query):
+    """Which players of a date, in which order, from which on."""
+
+    name: _Short = ""
+    team: _Short = ""
+    recommendation: _Short = ""
+    sort: Sort = Sort.POINTS
+    page: int = Field(default=1, ge=1, le=100_000)

@@ -13,7 +13,7 @@ from coordinator.ledger import Ledger
 from coordinator.operator.accuracy import has_grades, watch
 from coordinator.operator.explaining import Explanation, Sentence, explain
 from coordinator.operator.gaps import Gaps, place, unmerged
-from coordinator.rules import looking, merge
+from coordinator.rules import merge, player_queries
 from coordinator.rules.batch import Batch
 from coordinator.rules.entries import Shard, Snapshot, take_snapshot
 from schemas import names
@@ -39,7 +39,9 @@ class Diagnosis:
         """That rows of the date are of a model of simulated games, if some are."""
         if not any(merge.state == "done" for merge in batch.merges):
             return
-        ((rows,),) = (row.values() for row in self.warehouse.query(looking.simulated(), {"game_date": batch.game_date}))
+        ((rows,),) = (
+            row.values() for row in self.warehouse.query(player_queries.simulated(), {"game_date": batch.game_date})
+        )
         if rows:
             yield (
                 f"{rows:,} active rows of the date are of a model that was trained on simulated games: they say nothing of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,8 +13,9 @@ from coordinator.ledger import Ledger
 from coordinator.rules import accuracy, season
 from coordinator.rules.batch import Batch
 from schemas import names, tables
+from schemas.tables import Row
 from shared.errors import InvalidInput
-from shared.ports import Warehouse
+from shared.ports import Parameters, Warehouse
 
 LAST_DAYS = timedelta(days=30)
 MAX_DAYS = 400
@@ -67,39 +69,41 @@ class Season:
             raise InvalidInput("to", f"{last} is before {first}; give the later date")
         if (last - first).days >= MAX_DAYS:
             raise InvalidInput("from", f"{first} to {last} is over {MAX_DAYS} days; ask for a season at a time")
-        games = self._by_date("scheduled_games", season.games(), "games", first, last)
-        rows = self._by_date(names.PREDICTIONS_TABLE, season.predicted(), "rows", first, last)
-        players = self._by_date(names.PREDICTIONS_TABLE, season.predicted(), "players", first, last)
-        graded = self._by_date(tables.GRADES, season.graded(), "rows", first, last)
+        span = accuracy.span(first, last)
+        games = self._by_date("scheduled_games", season.games(), span)
+        predicted = self._by_date(names.PREDICTIONS_TABLE, season.predicted(), span)
+        graded = self._by_date(tables.GRADES, season.graded(), span)
         found = []
-        for day in sorted({*games, *rows}):
+        for day in sorted({*games, *predicted}):
             newest = self._newest(day)
+            rows, grades = _count(predicted, day, "rows"), _count(graded, day, "rows")
             found.append(
                 SeasonDate(
                     game_date=day,
-                    games=games.get(day, 0),
-                    players=players.get(day, 0),
-                    rows=rows.get(day, 0),
-                    graded=graded.get(day, 0),
-                    ungraded=max(0, rows.get(day, 0) - graded.get(day, 0)),
+                    games=_count(games, day, "games"),
+                    players=_count(predicted, day, "players"),
+                    rows=rows,
+                    graded=grades,
+                    ungraded=max(0, rows - grades),
                     batch_id=newest.batch_id if newest else None,
                     state=newest.state if newest else None,
                     reason=newest.reason if newest else "",
                     expected=newest.expected_count if newest else 0,
                 )
             )
-        states: dict[str, int] = {}
-        for one in found:
-            states[one.state or "NONE"] = states.get(one.state or "NONE", 0) + 1
+        states = Counter(one.state or "NONE" for one in found)
         return SeasonView(first=first, last=last, states=states, dates=found)
 
     def _newest(self, day: date) -> Batch | None:
         roots = [batch for batch in self.ledger.batches_of(day) if batch.kind == "root"]
         return max(roots, key=lambda batch: batch.planned_at, default=None)
 
-    def _by_date(self, table: str, sql: str, column: str, first: date, last: date) -> Mapping[date, int]:
-        """A count by date; none where there is no such table yet."""
+    def _by_date(self, table: str, sql: str, span: Parameters) -> Mapping[date, Row]:
+        """The answer's row of each date; none where there is no such table yet."""
         if self.warehouse.columns(table) is None:
             return {}
-        found = self.warehouse.query(sql, accuracy.span(first, last))
-        return {row["game_date"]: accuracy.whole(row, column) for row in found if isinstance(row["game_date"], date)}
+        return {row["game_date"]: row for row in self.warehouse.query(sql, span) if isinstance(row["game_date"], date)}
+
+
+def _count(by_date: Mapping[date, Row], day: date, column: str) -> int:
+    return accuracy.whole(by_date[day], column) if day in by_date else 0

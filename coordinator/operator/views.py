@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from pydantic import BaseModel
@@ -11,7 +11,7 @@ from coordinator.ledger import Ledger
 from coordinator.operator.failures import FailureGroup, failure_groups
 from coordinator.operator.histogram import AnswerTimes, answer_times
 from coordinator.operator.timeline import Moment, timeline
-from coordinator.rules.batch import Batch
+from coordinator.rules.batch import AdminAction, Batch, Merge
 from coordinator.rules.entries import Shard, take_snapshot
 from schemas.messages import PlayerCounts, RowCounts
 from shared.policy import Policy
@@ -39,16 +39,6 @@ class BatchSummary(BaseModel):
     revision: str
 
 
-class MergeView(BaseModel):
-    """One numbered MERGE."""
-
-    merge_no: int
-    job_id: str
-    state: str
-    counts: RowCounts
-    error: str | None
-
-
 class ShardView(BaseModel):
     """Progress of one shard."""
 
@@ -60,16 +50,6 @@ class ShardView(BaseModel):
     silent: int
     published_at: datetime | None
     publishes: int
-
-
-class ActionView(BaseModel):
-    """What somebody asked to be done with a batch, whatever came of it."""
-
-    at: datetime
-    account: str
-    action: str
-    asked: str
-    why: str
 
 
 class BatchView(BatchSummary):
@@ -90,12 +70,12 @@ class BatchView(BatchSummary):
     """Of a redrive: players who were to be redriven, and whom the fresh plan does not expect any more."""
     policy: Policy
     shards: list[ShardView]
-    merges: list[MergeView]
+    merges: tuple[Merge, ...]
     last_outcome_at: datetime | None
     answer_times: AnswerTimes
     finished_at: datetime | None
     timeline: list[Moment]
-    actions: list[ActionView]
+    actions: list[AdminAction]
     """What people asked to be done with it, in order; Cloud Scheduler's calls are not among them."""
 
 
@@ -130,12 +110,12 @@ class Views:
                 "not_expected": batch.left_out,
                 "policy": batch.policy,
                 "shards": [_shard(shard) for shard in shards],
-                "merges": [_merge(batch, number) for number in range(len(batch.merges))],
+                "merges": batch.merges,
                 "last_outcome_at": max(answered, default=None),
                 "answer_times": answer_times(shards, planned_at=batch.planned_at),
                 "finished_at": batch.result.at if batch.result else None,
                 "timeline": timeline(batch, shards, answered, actions),
-                "actions": [asdict(action) for action in actions],
+                "actions": actions,
             }
         )
 
@@ -158,17 +138,6 @@ def _summary(batch: Batch) -> dict[str, object]:
         "late_refusal": batch.late_refusal,
         "rows": batch.merged_rows,
         "revision": batch.revision,
-    }
-
-
-def _merge(batch: Batch, index: int) -> dict[str, object]:
-    merge = batch.merges[index]
-    return {
-        "merge_no": merge.number,
-        "job_id": merge.job_id,
-        "state": merge.state,
-        "counts": merge.counts,
-        "error": merge.error,
     }
 
 

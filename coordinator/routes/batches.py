@@ -2,137 +2,139 @@
 
 from __future__ import annotations
 
-from datetime import date
+from functools import partial
 from typing import assert_never
 
-from flask import Flask, Response, jsonify
-from pydantic import TypeAdapter
+from pydantic import BaseModel
 
 from coordinator.assembly import Coordinator
 from coordinator.operator.answers import BatchList, ConsolidateAnswer, RedriveAnswer
-from coordinator.operator.bodies import ConsolidateBody, GameDate, NoBody, PolicyChanges, RedriveBody
-from coordinator.operator.failures import players_of
-from coordinator.operator.views import BatchView
-from coordinator.routes.exchange import (
-    Body,
-    Caller,
-    Check,
-    batch_id_of,
-    check_query,
-    idempotency_key,
-    note_action,
-    query_value,
-    read_body,
+from coordinator.operator.bodies import (
+    BatchesQuery,
+    ConsolidateBody,
+    NoBody,
+    OtherBatchQuery,
+    PlayerQuery,
+    PolicyChanges,
+    RedriveBody,
 )
-from coordinator.usecases.cancel import cancel
+from coordinator.operator.differences import Evidence
+from coordinator.operator.explaining import Explanation
+from coordinator.operator.failures import players_of
+from coordinator.operator.gaps import Gaps
+from coordinator.operator.operation import KEY_AND_WHY_HEADERS, WHY_HEADER
+from coordinator.operator.views import BatchView
+from coordinator.routes.exchange import Caller, batch_id_of, idempotency_key, note_action
+from coordinator.routes.route import Routes, as_made
+from coordinator.rules.comparing import Difference
+from coordinator.usecases import cancel as cancelling
 from coordinator.usecases.change_policy import change_policy
 from coordinator.usecases.consolidate import Report
-from shared.errors import Conflict, InvalidInput
+from shared.errors import Conflict
 
-_GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
-
-
-def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
-    """Serve `/batches` and what is below it."""
-
-    @app.get("/batches")
-    def batches() -> Response:
-        check(Caller.ADMIN, Caller.VIEWER)
-        check_query("game_date", "limit")
-        game_date = query_value("game_date", _GAME_DATE, None)
-        limit = query_value("limit", TypeAdapter(int), 50)
-        if not 1 <= limit <= 500:
-            raise InvalidInput("limit", f"{limit} is out of range; give a number from 1 to 500")
-        found = coordinator.views.batches(game_date=game_date, limit=limit)
-        return jsonify(BatchList(batches=found).model_dump(mode="json"))
-
-    @app.get("/batches/<batch_id>")
-    def batch(batch_id: str) -> Response:
-        check(Caller.ADMIN, Caller.VIEWER)
-        return _shown(coordinator, batch_id_of(batch_id))
-
-    @app.get("/batches/<batch_id>/explain")
-    def explain(batch_id: str) -> Response:
-        check(Caller.ADMIN, Caller.VIEWER)
-        return jsonify(coordinator.diagnosis.explain(batch_id_of(batch_id)).model_dump(mode="json"))
-
-    @app.get("/batches/<batch_id>/gaps")
-    def gaps(batch_id: str) -> Response:
-        check(Caller.ADMIN, Caller.VIEWER)
-        return jsonify(coordinator.diagnosis.find_gaps(batch_id_of(batch_id)).model_dump(mode="json"))
-
-    _serve_deeds(app, coordinator, check)
+routes = Routes()
 
 
-def _serve_deeds(app: Flask, coordinator: Coordinator, check: Check) -> None:
-    @app.post("/batches/<batch_id>/consolidate")
-    def consolidate(batch_id: str) -> Response:
-        check(Caller.ADMIN)
-        known, body = _asked(coordinator, batch_id, "consolidate", ConsolidateBody)
-        return _consolidate(coordinator, known, body)
-
-    @app.post("/batches/<batch_id>/redrive")
-    def redrive(batch_id: str) -> Response:
-        check(Caller.ADMIN)
-        known, body = _asked(coordinator, batch_id, "redrive", RedriveBody)
-        return _redrive(coordinator, known, body)
-
-    @app.post("/batches/<batch_id>/cancel")
-    def cancel_batch(batch_id: str) -> Response:
-        check(Caller.ADMIN)
-        known, _ = _asked(coordinator, batch_id, "cancel", NoBody)
-        parts = coordinator.parts
-        coordinator.consolidator.notify(cancel(coordinator.ledger, parts.warehouse, known))
-        return _shown(coordinator, known)
-
-    @app.patch("/batches/<batch_id>/policy")
-    def policy(batch_id: str) -> Response:
-        check(Caller.ADMIN)
-        known, changes = _asked(coordinator, batch_id, "policy", PolicyChanges)
-        change_policy(coordinator.ledger, known, changes.applied_to)
-        return _shown(coordinator, known)
+@routes.add("get", "/batches", refusals=(422,))
+def batches(coordinator: Coordinator, query: BatchesQuery) -> BatchList:
+    """Batches, newest plan first, of one date or of all."""
+    return BatchList(batches=coordinator.views.batches(game_date=query.game_date, limit=query.limit))
 
 
-def _asked(coordinator: Coordinator, batch_id: str, action: str, kind: type[Body]) -> tuple[str, Body]:
-    """Read what is asked of a batch that exists, and keep who asks for it."""
-    known, body = batch_id_of(batch_id), read_body(kind)
-    coordinator.ledger.batch(known)
-    note_action(coordinator, known, action, body)
-    return known, body
+@routes.add("get", "/batches/{batch_id}", refusals=(404,))
+def batch(coordinator: Coordinator, batch_id: str) -> BatchView:
+    """Everything about one batch."""
+    return coordinator.views.batch(batch_id)
 
 
-def _shown(coordinator: Coordinator, batch_id: str) -> Response:
-    return jsonify(coordinator.views.batch(batch_id).model_dump(mode="json"))
+@routes.add("get", "/batches/{batch_id}/explain", refusals=(404,))
+def explain(coordinator: Coordinator, batch_id: str) -> Explanation:
+    """Why a batch stands where it does, and what a person can do, in sentences."""
+    return coordinator.diagnosis.explain(batch_id)
 
 
-def _redrive(coordinator: Coordinator, batch_id: str, body: RedriveBody) -> Response:
-    """Redrive: 202 when that made the batch, 200 when an earlier call with its key did."""
-    only = None if body.group is None else players_of(coordinator.ledger.shards(batch_id), body.group)
-    started = coordinator.redriver.redrive(batch_id, key=idempotency_key(), only=only)
-    batch = started.batch
-    answer = RedriveAnswer(
-        batch_id=batch.batch_id,
-        parent=str(batch.parent),
-        state=batch.state,
-        expected=batch.expected_count,
-        started=started.is_new,
-        not_expected=list(batch.left_out),
-    )
-    response = jsonify(answer.model_dump(mode="json"))
-    response.status_code = 202 if started.is_new else 200
-    return response
+@routes.add("get", "/batches/{batch_id}/gaps", refusals=(404,))
+def gaps(coordinator: Coordinator, batch_id: str) -> Gaps:
+    """Where each expected player got stuck, by name."""
+    return coordinator.diagnosis.find_gaps(batch_id)
 
 
-def _consolidate(coordinator: Coordinator, batch_id: str, body: ConsolidateBody) -> Response:
-    """Consolidate; a conflict that says why when the rows are not in the predictions table."""
+@routes.add("get", "/batches/{batch_id}/diff", refusals=(404, 409, 422))
+def diff(coordinator: Coordinator, batch_id: str, query: OtherBatchQuery) -> Difference:
+    """How what another batch said differs from this one."""
+    return coordinator.differences.compare(batch_id, batch_id_of(query.other))
+
+
+@routes.add("get", "/batches/{batch_id}/player", refusals=(404, 409, 422))
+def evidence(coordinator: Coordinator, batch_id: str, query: PlayerQuery) -> Evidence:
+    """What a player's predictions in a batch were made from, and their rows."""
+    return coordinator.differences.evidence(batch_id, query.name)
+
+
+# --- what people have done ------------------------------------------------------------------------------------
+
+_admin = partial(routes.add, callers=(Caller.ADMIN,), headers=WHY_HEADER, refusals=(404, 409, 422))
+
+
+@_admin("post", "/batches/{batch_id}/consolidate")
+def consolidate(coordinator: Coordinator, batch_id: str, body: ConsolidateBody) -> ConsolidateAnswer:
+    """Consolidate now, by force in spite of who is missing.
+
+    Raises:
+        Conflict: the rows are not in the predictions table; says why.
+    """
+    _note(coordinator, batch_id, "consolidate", body)
     report = coordinator.consolidator.consolidate(batch_id, forced=body.force)
     view = coordinator.views.batch(batch_id)
     # Nothing is to be done with a FAILED batch that nobody forces, and that is no success.
     is_merged = report in (Report.MERGED, Report.NOTHING_TO_DO) and view.state in ("COMPLETE", "PARTIAL", "EMPTY")
-    if is_merged:
-        left_out = sorted([*view.silent, *view.failed])
-        return jsonify(ConsolidateAnswer(report=report.value, left_out=left_out, batch=view).model_dump(mode="json"))
-    raise Conflict(_why_not(report, view), batch_id=batch_id)
+    if not is_merged:
+        raise Conflict(_why_not(report, view), batch_id=batch_id)
+    return ConsolidateAnswer(report=report.value, left_out=sorted([*view.silent, *view.failed]), batch=view)
+
+
+@_admin(
+    "post",
+    "/batches/{batch_id}/redrive",
+    headers=KEY_AND_WHY_HEADERS,
+    answers={200: (RedriveAnswer,), 202: (RedriveAnswer,)},
+    respond=as_made,
+)
+def redrive(coordinator: Coordinator, batch_id: str, body: RedriveBody) -> RedriveAnswer:
+    """Start a child batch of the players who are not predicted; 200 for a repeat."""
+    _note(coordinator, batch_id, "redrive", body)
+    only = None if body.group is None else players_of(coordinator.ledger.shards(batch_id), body.group)
+    started = coordinator.redriver.redrive(batch_id, key=idempotency_key(), only=only)
+    return RedriveAnswer(
+        batch_id=started.batch.batch_id,
+        parent=str(started.batch.parent),
+        state=started.batch.state,
+        expected=started.batch.expected_count,
+        started=started.is_new,
+        not_expected=list(started.batch.left_out),
+    )
+
+
+@_admin("post", "/batches/{batch_id}/cancel")
+def cancel(coordinator: Coordinator, batch_id: str, body: NoBody) -> BatchView:
+    """Give a live batch up; nothing of it is ever merged."""
+    _note(coordinator, batch_id, "cancel", body)
+    coordinator.consolidator.notify(cancelling.cancel(coordinator.ledger, coordinator.parts.warehouse, batch_id))
+    return coordinator.views.batch(batch_id)
+
+
+@_admin("patch", "/batches/{batch_id}/policy")
+def policy(coordinator: Coordinator, batch_id: str, body: PolicyChanges) -> BatchView:
+    """Change what a live batch tolerates; its deadline follows."""
+    _note(coordinator, batch_id, "policy", body)
+    change_policy(coordinator.ledger, batch_id, body.applied_to)
+    return coordinator.views.batch(batch_id)
+
+
+def _note(coordinator: Coordinator, batch_id: str, action: str, body: BaseModel) -> None:
+    """Keep who asks for what, of a batch that exists."""
+    coordinator.ledger.batch(batch_id)
+    note_action(coordinator, batch_id, action, body)
 
 
 _FORCED = 'tipoff consolidate {} --force (a body of {{"force": true}})'

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import unquote
 
-from flask import Response, g, request
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from flask import g, request
+from pydantic import BaseModel, ValidationError
 
 from coordinator.assembly import Coordinator
+from coordinator.operator.bodies import DATE_PATTERN
 from coordinator.rules.batch import AdminAction
 from schemas import names
 from shared.errors import InvalidInput, UnknownBatch
 
 Body = TypeVar("Body", bound=BaseModel)
-Kind = TypeVar("Kind")
 
 
 class Caller(StrEnum):
@@ -45,35 +47,52 @@ Check = Callable[..., None]
 def read_body(kind: type[Body]) -> Body:
     """Read the request's JSON body; an absent one has every default. Raises `InvalidInput`, naming the field."""
     raw = request.get_data()
+    return _read(lambda: kind.model_validate_json(raw) if raw else kind())
+
+
+def read_as(kind: type[Body], given: Mapping[str, object]) -> Body:
+    """Read what a form says as a route's body. Raises `InvalidInput`, naming the field."""
+    return _read(lambda: kind.model_validate(given))
+
+
+def _read(validate: Callable[[], Body]) -> Body:
     try:
-        return kind.model_validate_json(raw) if raw else kind()
+        return validate()
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
         raise InvalidInput(where, f"{first['msg']}; got {first['input']!r:.80}") from error
 
 
-def query_value(name: str, adapter: TypeAdapter[Kind], default: Kind) -> Kind:
-    """Read one parameter of the query. Raises `InvalidInput`, naming it."""
-    given = request.args.get(name)
-    if given is None:
-        return default
+def read_query(kind: type[Body], *, is_page: bool) -> Body:
+    """Read the request's query. Raises `InvalidInput`, naming the parameter.
+
+    Args:
+        is_page: a field that is left empty in a page's form, and one that is none of the page's, say nothing.
+    """
+    given = request.args.to_dict()
+    fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+    if is_page:
+        given = {name: value for name, value in given.items() if value and name in fields}
     try:
-        return adapter.validate_python(given)
+        return kind.model_validate(given)
     except ValidationError as error:
-        raise InvalidInput(name, f"{error.errors()[0]['msg']}; got {given[:80]!r}") from error
-
-
-def check_query(*known: str) -> None:
-    """Refuse a parameter that the route does not know: a mistyped filter would show everything. Raises `InvalidInput`."""
-    for name in request.args:
-        if name not in known:
-            raise InvalidInput(name[:80] or "query", f"no such parameter; there are {' and '.join(known)}")
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        match first["type"]:
+            case "extra_forbidden":
+                problem = f"no such parameter; there are {' and '.join(fields)}"
+            case "missing":
+                problem = f"missing; give {fields[name].description}"
+            case _:
+                problem = f"{first['msg']}; got {first['input']!r:.80}"
+        raise InvalidInput(name[:80] or "query", problem) from error
 
 
 def idempotency_key() -> str:
-    """The caller's key; else Scheduler's job name, the same on its retries; else one that never comes again."""
-    given = request.headers.get("Idempotency-Key", "").strip()
+    """The caller's key, which a page's form has from when it was made; else Scheduler's job name, the same on its retries; else
+    one that never comes again."""
+    given = (request.headers.get("Idempotency-Key") or request.form.get("once", "")).strip()
     if len(given) > MAX_KEY:
         raise InvalidInput("Idempotency-Key", f"is over {MAX_KEY} characters; send a shorter one")
     if given:
@@ -89,7 +108,7 @@ def note_action(coordinator: Coordinator, batch_id: str, action: str, asked: Bas
         InvalidInput: the reason is too long.
         Unavailable: it is not kept, so nothing is done either.
     """
-    why = unquote(request.headers.get(WHY_HEADER, "")).strip()
+    why = (unquote(request.headers.get(WHY_HEADER, "")) or request.form.get("why", "")).strip()
     if len(why) > MAX_WHY:
         raise InvalidInput("why", f"is over {MAX_WHY} characters; shorten it")
     sent = asked.model_dump_json(exclude_unset=True)[:MAX_WHY]
@@ -107,6 +126,11 @@ def batch_id_of(text: str) -> str:
         raise UnknownBatch(str(error)) from error
 
 
-def no_content() -> Response:
-    """Tell Pub/Sub that it may forget the message."""
-    return Response(status=204)
+def game_date_of(text: str) -> date:
+    """Return the game date that a path holds. Raises `InvalidInput` for what is none."""
+    if not re.fullmatch(DATE_PATTERN, text):
+        raise InvalidInput("game_date", f"{text[:20]!r} is not a date; write it as 2026-01-30")
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput("game_date", f"{text!r} is not in the calendar; write a date as 2026-01-30") from error

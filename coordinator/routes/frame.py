@@ -10,7 +10,7 @@ from importlib import resources
 from flask import Response, make_response, render_template, request
 from markupsafe import Markup
 
-from coordinator.operator.dashboard import buttons
+from coordinator.operator.dashboard import buttons, words
 from coordinator.routes import forms
 from shared.errors import TipoffError
 from shared.problems import problem_of
@@ -43,6 +43,7 @@ def page(template: str, *, status: int = 200, **shown: object) -> Response:
     said = forms.words_for(request)
     html = render_template(
         template,
+        words=words,
         style=Markup(STYLE),  # noqa: S704 - our own file, none of it from a request
         script=Markup(SCRIPT),  # noqa: S704 - as above
         form_field=forms.FORM_FIELD,

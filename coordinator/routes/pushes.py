@@ -1,42 +1,39 @@
-"""What Pub/Sub pushes.
-
-204 when what was pushed is durable or nothing can ever be done with it (then logged at ERROR), 503 when a redelivery
-may help. Never 2xx before the state is durable (A3).
-"""
+"""What Pub/Sub pushes: outcomes, and requests that it gave up."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
-from flask import Flask, Response, request
+from flask import Response, request
 
 from coordinator.assembly import Coordinator
-from coordinator.routes.exchange import Caller, Check, no_content
+from coordinator.routes.exchange import Caller
+from coordinator.routes.route import Routes
 from coordinator.usecases.consolidate import Report
 from coordinator.usecases.record import read_outcomes, who_gave_up
-from schemas.messages import FailureCode
-from shared import edge
+from schemas.messages import FailureCode, PushEnvelope
+from shared import push_answers
 from shared.errors import MalformedMessage, TipoffError, Transient
 from shared.push import Pushed, open_envelope, slice_of
 
 _log = logging.getLogger(__name__)
 
-PATHS = frozenset({"/complete", "/dead-letter"})
+routes = Routes()
+_pushed = partial(routes.add, "post", callers=(Caller.PUSH,), body=PushEnvelope, answers={204: ()})
 
 
-def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
-    """Serve what subscriptions push to."""
+@_pushed("/complete")
+def complete(coordinator: Coordinator) -> Response:
+    """A worker's outcome, pushed."""
+    return _take(lambda pushed: _complete(coordinator, pushed))
 
-    @app.post("/complete")
-    def complete() -> Response:
-        check(Caller.PUSH)
-        return _take(lambda pushed: _complete(coordinator, pushed))
 
-    @app.post("/dead-letter")
-    def dead_letter() -> Response:
-        check(Caller.PUSH)
-        return _take(lambda pushed: _give_up(coordinator, pushed))
+@_pushed("/dead-letter")
+def dead_letter(coordinator: Coordinator) -> Response:
+    """A request that nobody could take, pushed: its player failed."""
+    return _take(lambda pushed: _give_up(coordinator, pushed))
 
 
 def _complete(coordinator: Coordinator, pushed: Pushed) -> Report | None:
@@ -64,16 +61,13 @@ def _take(act: Callable[[Pushed], Report | None]) -> Response:
     try:
         pushed = open_envelope(request.get_data())
     except MalformedMessage as error:
-        _log.error("push refused", extra={"json_fields": {"reason": str(error)}})
-        return no_content()
-    with edge.delivered(pushed.attributes, pushed):
+        return push_answers.poison(error, log=_log, message="push refused")
+    with push_answers.delivered(pushed.attributes, pushed):
         try:
             report = act(pushed)
         except Transient:
             raise
         except TipoffError as error:
-            # No repetition helps: one poison message must not slow the subscription, whose back-off all messages share.
-            _log.error("push refused", extra={"json_fields": {"reason": str(error)}})
-            return no_content()
+            return push_answers.poison(error, log=_log, message="push refused")
         _log.info("push finished", extra={"json_fields": {"consolidation": report.value if report else None}})
-        return no_content()
+        return push_answers.done()

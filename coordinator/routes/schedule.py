@@ -1,79 +1,96 @@
-"""What Cloud Scheduler calls, and people by hand: start and sweep."""
+"""What Cloud Scheduler calls, and people by hand: start, sweep and grade."""
 
 from __future__ import annotations
 
 import logging
 from datetime import date
 
-from flask import Flask, Request, Response, jsonify, request
+from flask import Request, Response, request
 
 from coordinator.assembly import Coordinator
 from coordinator.operator.answers import StartAnswer, StartNotNeeded
-from coordinator.operator.bodies import StartBody, SweepBody
-from coordinator.routes.exchange import Caller, Check, idempotency_key, note_action, read_body
-from coordinator.usecases.sweep_report import SweepAnswer, Verdict
+from coordinator.operator.bodies import GradeBody, StartBody, SweepBody
+from coordinator.operator.operation import KEY_AND_WHY_HEADERS
+from coordinator.routes.exchange import Caller, idempotency_key, note_action
+from coordinator.routes.route import Routes, as_json, as_made
+from coordinator.usecases.grade import LAST_DAYS, GradeAnswer
+from coordinator.usecases.sweep_report import SweepAnswer
 from schemas import names
 from shared.edge import problem
-from shared.errors import Conflict, InputsIncomplete, TipoffError
+from shared.errors import Conflict, InputsIncomplete, InvalidInput, TipoffError
 from shared.problems import problem_of_status
 
 _log = logging.getLogger(__name__)
 
-
-def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
-    """Serve `/start` and `/sweep`."""
-
-    @app.post("/start")
-    def start() -> Response:
-        check(Caller.SCHEDULER, Caller.ADMIN)
-        try:
-            return _start(coordinator)
-        except Conflict as conflict:
-            # Inputs may still come, so Scheduler is to try again; then its failed job is seen.
-            if not _is_scheduler(request) or isinstance(conflict, InputsIncomplete):
-                raise
-            # To Cloud Scheduler everything but 2xx is a failure to be tried again (D5).
-            _log.warning("start not needed", extra={"json_fields": {"reason": str(conflict)}})
-            return jsonify(StartNotNeeded(batch_id=conflict.batch_id, reason=str(conflict)).model_dump())
-
-    @app.post("/sweep")
-    def sweep() -> Response:
-        check(Caller.SCHEDULER, Caller.ADMIN)
-        return _sweep(coordinator, dry_run=read_body(SweepBody).dry_run)
+routes = Routes()
+_CALLERS = (Caller.SCHEDULER, Caller.ADMIN)
 
 
-def _start(coordinator: Coordinator) -> Response:
-    """Start what the request asks for: 202 when that made the batch, 200 when an earlier call with its key did."""
-    body, parts, key = read_body(StartBody), coordinator.parts, idempotency_key()
+@routes.add(
+    "post",
+    "/start",
+    callers=_CALLERS,
+    headers=KEY_AND_WHY_HEADERS,
+    answers={200: (StartAnswer, StartNotNeeded), 202: (StartAnswer,)},
+    refusals=(409, 422),
+    respond=as_made,
+)
+def start(coordinator: Coordinator, body: StartBody) -> StartAnswer | StartNotNeeded:
+    """Plan and publish a game date's batch; 200 where an earlier call with the same key did."""
+    try:
+        return _start(coordinator, body)
+    except Conflict as conflict:
+        # To Cloud Scheduler everything but 2xx is a failure to be tried again (D5). Inputs may still come, so it is to try
+        # again for those; then its failed job is seen.
+        if not _is_scheduler(request) or isinstance(conflict, InputsIncomplete):
+            raise
+        _log.warning("start not needed", extra={"json_fields": {"reason": str(conflict)}})
+        return StartNotNeeded(batch_id=conflict.batch_id, reason=str(conflict))
+
+
+def _as_swept(answer: SweepAnswer) -> Response:
+    """Answer with 503 when a batch met trouble that may pass, so that Cloud Scheduler asks again."""
+    if not answer.unfinished:
+        return as_json(answer)
+    detail = f"not finished with {', '.join(answer.unfinished)}; call again"
+    status, document = problem_of_status(503, detail=detail, instance=request.path)
+    return problem(status, document | answer.model_dump(mode="json"))
+
+
+@routes.add("post", "/sweep", callers=_CALLERS, refusals=(422,), respond=_as_swept)
+def sweep(coordinator: Coordinator, body: SweepBody) -> SweepAnswer:
+    """Repair or finish whatever events did not, or say what that would be."""
+    batches = coordinator.sweeper.sweep(dry_run=body.dry_run)
+    return SweepAnswer(dry_run=body.dry_run, batches=batches, graded=_grade_due(coordinator, dry_run=body.dry_run))
+
+
+@routes.add("post", "/grade", callers=_CALLERS, refusals=(422,))
+def grade(coordinator: Coordinator, body: GradeBody) -> GradeAnswer:
+    """Grade what was predicted and is played by now, of a date, a span, or the last days."""
+    grader = coordinator.grader
+    if body.game_date is not None:
+        if body.first is not None or body.last is not None:
+            raise InvalidInput("game_date", "cannot go with from and to; give either game_date or from and to")
+        return grader.grade(body.game_date, body.game_date)
+    today = coordinator.parts.today()
+    if body.first is None and body.last is None:
+        return grader.grade_what_is_there(today - LAST_DAYS, today)
+    last = body.last or today
+    return grader.grade(body.first or last, last)
+
+
+def _start(coordinator: Coordinator, body: StartBody) -> StartAnswer:
+    parts, key = coordinator.parts, idempotency_key()
     game_date = body.game_date or parts.today()
     if not _is_scheduler(request):
         note_action(coordinator, names.batch_id(game_date, key), "start", body)
     started = coordinator.starter.start(
-        game_date,
-        key=key,
-        policy=body.policy.applied_to(parts.policy),
-        force=body.force,
+        game_date, key=key, policy=body.policy.applied_to(parts.policy), force=body.force
     )
     batch = started.batch
-    told = StartAnswer(
+    return StartAnswer(
         batch_id=batch.batch_id, state=batch.state, expected=batch.expected_count, started=started.is_new
     )
-    answer = jsonify(told.model_dump())
-    answer.status_code = 202 if started.is_new else 200
-    return answer
-
-
-def _sweep(coordinator: Coordinator, *, dry_run: bool) -> Response:
-    """Sweep; 503 when a batch met trouble that may pass, so that Cloud Scheduler asks again."""
-    swept = coordinator.sweeper.sweep(dry_run=dry_run)
-    answer = SweepAnswer(dry_run=dry_run, batches=swept, graded=_grade_due(coordinator, dry_run=dry_run))
-    told = answer.model_dump(mode="json")
-    again = [one.batch_id for one in answer.batches if one.verdict is Verdict.TRY_AGAIN]
-    if not again:
-        return jsonify(told)
-    detail = f"not finished with {', '.join(again)}; call again"
-    status, document = problem_of_status(503, detail=detail, instance=request.path)
-    return problem(status, document | told)
 
 
 def _grade_due(coordinator: Coordinator, *, dry_run: bool) -> list[date]:

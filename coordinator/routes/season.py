@@ -1,69 +1,30 @@
-"""What concerns many dates: grading what was played, and how good it was."""
+"""What people ask of many dates, and of the tables' columns."""
 
 from __future__ import annotations
 
-from datetime import date
-
-from flask import Flask, Response, jsonify
-from pydantic import TypeAdapter
-
 from coordinator.assembly import Coordinator
 from coordinator.operator.accuracy import AccuracyView
-from coordinator.operator.bodies import GameDate, GradeBody
+from coordinator.operator.bodies import AccuracyQuery, SpanQuery
+from coordinator.operator.schema_view import SchemaView, view_schema
 from coordinator.operator.season import SeasonView
-from coordinator.routes.exchange import Caller, Check, check_query, query_value, read_body
-from coordinator.rules.accuracy import By
-from coordinator.usecases.grade import LAST_DAYS, GradeAnswer
-from shared.errors import InvalidInput
+from coordinator.routes.route import Routes
 
-_GAME_DATE: TypeAdapter[date | None] = TypeAdapter(GameDate)
-_TEXT: TypeAdapter[str | None] = TypeAdapter(str | None)
+routes = Routes()
 
 
-def serve(app: Flask, coordinator: Coordinator, check: Check) -> None:
-    """Serve `/grade`, `/accuracy` and `/season`."""
-
-    @app.post("/grade")
-    def grade() -> Response:
-        check(Caller.SCHEDULER, Caller.ADMIN)
-        return jsonify(_grade(coordinator, read_body(GradeBody)).model_dump(mode="json"))
-
-    @app.get("/accuracy")
-    def accuracy() -> Response:
-        check(Caller.ADMIN, Caller.VIEWER)
-        check_query("from", "to", "by", "system")
-        return jsonify(measured(coordinator).model_dump(mode="json"))
-
-    @app.get("/season")
-    def season() -> Response:
-        check(Caller.ADMIN, Caller.VIEWER)
-        check_query("from", "to")
-        return jsonify(looked(coordinator).model_dump(mode="json"))
+@routes.add("get", "/accuracy", refusals=(422,))
+def accuracy(coordinator: Coordinator, query: AccuracyQuery) -> AccuracyView:
+    """How good the graded predictions of a span were."""
+    return coordinator.accuracy.measure(query.first, query.last, by=query.by, system=query.system)
 
 
-def looked(coordinator: Coordinator) -> SeasonView:
-    """Look at the dates that the request's query asks for. Raises `InvalidInput`, naming the parameter."""
-    return coordinator.season.look(query_value("from", _GAME_DATE, None), query_value("to", _GAME_DATE, None))
+@routes.add("get", "/season", refusals=(422,))
+def season(coordinator: Coordinator, query: SpanQuery) -> SeasonView:
+    """Every date of a span with games: its newest batch, its predictions and their grades."""
+    return coordinator.season.look(query.first, query.last)
 
 
-def measured(coordinator: Coordinator) -> AccuracyView:
-    """Measure what the request's query asks for. Raises `InvalidInput`, naming the parameter."""
-    return coordinator.accuracy.measure(
-        query_value("from", _GAME_DATE, None),
-        query_value("to", _GAME_DATE, None),
-        by=query_value("by", TypeAdapter(By), By.SYSTEM),
-        system=query_value("system", _TEXT, None),
-    )
-
-
-def _grade(coordinator: Coordinator, body: GradeBody) -> GradeAnswer:
-    grader = coordinator.grader
-    if body.game_date is not None:
-        if body.first is not None or body.last is not None:
-            raise InvalidInput("game_date", "cannot go with from and to; give either game_date or from and to")
-        return grader.grade(body.game_date, body.game_date)
-    today = coordinator.parts.today()
-    if body.first is None and body.last is None:
-        return grader.grade_what_is_there(today - LAST_DAYS, today)
-    last = body.last or today
-    return grader.grade(body.first or last, last)
+@routes.add("get", "/schema")
+def schema(coordinator: Coordinator) -> SchemaView:
+    """Declared columns beside those of the live tables."""
+    return view_schema(coordinator.parts.warehouse, coordinator.ledger)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from pydantic import BaseModel
+
 from coordinator.rules.merge import indent
 from schemas import tables
 from schemas.tables import Row
@@ -182,9 +184,8 @@ def newest_parameters(last: date) -> Parameters:
 # --- figures --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Errors:
-    """A system's errors in points; bias is above 0 where it predicted too much."""
+class SystemErrors(BaseModel):
+    """A system's errors in points, of players who appeared; bias is above 0 where it predicted too much."""
 
     n: int
     mae: float
@@ -192,14 +193,14 @@ class Errors:
     bias: float
 
 
-def errors_of(row: Row) -> Errors:
+def errors_of(row: Row) -> SystemErrors:
     """Read a row of `points`."""
     n = whole(row, "n")
-    return Errors(
-        n,
-        round(number(row, "absolute") / n, 4),
-        round(math.sqrt(number(row, "squared") / n), 4),
-        round(number(row, "signed") / n, 4),
+    return SystemErrors(
+        n=n,
+        mae=round(number(row, "absolute") / n, 4),
+        rmse=round(math.sqrt(number(row, "squared") / n), 4),
+        bias=round(number(row, "signed") / n, 4),
     )
 
 

@@ -6,15 +6,19 @@ Must never learn how SQL is run.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from pydantic import BaseModel
+
 from coordinator.rules.merge import StagingTable, listed, rows_of_batch, union
 from schemas import tables
 from schemas.tables import Cell, Row
 
+CHANGES_SHOWN = 1000
 COMPARED = ("predicted_points", "recommendation", "confidence_score")
 
 Key = tuple[str, str, str]
@@ -61,24 +65,19 @@ ORDER BY `prediction_id`"""
 # --- comparing ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Change(BaseModel):
     """One prediction that two batches say otherwise."""
 
     player_lookup: str
     system_id: str
     line: str
-    before: Mapping[str, str]
-    after: Mapping[str, str]
-
-    @property
-    def by(self) -> float:
-        """By how many points it went up."""
-        return round(float(self.after["predicted_points"]) - float(self.before["predicted_points"]), 1)
+    before: dict[str, str]
+    after: dict[str, str]
+    by: float
+    """By how many points it went up."""
 
 
-@dataclass(frozen=True, slots=True)
-class SystemChange:
+class SystemChange(BaseModel):
     """How much a system says otherwise, over the predictions that both batches have."""
 
     compared: int
@@ -88,18 +87,28 @@ class SystemChange:
     largest: float
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How two batches differ."""
+class Difference(BaseModel):
+    """How two batches differ: the answer of `/batches/{id}/diff`."""
 
-    appeared: tuple[str, ...]
-    vanished: tuple[str, ...]
+    before: str
+    after: str
+    appeared: list[str]
+    vanished: list[str]
     lines_appeared: int
     lines_vanished: int
     """Predictions of players in both, on lines that only one has."""
-    systems: Mapping[str, SystemChange]
-    changed: tuple[Changed, ...]
-    """Largest change first."""
+    systems: dict[str, SystemChange]
+    changes: int
+    """All of them; `changed` holds the largest 1,000."""
+    changed: list[Change]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a batch said, by player, system and line."""
+
+    batch_id: str
+    cells: Mapping[Key, dict[str, str]]
 
 
 def by_key(rows: Sequence[Row]) -> dict[Key, dict[str, str]]:
@@ -111,26 +120,41 @@ def by_key(rows: Sequence[Row]) -> dict[Key, dict[str, str]]:
     return found
 
 
-def compare(before: Mapping[Key, Mapping[str, str]], after: Mapping[Key, Mapping[str, str]]) -> Difference:
+def compare(before: Said, after: Said) -> Difference:
     """Compare what two batches said."""
-    players_before, players_after = {key[0] for key in before}, {key[0] for key in after}
-    both = players_before & players_after
+    players_before, players_after = ({key[0] for key in said.cells} for said in (before, after))
+    both, shared = players_before & players_after, before.cells.keys() & after.cells.keys()
     changed = [
-        Changed(*key, before[key], after[key]) for key in before.keys() & after.keys() if before[key] != after[key]
+        _change(key, before.cells[key], after.cells[key]) for key in shared if before.cells[key] != after.cells[key]
     ]
-    systems = {}
-    for system in sorted({key[1] for key in before.keys() & after.keys()}):
-        shared = [key for key in before.keys() & after.keys() if key[1] == system]
-        sizes = [abs(float(after[key]["predicted_points"]) - float(before[key]["predicted_points"])) for key in shared]
-        differing = sum(before[key] != after[key] for key in shared)
-        systems[system] = SystemChange(len(shared), differing, round(sum(sizes) / len(sizes), 3), round(max(sizes), 1))
+    changed.sort(key=lambda one: (-abs(one.by), one.player_lookup, one.system_id, one.line))
+    compared = Counter(system for _, system, _ in shared)
     return Difference(
-        appeared=tuple(sorted(players_after - players_before)),
-        vanished=tuple(sorted(players_before - players_after)),
-        lines_appeared=sum(key[0] in both for key in after.keys() - before.keys()),
-        lines_vanished=sum(key[0] in both for key in before.keys() - after.keys()),
-        systems=systems,
-        changed=tuple(sorted(changed, key=lambda one: (-abs(one.by), one.player_lookup, one.system_id, one.line))),
+        before=before.batch_id,
+        after=after.batch_id,
+        appeared=sorted(players_after - players_before),
+        vanished=sorted(players_before - players_after),
+        lines_appeared=sum(key[0] in both for key in after.cells.keys() - shared),
+        lines_vanished=sum(key[0] in both for key in before.cells.keys() - shared),
+        systems={name: _system_change(name, compared[name], changed) for name in sorted(compared)},
+        changes=len(changed),
+        changed=changed[:CHANGES_SHOWN],
+    )
+
+
+def _change(key: Key, before: dict[str, str], after: dict[str, str]) -> Change:
+    player, system, line = key
+    by = round(float(after["predicted_points"]) - float(before["predicted_points"]), 1)
+    return Change(player_lookup=player, system_id=system, line=line, before=before, after=after, by=by)
+
+
+def _system_change(system: str, compared: int, changed: Sequence[Change]) -> SystemChange:
+    sizes = [abs(one.by) for one in changed if one.system_id == system]
+    return SystemChange(
+        compared=compared,
+        changed=len(sizes),
+        mean_change=round(sum(sizes) / compared, 3),
+        largest=max(sizes, default=0.0),
     )
 
 

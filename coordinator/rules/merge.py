@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Literal
 
 from coordinator.rules.entries import Delivery, Snapshot
-from schemas import names
+from schemas import digest, names
 from schemas.messages import RowCounts
 from schemas.tables import Column, Row
 from shared.errors import VerificationRefused
@@ -51,10 +51,6 @@ def rows_of_batch(version: int, batch_id: str, planned_at: datetime) -> str:
     planned_on = planned_at.astimezone(UTC).date().isoformat()
     batch = f"`_planned_on` = DATE '{planned_on}' AND `_batch_id` = '{names.check_batch_id(batch_id)}'"
     return f"FROM `{names.staging_table(version)}` WHERE {batch}"
-
-
-DIGEST = "TO_HEX(MD5(STRING_AGG(DISTINCT `prediction_id`, ',' ORDER BY `prediction_id`)))"
-"""`names.digest` of the prediction ids of a group, in SQL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +99,13 @@ class Consolidation:
 
 
 def staging_check(job: Consolidation) -> str:
-    """One row per staged delivery: its distinct ids, their digest (as `names.digest`), and its foreign rows."""
+    """One row per staged delivery: its distinct ids, their digest (as `schemas.digest` has it), and its foreign rows."""
     return f"""\
 SELECT
   `_delivery`,
   `_version`,
   COUNT(DISTINCT `prediction_id`) AS `distinct_rows`,
-  {DIGEST} AS `digest`,
+  {digest.IN_SQL} AS `digest`,
   COUNTIF(`game_date` != {job.date_literal}) AS `of_another_date`,
   COUNTIF(`updated_at` IS NULL OR `updated_at` != @planned_at) AS `of_another_batch`
 FROM (

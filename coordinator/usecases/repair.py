@@ -18,7 +18,7 @@ from datetime import datetime
 from coordinator.ledger import Ledger
 from coordinator.rules import merge
 from coordinator.rules.batch import Batch
-from schemas import names, tables
+from schemas import digest, names, tables
 from schemas.messages import Predicted
 from schemas.tables import Row
 from shared.ports import Parameters, Warehouse
@@ -38,7 +38,7 @@ SELECT
   `_delivery`,
   {version} AS `_version`,
   COUNT(DISTINCT `prediction_id`) AS `distinct_rows`,
-  {merge.DIGEST} AS `digest`,
+  {digest.IN_SQL} AS `digest`,
   COUNTIF(`game_date` != @game_date OR `updated_at` IS NULL OR `updated_at` != @planned_at) AS `foreign_rows`
 {merge.rows_of_batch(version, batch.batch_id, batch.planned_at)}
   AND `player_lookup` IN UNNEST(@players)

@@ -54,3 +54,8 @@ class SweepAnswer(BaseModel):
     batches: list[Swept]
     graded: list[date]
     """Dates whose predictions were graded, since their box scores had come; of a dry run, those that would be."""
+
+    @property
+    def unfinished(self) -> list[str]:
+        """Batches that met trouble which may pass."""
+        return [one.batch_id for one in self.batches if one.verdict is Verdict.TRY_AGAIN]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from local.cli.exits import NO_SUCCESS
+from local.cli.options import audience_option, impersonate_option, json_option
 from local.cli.targets import Target, told_how_to_log_in
 from local.cli.terminal import echo
 from shared.errors import InvalidInput
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
 @click.option("--dataset", required=True, help="BigQuery dataset of the predictions and inputs.")
 @click.option("--staging-dataset", required=True, help="BigQuery dataset of the staging tables.")
 @click.option("--location", required=True, help="Their location, such as US.")
-@click.option(
-    "--impersonate", metavar="ACCOUNT", help="Service account to act as, through gcloud; for https addresses."
-)
-@click.option("--audience", help="Audience of the identity token; the default is the URL.")
+@impersonate_option
+@audience_option
 @click.option("--requests-topic", help="Topic of the requests; with --outcomes-topic, outcomes are lost on purpose.")
 @click.option("--outcomes-topic", help="Topic of the outcomes, whose subscription bears its name.")
 @click.option(
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     help="Minutes to wait for a batch.",
 )
 @click.option("--clean", "only_clean", is_flag=True, help="Only delete what a run that was killed has left.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 @click.pass_obj
 def acceptance(
     environ: Mapping[str, str],

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from local.cli.coordinator_options import Where, console, coordinator_options, print_json
-from local.cli.span_options import date_option
+from local.cli.options import date_option
+from local.cli.terminal import plain_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -83,9 +84,7 @@ def _print(answer: Mapping[str, Any]) -> None:
 
 
 def _systems(systems: Mapping[str, Any]) -> Table:
-    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
-
-    table = Table("system", "games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
+    table = plain_table("system", "games", "mean absolute error", "rmse", "bias")
     for name, found in systems.items():
         table.add_row(name, f"{found['n']:,}", *(f"{found[figure]:.4f}" for figure in ("mae", "rmse", "bias")))
     return table

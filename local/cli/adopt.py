@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from local.cli.options import date_option, json_option
 from local.cli.targets import Target, target_options
 from local.cli.terminal import echo
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from local.cli.adopting import Adopter, Survey
+    from local.cli.adopter import Adopter, Survey
 
 _SHOWN = 10
 """Refused or kept tables that are named, beyond which they are counted."""
@@ -22,19 +23,17 @@ _SHOWN = 10
 
 @click.command(short_help="Bring in what another system left in staging tables.")
 @click.option("--prefix", required=True, help="How the tables' names begin, such as _staging_batch_2026_01_30.")
-@click.option(
-    "--game-date", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Needed where the prefix has no date."
-)
+@date_option("--game-date", help="Needed where the prefix has no date.")
 @click.option("--dry-run", is_flag=True, help="Count what would be done, and do nothing.")
 @click.option("--yes", "is_sure", is_flag=True, help="Do it; look with --dry-run first.")
 @click.option("--drop", is_flag=True, help="Then drop the tables whose every row is verified to be adopted.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 @target_options(has_ledger=True)
 def adopt(
     *,
     target: Target,
     prefix: str,
-    game_date: datetime | None,
+    game_date: date | None,
     dry_run: bool,
     is_sure: bool,
     drop: bool,
@@ -60,13 +59,12 @@ def adopt(
     if drop and dry_run:
         raise InvalidInput("--drop", "cannot go with --dry-run; tables are dropped only after they were adopted")
     from coordinator.ledger import Ledger  # noqa: PLC0415 - so that --help answers at once
-    from local.cli.adopting import Adopter  # noqa: PLC0415 - so that --help answers at once
+    from local.cli.adopter import Adopter  # noqa: PLC0415 - so that --help answers at once
 
-    told = date(game_date.year, game_date.month, game_date.day) if game_date else None
     with target.warehouse() as warehouse, target.documents_if_any() as documents:
         ledger = None if documents is None else Ledger(documents)
         adopter = Adopter(warehouse=warehouse, ledger=ledger, clock=lambda: datetime.now(UTC))
-        survey = adopter.survey(prefix, told)
+        survey = adopter.survey(prefix, game_date)
         try:
             _carry_out(adopter, survey, is_sure=is_sure, drop=drop, as_json=as_json)
         finally:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.text import Text
 
 from local.cli.exits import NO_SUCCESS
-from local.cli.input_options import data_option, max_input_option, state_option, timeout_option
-from local.cli.span_options import date_option
-from local.cli.terminal import Terminal, echo
+from local.cli.options import data_option, date_option, json_option, max_input_option, state_option, timeout_option
+from local.cli.terminal import Terminal, echo, plain_table
 from local.one_machine.input_bound import MIB
 from shared.errors import InvalidInput
 
@@ -66,7 +66,7 @@ class Wanted:
 @click.option(
     "--allow-hindsight", is_flag=True, help="Let a model predict dates it was trained on; every row is marked."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@json_option
 def backfill(*, max_input_mb: int, timeout_minutes: int, **options: Any) -> int:
     """Run every date with games from --from to --to as its own batch, as of that date: nothing that came later is seen.
     Each is graded as it ends, two dates at once, so that a date's intervals learn from the grades of two days before and
@@ -186,9 +186,7 @@ def _print_due(due: Sequence[Due], *, as_json: bool) -> int:
         ]
         echo(json.dumps({"due": told}))
         return 0
-    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
-
-    table = Table("game date", "games", "state", "would", box=None, pad_edge=False)
+    table = plain_table("game date", "games", "state", "would")
     for one in due:
         table.add_row(str(one.game_date), str(one.games), one.state or "–", one.deed.value)
     Terminal(highlight=False).print(table)
@@ -227,10 +225,7 @@ def _bar(due: Sequence[Due]) -> Iterator[Any]:
 
 def print_matrix(season: Mapping[str, Any]) -> None:
     """Print dates by the state of their batch."""
-    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    table = Table("game date", "games", "state", "players", "rows", "graded", "ungraded", box=None, pad_edge=False)
+    table = plain_table("game date", "games", "state", "players", "rows", "graded", "ungraded")
     for one in season["dates"]:
         state = Text(one["state"] or "–", style=_TONES.get(one["state"], ""))
         counts = (f"{one[name]:,}" for name in ("players", "rows", "graded", "ungraded"))

@@ -12,7 +12,7 @@ import click
 from rich.progress import Progress
 from rich.table import Table
 
-from local.cli.input_options import max_input_option
+from local.cli.options import max_input_option
 from local.cli.terminal import Terminal, echo
 from local.one_machine.input_bound import MIB
 from shared.errors import InvalidInput

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker import scores
-from worker.calibration import MARGIN, USUAL_PRICE, beside_market, expected_value, gain
+from worker.calibration import beside_market
 from worker.model import Model
 from worker.players import Floats, Players
+from worker.recommendation import MARGIN, USUAL_PRICE, expected_value, gain
 from worker.scores import PastLines
 from worker.systems import ensemble, market, season_average
 from worker.systems.forecast import Situation

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import click
 
-from local.cli.coordinator_options import (
-    Where,
-    batch_argument,
-    confirmation_of,
-    coordinator_options,
-    is_agreed,
-    print_json,
-    reason,
-    why_option,
-    yes_option,
-)
+from local.cli.coordinator_options import Where, action_options, ask_for, print_json
 from local.cli.exits import NO_SUCCESS
 from local.cli.terminal import echo
 
 
 @click.command(short_help="Merge a batch now.")
-@batch_argument
 @click.option(
     "--force", is_flag=True, help="Go on without missing players, and in spite of a refusal; no check is skipped."
 )
-@yes_option
-@why_option
-@coordinator_options
+@action_options
 def consolidate(*, where: Where, batch: str, force: bool, yes: bool, why: str, as_json: bool) -> int:
     """Verify and merge what is recorded of BATCH, and wait for the end of it. BATCH is an id, or a game date for its
     newest batch.
@@ -37,10 +24,9 @@ def consolidate(*, where: Where, batch: str, force: bool, yes: bool, why: str, a
       tipoff consolidate 20260130_0123456789abcdef --force
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
     with where.client() as client:
-        path = f"/batches/{client.find(batch)}/consolidate"
-        if force and not is_agreed(confirmation_of(client, path, {"force": True}), yes=yes):
-            return NO_SUCCESS
-        answer = client.post(path, {"force": force}, reason(why))
+        answer = ask_for(client, batch, "consolidate", {"force": force}, yes=yes, why=why, asks=force)
+    if answer is None:
+        return NO_SUCCESS
     if as_json:
         print_json(answer)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 import click
 
-from local.cli.input_options import DEFAULT_STATE
+from local.cli.options import DEFAULT_STATE, audience_option, impersonate_option, json_option
 from local.cli.terminal import Terminal, echo, printable
 from shared.errors import InvalidInput
 
@@ -72,11 +73,9 @@ _OPTIONS = (
         type=click.Path(path_type=Path, file_okay=False),
         help="State folder of `tipoff run` on this machine; .tipoff where no URL is given.",
     ),
-    click.option(
-        "--impersonate", metavar="ACCOUNT", help="Service account to act as, through gcloud; for https addresses."
-    ),
-    click.option("--audience", help="Audience of the identity token; the default is the URL."),
-    click.option("--json", "as_json", is_flag=True, help="Print the coordinator's answer as JSON, for programs."),
+    impersonate_option,
+    audience_option,
+    json_option,
 )
 
 batch_argument = click.argument("batch", metavar="BATCH")
@@ -85,15 +84,28 @@ batch_argument = click.argument("batch", metavar="BATCH")
 newest_argument = click.argument("batch", metavar="[BATCH]", required=False)
 """The same, or the newest of all."""
 
-yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation, as on a terminal.")
-
-
+_yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation, as on a terminal.")
 why_option = click.option("--why", default="", help="Your reason, which is kept with your account and the time.")
 
 
 def reason(why: str) -> dict[str, str]:
     """The header that carries a reason; none where none is given."""
     return {"Tipoff-Why": quote(why, safe=" ")} if why else {}
+
+
+def action_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command what every action on a batch takes: the batch, `--yes`, `--why`, and where the coordinator is."""
+    return batch_argument(_yes_option(why_option(coordinator_options(command))))
+
+
+def ask_for(
+    client: CoordinatorClient, batch: str, action: str, body: Mapping[str, object], *, yes: bool, why: str, asks: bool
+) -> dict[str, Any] | None:
+    """Have an action done with a batch, after a person has agreed where it `asks`; None where he has not."""
+    path = f"/batches/{client.find(batch)}/{action}"
+    if asks and not _is_agreed(_confirmation_of(client, path, body), yes=yes):
+        return None
+    return client.post(path, body, {"Idempotency-Key": str(uuid.uuid4()), **reason(why)})
 
 
 def coordinator_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -135,16 +147,18 @@ def _typed(options: Mapping[str, object]) -> str:
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
 
 
-def is_agreed(question: str, *, yes: bool) -> bool:
+def _is_agreed(question: str, *, yes: bool) -> bool:
     """Whether a person agrees; not asked where `--yes` says so, or where no person is at a terminal."""
     return yes or not sys.stdin.isatty() or click.confirm(printable(question), err=True)
 
 
-def confirmation_of(client: CoordinatorClient, path: str, body: Mapping[str, object] | None) -> str:
+def _confirmation_of(client: CoordinatorClient, path: str, body: Mapping[str, object]) -> str:
     """What a person is to say yes to before an action, in the coordinator's own words where it offers the action now."""
     explanation = client.get(f"{path.rpartition('/')[0]}/explain")
     actions = [sentence["action"] for sentence in explanation["sentences"] if sentence["action"]]
-    asked = [one["confirm"] for one in actions if one["path"] == path and one["body"] == body and one["confirm"]]
+    asked = [
+        one["confirm"] for one in actions if one["path"] == path and one["body"] in (None, body) and one["confirm"]
+    ]
     return str(asked[0]) if asked else f"{explanation['headline']} Go on all the same?"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import click
 
+from local.cli.options import audience_option, impersonate_option, open_option, port_option
 from local.cli.terminal import Terminal
 from shared.errors import InvalidInput
 
@@ -17,16 +18,10 @@ DEFAULT_PORT = 8322
 
 @click.command(short_help="Open the dashboard of a deployed coordinator.")
 @click.option("--url", help="The coordinator; TIPOFF_URL without it.")
-@click.option("--impersonate", metavar="ACCOUNT", help="Service account to act as, through gcloud.")
-@click.option("--audience", help="Audience of the identity token; the default is the URL.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=DEFAULT_PORT,
-    show_default=True,
-    help="Port on this machine; 0 takes a free one.",
-)
-@click.option("--open", "browse", is_flag=True, help="Open the page in a browser.")
+@impersonate_option
+@audience_option
+@port_option(DEFAULT_PORT)
+@open_option
 @click.pass_obj
 def dashboard(
     environ: Mapping[str, str],

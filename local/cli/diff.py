@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from local.cli.coordinator_options import Where, console, coordinator_options, print_json
+from local.cli.terminal import plain_table
 
 _CHANGES_SHOWN = 15
 _NAMES_SHOWN = 10
@@ -36,15 +37,13 @@ def diff(*, where: Where, before: str, after: str, as_json: bool) -> None:
 
 def print_difference(found: Mapping[str, Any]) -> None:
     """Print a difference for a person."""
-    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
-
     out = console()
     for what, players in (("appeared", found["appeared"]), ("vanished", found["vanished"])):
         named = ", ".join(players[:_NAMES_SHOWN])
         more = f" and {len(players) - _NAMES_SHOWN} more" if len(players) > _NAMES_SHOWN else ""
         out.print(f"{what}: {named}{more}" if players else f"{what}: nobody")
     out.print(f"on new lines: {found['lines_appeared']}, on lines that are gone: {found['lines_vanished']}\n")
-    systems = Table("system", "compared", "changed", "mean change", "largest", box=None, pad_edge=False)
+    systems = plain_table("system", "compared", "changed", "mean change", "largest")
     for name, one in found["systems"].items():
         systems.add_row(
             name, f"{one['compared']:,}", f"{one['changed']:,}", f"{one['mean_change']:.3f}", f"{one['largest']:.1f}"
@@ -53,7 +52,7 @@ def print_difference(found: Mapping[str, Any]) -> None:
     if not found["changed"]:
         out.print("\nevery prediction that both have is the same")
         return
-    table = Table("player", "system", "line", "before", "after", "by", "recommendation", box=None, pad_edge=False)
+    table = plain_table("player", "system", "line", "before", "after", "by", "recommendation")
     for one in found["changed"][:_CHANGES_SHOWN]:
         sides = dict.fromkeys((one["before"]["recommendation"], one["after"]["recommendation"]))
         points = (one["before"]["predicted_points"], one["after"]["predicted_points"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument, print_json
+from local.cli.terminal import plain_table
 
 _WELL = ("merged", "skipped")
 """Stages at which nothing is missing: their players are named with --all only."""
@@ -23,17 +24,13 @@ def gaps(*, where: Where, batch: str | None, with_all: bool, as_json: bool) -> N
       tipoff gaps 2026-01-30
       tipoff gaps 20260130_0123456789abcdef --json | jq -r '.stages[] | select(.name=="failed").players[].player'
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
-    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
-
     with where.client() as client:
         answer = client.get(f"/batches/{client.find(batch)}/gaps")
     if as_json:
         print_json(answer)
         return
     out = console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("stage", "players", "meaning"):
-        table.add_column(title, justify="right" if title == "players" else "left", no_wrap=title != "meaning")
+    table = plain_table("stage", "players", "meaning", right=("players",), wrapped=("meaning",))
     for stage in answer["stages"]:
         table.add_row(stage["name"].replace("_", " "), f"{stage['count']:,}", stage["meaning"])
     out.print(f"Batch {answer['batch_id']}\n")

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from local.cli.coordinator_options import Where, console, coordinator_options, print_json
-from local.cli.span_options import date_option
+from local.cli.options import date_option
+from local.cli.terminal import plain_table
 from shared.errors import InvalidInput
 
 _GAMES_SHOWN = 10
@@ -56,15 +57,11 @@ def _load(where: Where, data: Path, game_date: date | None) -> None:
 
 
 def _print(answer: Mapping[str, Any]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
-
     out = console()
     if not answer["dates"]:
         out.print(f"nothing is predicted from {answer['first']} to {answer['last']}")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("game date", "graded", "new", "changed", "unchanged", "removed", "ungraded"):
-        table.add_column(title, no_wrap=True)
+    table = plain_table("game date", "graded", "new", "changed", "unchanged", "removed", "ungraded")
     for one in answer["dates"]:
         counts = ("graded", "inserted", "updated", "unchanged", "retired", "ungraded")
         table.add_row(one["game_date"], *(f"{one[name]:,}" for name in counts))

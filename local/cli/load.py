@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from local.cli.input_options import max_input_option
+from local.cli.options import json_option, max_input_option
 from local.cli.targets import Target, target_options
 from local.cli.terminal import echo
 from local.one_machine.input_bound import MIB
@@ -17,7 +17,7 @@ from local.one_machine.input_bound import MIB
 @click.command(short_help="Bring CSV files into the input tables of a project or a state folder.")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @max_input_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 @target_options()
 def load(*, target: Target, folder: Path, max_input_mb: int, as_json: bool) -> None:
     """Bring a folder of CSV files, as `tipoff run --data` takes them, into the input tables.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from local.cli.exits import NO_SUCCESS
-from local.cli.terminal import Terminal, echo
+from local.cli.options import json_option
+from local.cli.terminal import Terminal, echo, plain_table
 
 if TYPE_CHECKING:
     from coordinator.rules.quotas import Quota
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Rows of one player over all systems and lines; default 60.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+@json_option
 def quota(*, players: int, rows_per_player: int | None, as_json: bool) -> int:
     """Forecast how much of each quota a batch of so many players uses, the most used quota first.
 
@@ -55,13 +56,8 @@ def _as_object(one: Quota) -> dict[str, object]:
 
 
 def _print(players: int, found: tuple[Quota, ...], *, fits: bool) -> None:
-    from rich.table import Table  # noqa: PLC0415 - as in `quota`
-
     console = Terminal(highlight=False, soft_wrap=True)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("limit", no_wrap=True)
-    for title in ("forecast", "limit", "unit", "share", "kind"):
-        table.add_column(title, justify="left" if title in ("unit", "kind") else "right")
+    table = plain_table("quota", "forecast", "limit", "unit", "share", "kind", right=("forecast", "limit", "share"))
     for one in found:
         kind = ("refuses" if one.is_hard else "warns") + ("" if one.fits else ": OVER")
         table.add_row(one.name, _shown(one.forecast), _shown(one.limit), one.unit, f"{one.share:.1%}", kind)

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from local.cli.input_options import DEFAULT_STATE
-from local.cli.terminal import Terminal, called
+from local.cli.options import DEFAULT_STATE
+from local.cli.terminal import Terminal, called, plain_table
 from local.one_machine.day import Done
 from local.one_machine.run import Phases, Sample, Seen
 
@@ -129,10 +129,8 @@ def _counts(seen: Seen, phases: Phases) -> Table:
 
 
 def _predictions(samples: Sequence[Sample]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("player")
-    for title in ("points", "line", "source", "recommendation", "confidence"):
-        table.add_column(title, justify="left" if title in ("source", "recommendation") else "right")
+    numbers = ("points", "line", "confidence")
+    table = plain_table("player", "points", "line", "source", "recommendation", "confidence", right=numbers)
     for sample in samples:
         table.add_row(
             sample.player_lookup,

@@ -6,25 +6,18 @@ import json
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from local.cli.exits import NO_SUCCESS
-from local.cli.input_options import max_input_option, state_option, timeout_option
+from local.cli.options import date_option, json_option, max_input_option, state_option, timeout_option
 from local.cli.terminal import Terminal, echo
 from local.one_machine.input_bound import MIB
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
     from local.one_machine.day import Day
-
-
-def _game_date(_context: click.Context, _parameter: click.Parameter, value: str | None) -> date | None:
-    try:
-        return date.fromisoformat(value) if value else None
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is not a date; write it as 2026-01-30") from error
 
 
 def _export_file(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
@@ -36,9 +29,7 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
 
 
 @click.command(short_help="Predict one game date on this machine.")
-@click.option(
-    "--game-date", callback=_game_date, metavar="YYYY-MM-DD", help="US Eastern date of the games. Needed with --data."
-)
+@date_option("--game-date", help="US Eastern date of the games. Needed with --data.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -88,24 +79,9 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     help="Run in a state folder of its own, shadow, and compare with the date's newest batch; changes no prediction.",
 )
 @click.option("--open", "keep_open", is_flag=True, help="Keep the dashboard up after the run, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@json_option
 def run(
-    *,
-    game_date: date | None,
-    data: Path | None,
-    max_input_mb: int,
-    state: Path,
-    export: Path | None,
-    spreadsheet_safe: bool,
-    model: str | None,
-    resume: bool,
-    force: bool,
-    allow_retiring: bool,
-    allow_incomplete: bool,
-    timeout_minutes: int,
-    shadow: bool,
-    keep_open: bool,
-    as_json: bool,
+    *, max_input_mb: int, timeout_minutes: int, shadow: bool, keep_open: bool, as_json: bool, **options: Any
 ) -> int:
     """Predict one game date on this machine, from CSV files to the predictions table.
 
@@ -124,6 +100,28 @@ def run(
     Exits 0 when the batch is COMPLETE, PARTIAL or EMPTY, 1 when it failed or did not end in time, 2 when the call or
     the inputs are mistaken, 130 on Ctrl-C.
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
+    _check(**options, shadow=shadow, keep_open=keep_open)
+    from local.one_machine.day import Day  # noqa: PLC0415 - so that --help and mistakes answer at once
+
+    wanted = Day(max_input_bytes=max_input_mb * MIB, patience=timedelta(minutes=timeout_minutes), **options)
+    if shadow:
+        return _run_shadow(wanted, as_json=as_json)
+    return _run(wanted, as_json=as_json, keep_open=keep_open)
+
+
+def _check(
+    *,
+    game_date: date | None,
+    data: Path | None,
+    export: Path | None,
+    spreadsheet_safe: bool,
+    resume: bool,
+    force: bool,
+    shadow: bool,
+    keep_open: bool,
+    **_others: object,
+) -> None:
+    """Refuse options that do not go together. Raises `InvalidInput`."""
     if data is not None and game_date is None:
         raise InvalidInput("--game-date", "missing; say which date of your data to predict, such as 2026-01-30")
     if spreadsheet_safe and (export is None or export.suffix.lower() != ".csv"):
@@ -132,25 +130,6 @@ def run(
         raise InvalidInput("--force", "cannot go with --resume; choose to finish the live batch or to replace it")
     if shadow and (resume or force or export or keep_open):
         raise InvalidInput("--shadow", "cannot go with --resume, --force, --export or --open; it only compares")
-    from local.one_machine.day import Day  # noqa: PLC0415 - so that --help and mistakes answer at once
-
-    wanted = Day(
-        game_date=game_date,
-        data=data,
-        max_input_bytes=max_input_mb * MIB,
-        state=state,
-        export=export,
-        spreadsheet_safe=spreadsheet_safe,
-        model=model,
-        resume=resume,
-        force=force,
-        allow_retiring=allow_retiring,
-        allow_incomplete=allow_incomplete,
-        patience=timedelta(minutes=timeout_minutes),
-    )
-    if shadow:
-        return _run_shadow(wanted, as_json=as_json)
-    return _run(wanted, as_json=as_json, keep_open=keep_open)
 
 
 def _run_shadow(wanted: Day, *, as_json: bool) -> int:

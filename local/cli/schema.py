@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from local.cli.exits import NO_SUCCESS
+from local.cli.options import json_option
 from local.cli.targets import Target, target_options
 from local.cli.terminal import echo
 from schemas import evolution, tables
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 1.0
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _table = click.option(
     "--table", type=click.Choice(tables.TABLES), default=tables.PREDICTIONS, show_default=True, help="Declared table."
 )
@@ -50,7 +50,7 @@ def schema() -> None:
 
 
 @schema.command("list")
-@_as_json
+@json_option
 def list_(*, as_json: bool) -> None:
     """List the declared tables and their versions.
 
@@ -79,7 +79,7 @@ def list_(*, as_json: bool) -> None:
 @schema.command()
 @click.argument("version", required=False)
 @_table
-@_as_json
+@json_option
 def show(*, version: str | None, table: str, as_json: bool) -> None:
     """Show the columns of a VERSION; the default is the newest.
 
@@ -100,7 +100,7 @@ def show(*, version: str | None, table: str, as_json: bool) -> None:
 
 @schema.command()
 @click.option("--release", is_flag=True, help="Record new versions that obey the rules; they never change afterwards.")
-@_as_json
+@json_option
 def check(*, release: bool, as_json: bool) -> int:
     """Check that released versions are unchanged and that new ones only add columns which may be absent.
 
@@ -139,7 +139,7 @@ def check(*, release: bool, as_json: bool) -> int:
 @click.argument("a")
 @click.argument("b")
 @_table
-@_as_json
+@json_option
 @target_options()
 def diff(*, target: Target, a: str, b: str, table: str, as_json: bool) -> None:
     """Show what makes A into B: each is a version, such as v2, or `live`, the table of the target.
@@ -176,7 +176,7 @@ def diff(*, target: Target, a: str, b: str, table: str, as_json: bool) -> None:
 
 
 @schema.command()
-@_as_json
+@json_option
 @target_options()
 def plan(*, target: Target, as_json: bool) -> int:
     """Print what `apply` would do to the live tables: CREATE TABLE, or ALTER TABLE ... ADD COLUMN. Changes nothing.
@@ -221,7 +221,7 @@ def _print_plan(target: Target, changes: Sequence[Change]) -> None:
 
 
 @schema.command()
-@_as_json
+@json_option
 @target_options()
 def apply(*, target: Target, as_json: bool) -> None:
     """Do what `plan` prints, and wait until the live tables show it. Creates what is absent; a repeat changes nothing.
@@ -250,7 +250,7 @@ def apply(*, target: Target, as_json: bool) -> None:
 
 @schema.command()
 @click.argument("batch_id", metavar="BATCH")
-@_as_json
+@json_option
 @target_options(has_ledger=True)
 def sql(*, target: Target, batch_id: str, as_json: bool) -> None:
     """Print the exact MERGE that consolidates a BATCH as its ledger stands now, and its parameters. Runs nothing.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from local.cli.options import open_option, port_option, state_option
 from local.cli.terminal import Terminal
 
 DEFAULT_PORT = 8321
@@ -17,22 +18,12 @@ SWEEP_SECONDS = 30.0
 
 
 @click.command(short_help="Serve the dashboard over a state folder.")
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".tipoff"),
-    show_default=True,
-    help="State folder of `tipoff run` or `tipoff backfill`; the sample season's is found in its subfolder simulated.",
+@state_option(
+    keeps="State folder of `tipoff run` or `tipoff backfill`; the sample season's is found in its subfolder simulated."
 )
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=DEFAULT_PORT,
-    show_default=True,
-    help="Port on this machine; 0 takes a free one.",
-)
+@port_option(DEFAULT_PORT)
 @click.option("--model", metavar="MODEL.json", help="Model that the worker predicts with when a button asks it to.")
-@click.option("--open", "browse", is_flag=True, help="Open the page in a browser.")
+@open_option
 def serve(*, state: Path, port: int, model: str | None, browse: bool) -> int:
     """Serve the coordinator and its dashboard over a state folder, on this machine only, until Ctrl-C. The worker runs
     too, so that the buttons of a page do what they say; a sweep is made every half minute.

@@ -11,7 +11,7 @@ import click
 from coordinator.rules.lifecycle import LIVE
 from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument, print_json
 from local.cli.exits import INTERRUPTED
-from local.cli.terminal import Terminal, echo
+from local.cli.terminal import Terminal, echo, plain_table
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _print_list(batches: Sequence[Mapping[str, Any]]) -> None:
     if not batches:
         echo("no batches")
         return
-    table = _table("batch", "game date", "state", "planned, UTC", "players")
+    table = plain_table("batch", "game date", "state", "planned, UTC", "players")
     for one in batches:
         state = one["state"] if one["kind"] == "root" else f"{one['state']}, {one['kind']}"
         table.add_row(one["batch_id"], one["game_date"], state, _time(one["planned_at"]), f"{one['expected']:,}")
@@ -111,7 +111,7 @@ def _print_batch(view: Mapping[str, Any], where: Where) -> None:
     out = console()
     reason = f": {view['reason']}" if view["reason"] else ""
     out.print(f"Batch {view['batch_id']} of {view['game_date']} is {view['state']}{reason}\n")
-    counts = _table("players", "", "rows", "")
+    counts = plain_table("players", "", "rows", "")
     for kind, fate in zip(_PLAYERS, _ROWS, strict=True):
         counts.add_row(kind, f"{view['players'][kind]:,}", fate, f"{view['rows'][fate]:,}")
     out.print(counts)
@@ -142,21 +142,12 @@ def _shards(shards: Sequence[Mapping[str, Any]]) -> Table:
     # Of many, those that somebody has to look at; in the order of their numbers.
     by_need = sorted(shards, key=lambda shard: (-shard["silent"], -shard["failed"], shard["shard"]))
     shown = sorted(by_need[:_SHARDS_SHOWN], key=lambda shard: int(shard["shard"]))
-    table = _table("shard", *_PLAYERS, "published, UTC", "times")
+    table = plain_table("shard", *_PLAYERS, "published, UTC", "times")
     for shard in shown:
         counts = (f"{shard[kind]:,}" for kind in _PLAYERS)
         table.add_row(str(shard["shard"]), *counts, _time(shard["published_at"]), str(shard["publishes"]))
     if len(shards) > len(shown):
         table.add_row("...", f"and {len(shards) - len(shown):,} more shards")
-    return table
-
-
-def _table(*titles: str) -> Table:
-    from rich.table import Table  # noqa: PLC0415 - so that --help answers at once
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, no_wrap=True)
     return table
 
 

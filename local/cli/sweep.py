@@ -9,7 +9,7 @@ import click
 
 from local.cli.coordinator_options import Where, console, coordinator_options, print_json, tell_later
 from local.cli.exits import NO_SUCCESS
-from local.cli.terminal import echo
+from local.cli.terminal import echo, plain_table
 
 
 @click.command(short_help="Repair or finish whatever events did not.")
@@ -45,15 +45,12 @@ def sweep(*, where: Where, dry_run: bool, as_json: bool) -> int:
 
 
 def _print(body: Mapping[str, Any], *, dry_run: bool) -> None:
-    from rich.table import Table  # noqa: PLC0415 - as in `sweep`
-
     out = console()
     if not body["batches"]:
         out.print("no batch to look at")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("batch", "state", "verdict", "would do" if dry_run else "did"):
-        table.add_column(title, no_wrap=title in ("batch", "state", "verdict"))
+    done = "would do" if dry_run else "did"
+    table = plain_table("batch", "state", "verdict", done, wrapped=(done,))
     for one in body["batches"]:
         table.add_row(one["batch_id"], one["state"], one["verdict"].replace("_", " "), "; ".join(one["did"]))
     out.print(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,14 @@ def called() -> str:
 def echo(text: str, *, err: bool = False) -> None:
     """Print a line on standard output, or standard error."""
     click.echo(printable(text), err=err)
+
+
+def plain_table(*titles: str, right: Collection[str] = (), wrapped: Collection[str] = ()) -> Table:
+    """A table without lines. Cells are broken in the columns `wrapped` alone, and end below each other in those `right`."""
+    table = Table(box=None, pad_edge=False)
+    for title in titles:
+        table.add_column(title, justify="right" if title in right else "left", no_wrap=title not in wrapped)
+    return table
 
 
 class Terminal(Console):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import click
-from rich.table import Table
 
-from local.cli.input_options import max_input_option
-from local.cli.terminal import Terminal, echo
+from local.cli.options import date_option, json_option, max_input_option
+from local.cli.terminal import Terminal, echo, plain_table
 from local.one_machine.input_bound import MIB
 
 
@@ -22,18 +21,12 @@ from local.one_machine.input_bound import MIB
     help="Folder of CSV files, as `tipoff run` takes it; lines are used too, if there are enough.",
 )
 @max_input_option
-@click.option(
-    "--until",
-    required=True,
-    type=click.DateTime(["%Y-%m-%d"]),
-    metavar="YYYY-MM-DD",
-    help="First date that the model does not learn from.",
-)
+@date_option("--until", required=True, help="First date that the model does not learn from.")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="MODEL.json", help="File to write."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-def train(*, data: Path, max_input_mb: int, until: datetime, out: Path, as_json: bool) -> int:
+@json_option
+def train(*, data: Path, max_input_mb: int, until: date, out: Path, as_json: bool) -> int:
     """Train the ridge, the library of similar games, the spread and the calibration on games before a date.
 
     The same files and date give the same bytes. The printed figures are of games that the measured model had not seen.
@@ -53,14 +46,11 @@ def train(*, data: Path, max_input_mb: int, until: datetime, out: Path, as_json:
 
     if not out.parent.is_dir():
         raise InvalidInput("--out", f"{out.parent} is not a folder; make it first, or name another one")
-    first_unseen = date(until.year, until.month, until.day)
     console = Terminal(stderr=as_json, highlight=False)
     with console.status("reading games"):
-        past = read_past_games(data, until=first_unseen, max_bytes=max_input_mb * MIB)
+        past = read_past_games(data, until=until, max_bytes=max_input_mb * MIB)
     with console.status(f"training on {len(past.logs)} player-games"):
-        document = train_model(
-            past.logs, past.lines, until=first_unseen, day_zero=DAY_ZERO, is_simulated=past.is_simulated
-        )
+        document = train_model(past.logs, past.lines, until=until, day_zero=DAY_ZERO, is_simulated=past.is_simulated)
     try:
         out.write_text(write_document(document), encoding="utf-8")
     except OSError as error:
@@ -69,7 +59,7 @@ def train(*, data: Path, max_input_mb: int, until: datetime, out: Path, as_json:
     if as_json:
         echo(json.dumps(told | {"file": str(out)}))
         return 0
-    table = Table("system", "games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
+    table = plain_table("system", "games", "mean absolute error", "rmse", "bias")
     for name, found in told["metrics"]["walk_forward"].items():
         table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
     console.print(table)

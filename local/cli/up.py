@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from local.cli.exits import INTERRUPTED
-from local.cli.input_options import data_option, max_input_option, state_option
-from local.cli.terminal import Terminal
+from local.cli.options import data_option, date_option, max_input_option, state_option
+from local.cli.terminal import Terminal, plain_table
 from local.one_machine.input_bound import MIB
 from local.sample.season import SAMPLE_GAME_DATE, write
 from shared.errors import InvalidInput
@@ -30,7 +29,7 @@ _KEPT = (
 
 
 @click.command(short_help="Keep the whole system running on the official emulators.")
-@click.option("--game-date", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Needed with --data.")
+@date_option("--game-date", help="Needed with --data.")
 @data_option
 @max_input_option
 @state_option(
@@ -58,7 +57,7 @@ def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None,
         home = (state if data else state / "simulated") / "up"
         console.print("starting (the first time takes a minute longer)")
         with CloudStack(home, environ=environ) as stack:
-            day = date(game_date.year, game_date.month, game_date.day) if game_date else SAMPLE_GAME_DATE
+            day = game_date or SAMPLE_GAME_DATE
             _load(console, stack, home, data=data, game_date=day, max_bytes=max_input_mb * MIB)
             _introduce(console, stack, home, game_date=day)
             _keep_running(console, stack)
@@ -79,7 +78,7 @@ def _load(
 
 def _introduce(console: Terminal, stack: CloudStack, home: Path, *, game_date: date) -> None:
     """Say what runs where, and what to try."""
-    table = Table("part", "address", "pid", "log", box=None, pad_edge=False)
+    table = plain_table("part", "address", "pid", "log")
     for part in stack.parts():
         table.add_row(part.name, part.address, str(part.pid or ""), part.log.name if part.log else "")
     console.print(table)

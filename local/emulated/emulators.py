@@ -6,21 +6,16 @@ Knows no project, topic or document: what is done with a running emulator is its
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
-from shared.errors import InvalidInput, Unavailable
+from local.emulated.processes import Process, free_port
+from shared.errors import InvalidInput
 
-_READY_SECONDS = 60.0
-_POLL_SECONDS = 0.1
 _STARTS = 3
 _WELL_KNOWN_ROOTS = (
     "/usr/lib/google-cloud-sdk",
@@ -97,19 +92,20 @@ def pubsub_emulator() -> Iterator[Emulator]:
 @contextmanager
 def _running(kind: _Kind) -> Iterator[Emulator]:
     command = _launch_command(kind)
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryDirectory(prefix="tipoff-") as folder:
         # Another process may take the free port first: then the emulator ends at once, and another port is tried.
         for _ in range(_STARTS):
-            port = _free_port()
-            process = _start([*command, "--host=127.0.0.1", f"--port={port}"], output)
+            port = free_port()
+            process = Process(
+                [*command, "--host=127.0.0.1", f"--port={port}"], folder=Path(folder), log=Path(folder) / "log"
+            )
             try:
-                if _is_ready(process, f"http://127.0.0.1:{port}{kind.ready_path}"):
+                if process.is_ready(f"http://127.0.0.1:{port}{kind.ready_path}"):
                     yield Emulator(kind.variable, f"127.0.0.1:{port}")
                     return
             finally:
-                _stop(process)
-        output.seek(0)
-        raise Unavailable(f"the {kind.name} emulator did not start:\n{output.read()[-2000:].decode(errors='replace')}")
+                process.stop()
+        raise process.failure(f"({kind.name} emulator) did not start")
 
 
 def _launch_command(kind: _Kind) -> list[str]:
@@ -139,36 +135,3 @@ def _sdk_roots() -> Iterator[Path]:
         answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own words
         if root := answer.stdout.strip():
             yield Path(root)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
-    # A group of its own: Ctrl-C in a terminal must not end it before those that still use it.
-    return subprocess.Popen(  # noqa: S603 - our own words
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-    )
-
-
-def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
-    """Poll until the emulator answers. False when it ends first (a port taken by another) or never answers."""
-    for _ in range(int(_READY_SECONDS / _POLL_SECONDS)):
-        with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - on loopback
-            return bool(answer.status == 200)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=_POLL_SECONDS)
-            return False
-    return False
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -29,12 +29,14 @@ class Process:
 
     Args:
         command: the program and its arguments.
-        environ: its whole environment.
+        environ: its whole environment; that of this process without it.
         folder: its working folder.
         log: the file that its output is added to.
     """
 
-    def __init__(self, command: Sequence[str], *, environ: Mapping[str, str], folder: Path, log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], *, environ: Mapping[str, str] | None = None, folder: Path, log: Path
+    ) -> None:
         self.name = Path(command[0]).name
         self.log = log
         self._is_over = False
@@ -43,7 +45,7 @@ class Process:
             self._popen = subprocess.Popen(  # noqa: S603 - callers pass commands of this project
                 command,
                 cwd=folder,
-                env=dict(environ),
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

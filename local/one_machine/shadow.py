@@ -6,9 +6,7 @@ from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
-from coordinator.operator.comparing import DifferenceView, view_of
-from coordinator.rules import comparing
-from coordinator.rules.comparing import Key
+from coordinator.rules.comparing import Difference, Said, compare
 from local.one_machine.stack import open_parts
 from shared.errors import InvalidInput
 
@@ -16,7 +14,7 @@ FOLDER = "shadow"
 """The shadow's state, within the folder of the system that it shadows."""
 
 
-def compare_folders(shadowed: Path, shadow: Path, game_date: date) -> DifferenceView:
+def compare_folders(shadowed: Path, shadow: Path, game_date: date) -> Difference:
     """Compare the newest batches of a date in two folders.
 
     Raises:
@@ -24,14 +22,13 @@ def compare_folders(shadowed: Path, shadow: Path, game_date: date) -> Difference
         Conflict: the staging of one has ended.
         Unavailable: another process uses a folder.
     """
-    (before_id, before), (after_id, after) = (_said(home, game_date) for home in (shadowed, shadow))
-    return view_of(comparing.compare(before, after), before=before_id, after=after_id)
+    return compare(_said(shadowed, game_date), _said(shadow, game_date))
 
 
-def _said(home: Path, game_date: date) -> tuple[str, dict[Key, dict[str, str]]]:
+def _said(home: Path, game_date: date) -> Said:
     with ExitStack() as opened:
         coordinator = open_parts(home, opened).coordinator
         found = coordinator.views.batches(game_date=game_date, limit=1)
         if not found:
             raise InvalidInput("--shadow", f"{home} has no batch of {game_date} to compare with; run the date first")
-        return found[0].batch_id, coordinator.comparing.said(found[0].batch_id)
+        return coordinator.differences.said(found[0].batch_id)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.cli.adopting import Adopter
+from local.cli.adopter import Adopter
 from schemas import names
 from shared.declared import table_spec
 from shared.ports import TableSpec, Warehouse

@@ -10,7 +10,7 @@ import pytest
 
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
-from schemas import names
+from schemas import digest, names
 from schemas.messages import RowCounts
 from schemas.tables import DELIVERY_COLUMN, Cell
 from tests.consolidation_bench import NOON, Bench, an_id, open_bench, predicted
@@ -84,7 +84,7 @@ def test_staged_ids_that_are_not_the_ledgers_are_refused(bench: Bench) -> None:
     batch_id = bench.plan("ann")
     rows = bench.rows(batch_id, "ann")
     bench.stage(batch_id, rows)
-    bench.record(predicted(batch_id, "ann", rows, digest=names.digest([an_id("ann", "20.5"), an_id("ann", "22.5")])))
+    bench.record(predicted(batch_id, "ann", rows, digest=digest.of_ids([an_id("ann", "20.5"), an_id("ann", "22.5")])))
 
     assert is_refused(bench, batch_id, saying="ann: the staged prediction ids are not the ledger's")
 

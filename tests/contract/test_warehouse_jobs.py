@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.names import digest
+from schemas import digest
 from schemas.tables import Cell
 from shared.errors import QueryRefused, TableMissing
 from shared.ports import JobState, Scalar, Warehouse
@@ -103,7 +103,7 @@ def test_the_planning_dialect_means_the_same(warehouse: Warehouse) -> None:
         "newest": 12,
         "kept": 10,
         "newest_json": {"n": 12, "seen_at": "2026-01-30T17:00:00.123456Z"},
-        "digest": digest(str(n) for n in range(1, 13)),
+        "digest": digest.of_ids(str(n) for n in range(1, 13)),
         "earlier": date(2026, 1, 27),
         "days": 2,
         "day": "20260130",

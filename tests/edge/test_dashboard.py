@@ -12,9 +12,10 @@ import pytest
 from werkzeug.test import TestResponse
 
 from coordinator.app import create_app
-from coordinator.operator.dashboard import pages
-from coordinator.routes.dashboard import request_of
+from coordinator.operator.dashboard import words
+from coordinator.routes.buttons import deed_of
 from coordinator.routes.exchange import Caller
+from coordinator.routes.openapi import ROUTES
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode
@@ -173,7 +174,7 @@ def test_a_players_name_with_markup_is_text(tmp_path: Path) -> None:
 
 
 def test_a_group_of_players_is_cut_where_it_would_be_too_long() -> None:
-    found = pages.group("Silent", "", [f"player-{number:06}" for number in range(100_000)])
+    found = words.group("Silent", "", [f"player-{number:06}" for number in range(100_000)])
 
     assert (found.count, len(found.names), found.more) == (100_000, 200, 99_800)
 
@@ -294,7 +295,7 @@ def test_a_button_asks_the_guard_as_the_route_it_stands_for_does(stand: Stand, f
     assert state(stand) is Status.RUNNING
 
 
-def test_a_buttons_request_is_made_as_whoever_pressed_it(stand: Stand, front: Front) -> None:
+def test_a_button_is_pressed_as_whoever_the_request_proves(stand: Stand, front: Front) -> None:
     front.start()
     asked: list[tuple[str | None, frozenset[Caller]]] = []
     front.app = create_app(stand.coordinator, guard=lambda *heard: asked.append(heard))
@@ -302,7 +303,7 @@ def test_a_buttons_request_is_made_as_whoever_pressed_it(stand: Stand, front: Fr
 
     press(front, "cancel", headers={"Authorization": "Bearer an-operators-token"})
 
-    assert asked[1:] == [("Bearer an-operators-token", frozenset({Caller.ADMIN}))] * 2
+    assert asked[1:] == [("Bearer an-operators-token", frozenset({Caller.ADMIN}))]
     assert state(stand) is Status.CANCELLED
 
 
@@ -355,21 +356,25 @@ def test_a_large_league_makes_a_short_page(tmp_path: Path) -> None:
 
         page = front.get(PAGE).text
 
-    assert page.count("<li>player-") == pages.NAMES_LISTED
+    assert page.count("<li>player-") == words.NAMES_LISTED
     assert "and 400 more" in page
 
 
-def test_every_button_sends_the_request_that_the_explanation_names(stand: Stand, front: Front) -> None:
+def test_every_button_does_what_the_route_that_the_explanation_names_does(stand: Stand, front: Front) -> None:
     seen = set()
     front.start()
     for player in (None, *PLAYERS[:2]):
         if player is not None:
             front.complete(a_failure(BATCH_ID, player) if player == PLAYERS[1] else stand.answer(player))
         for action in stand.coordinator.diagnosis.explain(BATCH_ID).actions:
-            slug = pages.slug_of(action)
+            slug = words.slug_of(action)
             seen.add(slug)
             minutes = {"minutes": str((action.body or {}).get("deadline_minutes", ""))}
             with front.app.test_request_context(method="POST", data=minutes):
-                assert request_of(BATCH_ID, slug) == (action.method, action.path, action.body or {})
+                view, body = deed_of(slug)
+            (route,) = [one for one in ROUTES if one.view is view]
+            assert route.path.format(batch_id=BATCH_ID) == action.path
+            assert route.method.upper() == action.method
+            assert body.model_dump(exclude_unset=True) == (action.body or {})
 
     assert seen == {"sweep", "policy", "force", "cancel"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 
-from coordinator.operator.openapi import OPERATIONS, document
 from coordinator.routes.exchange import Caller
+from coordinator.routes.openapi import OPERATIONS, document
 from schemas import names
 from shared.errors import CallerRefused
 from tests.batch_stand import Stand

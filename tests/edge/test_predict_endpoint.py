@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from schemas import names, tables
+from schemas import digest, names, tables
 from schemas.messages import (
     Failed,
     FailureCode,
@@ -69,7 +69,7 @@ def test_a_request_becomes_staged_rows_and_an_outcome_that_names_them(stand: Sta
         schema_version=2,
         schema_fingerprint=tables.load(tables.PREDICTIONS, 2).fingerprint,
         rows=2 * len(SYSTEMS),
-        digest=names.digest(str(row["prediction_id"]) for row in rows),
+        digest=digest.of_ids(str(row["prediction_id"]) for row in rows),
     )
     assert {row["_delivery"] for row in rows} == {outcome.delivery}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.rules.looking import PAGE_PLAYERS
+from coordinator.rules.player_queries import PAGE_PLAYERS
 from schemas import names, tables
 from tests.batch_stand import Stand, a_league
 from tests.coordinator_front import Front

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from coordinator.ledger import Ledger
-from local.cli import adoption
-from local.cli.adopting import Adopter
+from local.cli import adoption_texts
+from local.cli.adopter import Adopter
 from local.cli.main import commands
 from schemas import names, tables
 from schemas.tables import Column
@@ -215,7 +215,7 @@ def test_tables_that_are_not_as_declared_are_left_out_with_their_columns(warehou
     assert report["tables_refused"].keys() == unfit.keys()
     assert all(why in report["tables_refused"][name] for name, (_columns, why) in unfit.items())
     assert {*unfit, ours} <= {table.name for table in warehouse.list_tables("_")}
-    assert adoption.why_not(ours, tables.staging_columns(1)) == (
+    assert adoption_texts.why_not(ours, tables.staging_columns(1)) == (
         "it is this system's own; its batch's consolidation merges it"
     )
 
@@ -249,7 +249,7 @@ def test_nothing_is_dropped_that_is_not_in_the_predictions_table(warehouse: Duck
 
 
 def test_no_query_names_more_tables_than_bigquery_takes(warehouse: DuckdbWarehouse) -> None:
-    assert adoption.TABLES_PER_QUERY <= 1000
+    assert adoption_texts.TABLES_PER_QUERY <= 1000
     leave(warehouse, a_day(7))
     named: list[int] = []
     watched = WatchedWarehouse(warehouse)
@@ -257,13 +257,13 @@ def test_no_query_names_more_tables_than_bigquery_takes(warehouse: DuckdbWarehou
         named.append(len(set(re.findall(r"FROM `(\w+)`", sql)))) if operation == "query" else None
     )
 
-    chunks = list(adoption.chunks([adoption.Foreign(f"t{n}", frozenset()) for n in range(TABLES)]))
+    chunks = list(adoption_texts.chunks([adoption_texts.Foreign(f"t{n}", frozenset()) for n in range(TABLES)]))
     an_adopter(watched).survey(PREFIX, None)
 
     assert [len(chunk) for chunk in chunks] == [250, 250, 250, 73]
     assert max(named) == 7
-    whole = [adoption.Foreign(f"{PREFIX}_1769796732_{n:08x}", frozenset(c.name for c in V1)) for n in range(250)]
-    assert len(adoption.gather(adoption.an_adoption(PREFIX, None, now=NOW), whole)) < 1_000_000
+    whole = [adoption_texts.Foreign(f"{PREFIX}_1769796732_{n:08x}", frozenset(c.name for c in V1)) for n in range(250)]
+    assert len(adoption_texts.gather(adoption_texts.an_adoption(PREFIX, None, now=NOW), whole)) < 1_000_000
 
 
 def test_a_date_that_a_batch_of_ours_speaks_for_is_refused(tmp_path: Path) -> None:

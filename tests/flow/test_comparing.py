@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from coordinator.rules import comparing
+from coordinator.rules.comparing import Said
 from local.one_machine.replaying import replay_rows
 from schemas import names
 from schemas.tables import Row
@@ -57,8 +58,12 @@ def test_a_batch_is_the_same_as_itself(stand: Stand) -> None:
 
 
 def test_the_change_is_the_other_way_round_from_the_other_side() -> None:
-    one = {("a", "s", "1.5"): {"predicted_points": "10", "recommendation": "PASS", "confidence_score": "50"}}
-    other = {("a", "s", "1.5"): {"predicted_points": "12.5", "recommendation": "OVER", "confidence_score": "60"}}
+    one = Said(
+        "b1", {("a", "s", "1.5"): {"predicted_points": "10", "recommendation": "PASS", "confidence_score": "50"}}
+    )
+    other = Said(
+        "b2", {("a", "s", "1.5"): {"predicted_points": "12.5", "recommendation": "OVER", "confidence_score": "60"}}
+    )
 
     assert comparing.compare(one, other).changed[0].by == 2.5
     assert comparing.compare(other, one).changed[0].by == -2.5

@@ -17,12 +17,12 @@ from typing import Literal
 
 import pytest
 
-from coordinator.rules import completeness, looking, merge, planning
+from coordinator.rules import completeness, merge, planning, player_queries
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
 from coordinator.usecases.leases import use_up
-from local.cli import adoption
+from local.cli import adoption_texts
 from local.one_machine import acceptance, export, loading, run
 from schemas import names, tables
 from schemas.tables import Column, Row
@@ -99,7 +99,9 @@ def of_inputs_and_models() -> Mapping[str, Sequence[Text]]:
         "coordinator/rules/completeness.sql": [
             Text("completeness", completeness.completeness_query(), {"game_date": GAME_DATE})
         ],
-        "coordinator.rules.looking.simulated": [Text("simulated", looking.simulated(), {"game_date": GAME_DATE})],
+        "coordinator.rules.player_queries.simulated": [
+            Text("simulated", player_queries.simulated(), {"game_date": GAME_DATE})
+        ],
     }
 
 
@@ -157,23 +159,23 @@ def written_by() -> Mapping[str, Sequence[Text]]:
     }
 
 
-ADOPTION = adoption.an_adoption("_staging_batch_2026_01_30", None, now=NOON)
+ADOPTION = adoption_texts.an_adoption("_staging_batch_2026_01_30", None, now=NOON)
 FOREIGN = {"_left_1": tables.load(PREDICTIONS, 1).columns, "_left_2": tables.load(PREDICTIONS).columns[:20]}
 
-LEFT_BEHIND = {**FOREIGN, **{spec.name: spec.columns for spec in adoption.work_tables(ADOPTION, now=NOON)}}
+LEFT_BEHIND = {**FOREIGN, **{spec.name: spec.columns for spec in adoption_texts.work_tables(ADOPTION, now=NOON)}}
 
 
 def adopting() -> Mapping[str, Sequence[Text]]:
     """The texts of `tipoff adopt`, over tables of two shapes."""
-    foreign = [adoption.Foreign(name, frozenset(c.name for c in columns)) for name, columns in FOREIGN.items()]
-    counted = Text("count adopted", adoption.count(ADOPTION))
-    merged = Text("merge adopted", adoption.merge_text(ADOPTION), {"batch_id": "adopt_1"})
+    foreign = [adoption_texts.Foreign(name, frozenset(c.name for c in columns)) for name, columns in FOREIGN.items()]
+    counted = Text("count adopted", adoption_texts.count(ADOPTION))
+    merged = Text("merge adopted", adoption_texts.merge_text(ADOPTION), {"batch_id": "adopt_1"})
     return {
-        "local.cli.adoption.gather": [Text("gather", adoption.gather(ADOPTION, foreign))],
-        "local.cli.adoption.row_counts": [Text("row counts", adoption.row_counts(foreign))],
-        "local.cli.adoption.findings": [Text("findings", adoption.findings(ADOPTION))],
-        "local.cli.adoption.distinct_keys": [Text("distinct keys", adoption.distinct_keys(ADOPTION))],
-        "local.cli.adoption.source": [counted, merged],
+        "local.cli.adoption_texts.gather": [Text("gather", adoption_texts.gather(ADOPTION, foreign))],
+        "local.cli.adoption_texts.row_counts": [Text("row counts", adoption_texts.row_counts(foreign))],
+        "local.cli.adoption_texts.findings": [Text("findings", adoption_texts.findings(ADOPTION))],
+        "local.cli.adoption_texts.distinct_keys": [Text("distinct keys", adoption_texts.distinct_keys(ADOPTION))],
+        "local.cli.adoption_texts.source": [counted, merged],
     }
 
 

@@ -15,8 +15,8 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from coordinator.app import create_app
 from coordinator.operator.bodies import DATE_PATTERN
-from coordinator.operator.openapi import OPERATIONS, document
 from coordinator.routes.exchange import Caller
+from coordinator.routes.openapi import OPERATIONS, document
 from schemas import names
 from shared.errors import NotAuthorised
 from tests.batch_stand import PLAYERS, Stand

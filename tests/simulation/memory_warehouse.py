@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
 
-from schemas import names, tables
+from schemas import digest, tables
 from schemas.tables import Column, FittedRows, Row
 from shared.declared import every_spec
 from shared.errors import QueryRefused, TableMissing
@@ -350,7 +350,7 @@ _WHOLE_INPUTS: list[Row] = [
 
 def _described(rows: Sequence[Row]) -> Row:
     ids = {str(row["prediction_id"]) for row in rows}
-    return {"distinct_rows": len(ids), "digest": names.digest(ids)}
+    return {"distinct_rows": len(ids), "digest": digest.of_ids(ids)}
 
 
 def rows_of(rows: Sequence[Row] | FittedRows) -> Sequence[Row]:

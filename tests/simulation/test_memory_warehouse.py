@@ -14,7 +14,7 @@ from coordinator.rules import merge
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.usecases.leases import USED_UP, use_up
 from coordinator.usecases.repair import deliveries_parameters, deliveries_query
-from schemas import names, tables
+from schemas import digest, names, tables
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import every_spec
 from shared.ports import JobState, Parameters
@@ -75,7 +75,7 @@ class Both:
         staged += [dict(row) for row in staged if rng.random() < 0.3]
         for one in (self.model, self.embedded):
             one.append(names.staging_table(version), staged)
-        self.deliveries[batch_id].append((player, Delivery(version, delivery, len(ids), names.digest(ids))))
+        self.deliveries[batch_id].append((player, Delivery(version, delivery, len(ids), digest.of_ids(ids))))
 
     def _row(self, prediction_id: str, player: str, planned_at: datetime, points: int) -> dict[str, Any]:
         return {

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from coordinator.operator.actions import Action
-from coordinator.operator.dashboard import pages
+from coordinator.operator.answers import RedriveAnswer
+from coordinator.operator.dashboard import words
 from coordinator.operator.dashboard.buttons import answer_words
+from coordinator.usecases.sweep_report import SweepAnswer, Swept, Verdict
 from schemas.messages import PlayerCounts
 
 NOW = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
@@ -20,7 +22,7 @@ def counts(*, predicted: int = 0, skipped: int = 0, failed: int = 0, silent: int
 
 
 def test_a_bar_holds_every_kind_in_its_share_and_says_so() -> None:
-    bar = pages.bar(counts(predicted=6, skipped=1, failed=1, silent=2))
+    bar = words.bar(counts(predicted=6, skipped=1, failed=1, silent=2))
 
     assert [(part.kind, part.start, part.width) for part in bar.parts] == [
         ("predicted", 0, 60),
@@ -32,13 +34,13 @@ def test_a_bar_holds_every_kind_in_its_share_and_says_so() -> None:
 
 
 def test_a_hundred_percent_means_everybody() -> None:
-    assert pages.bar(counts(predicted=999, silent=1)).percent == 99
-    assert pages.bar(counts(predicted=1000)).percent == 100
-    assert pages.bar(counts()).percent == 100
+    assert words.bar(counts(predicted=999, silent=1)).percent == 99
+    assert words.bar(counts(predicted=1000)).percent == 100
+    assert words.bar(counts()).percent == 100
 
 
 @pytest.mark.parametrize(
-    ("away", "words"),
+    ("away", "told"),
     [
         (timedelta(0), "now"),
         (timedelta(seconds=-4), "4.0 s ago"),
@@ -48,8 +50,8 @@ def test_a_hundred_percent_means_everybody() -> None:
         (timedelta(days=8), "in 8 d"),
     ],
 )
-def test_a_moment_is_told_in_one_unit(away: timedelta, words: str) -> None:
-    assert pages.ago(NOW + away, NOW) == words
+def test_a_moment_is_told_in_one_unit(away: timedelta, told: str) -> None:
+    assert words.ago(NOW + away, NOW) == told
 
 
 @pytest.mark.parametrize(
@@ -63,26 +65,22 @@ def test_a_moment_is_told_in_one_unit(away: timedelta, words: str) -> None:
     ],
 )
 def test_every_action_has_its_own_address(path: str, body: dict[str, bool | int] | None, slug: str) -> None:
-    assert pages.slug_of(Action(label="", effect="", command="", path=path, body=body)) == slug
-
-
-def test_what_could_not_be_done_is_told_in_the_routes_own_words() -> None:
-    assert answer_words("cancel", 409, {"detail": "it has ended"}) == "Not done: it has ended"
-    assert answer_words("cancel", 500, {}) == "Not done: the route answered 500"
+    assert words.slug_of(Action(label="", effect="", command="", path=path, body=body)) == slug
 
 
 def test_a_sweep_that_is_not_finished_is_told_with_what_it_did_do() -> None:
-    swept = [{"batch_id": "a", "did": ["published it"], "why": ""}, {"batch_id": "b", "did": [], "why": "no answer"}]
+    batches = [Swept("a", did=["published it"]), Swept("b", Verdict.TRY_AGAIN, why="no answer")]
 
-    assert answer_words("sweep", 503, {"batches": swept}) == (
+    assert answer_words("sweep", SweepAnswer(dry_run=False, batches=batches, graded=[])) == (
         "Not done: Swept: looked at 2 batches. a: published it. b: no answer."
     )
-    assert answer_words("sweep", 200, {"batches": []}) == "Swept: looked at 0 batches; nothing was due."
+    nothing = SweepAnswer(dry_run=False, batches=[], graded=[])
+    assert answer_words("sweep", nothing) == "Swept: looked at 0 batches; nothing was due."
 
 
 def test_a_redrive_tells_whom_the_fresh_plan_is_without() -> None:
-    answer = {"batch_id": "b", "expected": 1200, "not_expected": ["x"]}
+    answer = RedriveAnswer(batch_id="b", parent="a", state="RUNNING", expected=1200, started=True, not_expected=["ann"])
 
-    assert answer_words("redrive", 202, answer) == (
+    assert answer_words("redrive", answer) == (
         "Redrive b has been started for 1,200 players. 1 player is no longer expected: the fresh plan is without them."
     )

@@ -19,7 +19,7 @@ from sqlglot import exp
 from coordinator.rules import merge
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, Counted, StagingTable
-from schemas import names, tables
+from schemas import digest, names, tables
 from schemas.messages import RowCounts
 from schemas.tables import Row
 from shared.errors import VerificationRefused
@@ -35,7 +35,7 @@ VERSIONS = ((1,), (2,), (1, 2))
 
 
 def a_delivery(player: str, *, version: int = 2, rows: int = 2) -> Delivery:
-    return Delivery(version, f"of-{player}", rows, names.digest([player]))
+    return Delivery(version, f"of-{player}", rows, digest.of_ids([player]))
 
 
 def a_snapshot(**predicted: Delivery) -> Snapshot:
@@ -233,7 +233,7 @@ def staged(player: str = "ann", **changes: int | str) -> Row:
         "_delivery": f"of-{player}",
         "_version": 2,
         "distinct_rows": 2,
-        "digest": names.digest([player]),
+        "digest": digest.of_ids([player]),
         "of_another_date": 0,
         "of_another_batch": 0,
     }
@@ -249,7 +249,7 @@ def staged(player: str = "ann", **changes: int | str) -> Row:
         (staged(of_another_batch=1), "ann: 1 rows not stamped"),
         (staged(distinct_rows=1), "ann: 1 distinct rows staged, 2 in the ledger"),
         (staged(distinct_rows=3), "ann: 3 distinct rows staged, 2 in the ledger"),
-        (staged(digest=names.digest(["bob"])), "ann: the staged prediction ids are not the ledger's"),
+        (staged(digest=digest.of_ids(["bob"])), "ann: the staged prediction ids are not the ledger's"),
     ],
 )
 def test_staging_that_is_not_the_ledgers_is_refused_with_player_and_figures(row: Row, problem: str) -> None:

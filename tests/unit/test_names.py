@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from schemas import names
+from schemas import digest, names
 
 GAME_DATE = date(2026, 1, 30)
 BATCH_ID = names.batch_id(GAME_DATE, "a-key")
@@ -125,14 +125,14 @@ def test_a_digest_ignores_order_and_copies(ids: list[str], order: random.Random)
     shuffled = [*ids, *ids[: len(ids) // 2]]
     order.shuffle(shuffled)
 
-    assert names.digest(shuffled) == names.digest(ids)
+    assert digest.of_ids(shuffled) == digest.of_ids(ids)
 
 
 @given(st.sets(st.uuids().map(str)), st.sets(st.uuids().map(str)))
 def test_two_sets_of_predictions_have_two_digests(one: set[str], other: set[str]) -> None:
     assume(one != other)
 
-    assert names.digest(one) != names.digest(other)
+    assert digest.of_ids(one) != digest.of_ids(other)
 
 
 def test_an_event_id_follows_batch_state_and_merge() -> None:

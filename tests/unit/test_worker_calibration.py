@@ -9,20 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.calibration import (
-    PLATT_V1,
-    Odds,
-    PlattScaling,
-    Recommendation,
-    Verdict,
-    beside_market,
-    expected_value,
-    fit_slope,
-    gain,
-    judge,
-    log_odds,
-)
+from worker.calibration import PLATT_V1, PlattScaling, beside_market, fit_slope, log_odds
 from worker.model import shipped_model
+from worker.recommendation import Odds, Recommendation, Verdict, expected_value, gain, judge
 
 MODEL = shipped_model()
 

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from pydantic import BaseModel
+
+from coordinator.operator.answers import ConsolidateAnswer, RedriveAnswer
+from coordinator.usecases.sweep_report import SweepAnswer
 
 REFUSED = "Not done:"
 """How words of what a button could not do begin."""
 
-_FIRST_ERROR_STATUS = 400
 
-
-def answer_words(action: str, status: int, answer: Mapping[str, Any]) -> str:
-    """Say what came of a button, from the status and the JSON that its route answered with."""
-    if action == "sweep" and "batches" in answer:
-        return _swept(status, answer["batches"])
-    if status >= _FIRST_ERROR_STATUS:
-        return f"{REFUSED} {answer.get('detail') or f'the route answered {status}'}"
-    match action:
-        case "redrive":
-            gone = _players(len(answer.get("not_expected", ())), "no longer expected: the fresh plan is without them")
-            return f"Redrive {answer['batch_id']} has been started for {answer['expected']:,} players.{gone}"
-        case "cancel":
-            return "The batch is cancelled."
-        case "policy":
-            return "The deadline is changed."
-        case _:
+def answer_words(action: str, answer: BaseModel) -> str:
+    """Say what came of a button, from what its route answered with."""
+    match answer:
+        case SweepAnswer():
+            return _swept(answer)
+        case RedriveAnswer():
+            gone = _players(len(answer.not_expected), "no longer expected: the fresh plan is without them")
+            return f"Redrive {answer.batch_id} has been started for {answer.expected:,} players.{gone}"
+        case ConsolidateAnswer():
             how = "The batch is consolidated by force." if action == "force" else "The batch is consolidated."
-            return how + _players(len(answer.get("left_out", ())), "left out")
+            return how + _players(len(answer.left_out), "left out")
+        case _:
+            return "The batch is cancelled." if action == "cancel" else "The deadline is changed."
 
 
 def _players(count: int, how: str) -> str:
     return f" {count:,} player{' is' if count == 1 else 's are'} {how}." if count else ""
 
 
-def _swept(status: int, batches: Sequence[Mapping[str, Any]]) -> str:
-    told = [(one["batch_id"], "; ".join([*one["did"], *filter(None, [one["why"]])])) for one in batches]
+def _swept(answer: SweepAnswer) -> str:
+    told = [(one.batch_id, "; ".join([*one.did, *filter(None, [one.why])])) for one in answer.batches]
     due = [f"{batch_id}: {deeds}" for batch_id, deeds in told if deeds]
-    found = f"looked at {len(batches)} batch{'' if len(batches) == 1 else 'es'}"
+    found = f"looked at {len(told)} batch{'' if len(told) == 1 else 'es'}"
     words = f"Swept: {found}" + (". " + ". ".join(due) + "." if due else "; nothing was due.")
-    return words if status < _FIRST_ERROR_STATUS else f"{REFUSED} {words}"
+    return f"{REFUSED} {words}" if answer.unfinished else words

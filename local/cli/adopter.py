@@ -16,8 +16,8 @@ from datetime import date, datetime
 from coordinator.ledger import Ledger
 from coordinator.rules import merge
 from coordinator.usecases.migrate import plan
-from local.cli import adoption
-from local.cli.adoption import Adoption, Foreign
+from local.cli import adoption_texts
+from local.cli.adoption_texts import Adoption, Foreign
 from schemas import names
 from schemas.messages import RowCounts
 from shared.errors import Conflict, InvalidInput, SchemaClash
@@ -98,15 +98,15 @@ class Adopter:
             VerificationRefused: the predictions table holds a prediction twice.
         """
         now = self.clock()
-        wanted = adoption.an_adoption(prefix, game_date, now=now)
+        wanted = adoption_texts.an_adoption(prefix, game_date, now=now)
         self._refuse_beside_batches(wanted.game_date)
         self._refuse_drift()
         foreign, refused = self._look(prefix)
-        for spec in adoption.work_tables(wanted, now=now):
+        for spec in adoption_texts.work_tables(wanted, now=now):
             self.warehouse.create(spec)
         try:
-            for chunk in adoption.chunks(foreign):
-                self.warehouse.query(adoption.gather(wanted, chunk))
+            for chunk in adoption_texts.chunks(foreign):
+                self.warehouse.query(adoption_texts.gather(wanted, chunk))
             return self._count(wanted, foreign, refused)
         except BaseException:
             self.finish(wanted)
@@ -121,8 +121,8 @@ class Adopter:
         """
         self._refuse_beside_batches(survey.adoption.game_date)
         named = f"adopt_{survey.adoption.tag}"
-        self.warehouse.query(adoption.merge_text(survey.adoption), {"batch_id": named})
-        adoption.judge(self._counted(survey.adoption), keys=survey.keys, is_done=True)
+        self.warehouse.query(adoption_texts.merge_text(survey.adoption), {"batch_id": named})
+        adoption_texts.judge(self._counted(survey.adoption), keys=survey.keys, is_done=True)
         log.info("adopted", extra={"json_fields": {"adoption": named, **survey.as_object()}})
         return survey.counts
 
@@ -133,15 +133,15 @@ class Adopter:
         Raises:
             VerificationRefused: the predictions table does not hold what was surveyed.
         """
-        adoption.judge(self._counted(survey.adoption), keys=survey.keys, is_done=True)
+        adoption_texts.judge(self._counted(survey.adoption), keys=survey.keys, is_done=True)
         left_out = {table: sum(reasons.values()) for table, reasons in survey.left_out.items()}
         held: dict[str, int] = {}
-        for chunk in adoption.chunks(survey.foreign):
+        for chunk in adoption_texts.chunks(survey.foreign):
             held |= {
                 str(row["_source"]): _number(row["row_count"])
-                for row in self.warehouse.query(adoption.row_counts(chunk))
+                for row in self.warehouse.query(adoption_texts.row_counts(chunk))
             }
-        dropped = adoption.may_drop(survey.foreign, left_out, survey.gathered, held)
+        dropped = adoption_texts.may_drop(survey.foreign, left_out, survey.gathered, held)
         for name in dropped:
             self.warehouse.drop(name)
             log.info("adopted table dropped", extra={"json_fields": {"table": name}})
@@ -167,7 +167,7 @@ class Adopter:
             raise InvalidInput("--prefix", f"no table's name begins with {prefix}; look at the dataset's list")
         with ThreadPoolExecutor(max_workers=_LOOKS_AT_ONCE) as pool:
             live = dict(zip(listed, pool.map(self.warehouse.columns, listed), strict=True))
-        refused = {name: why for name in listed if (why := adoption.why_not(name, live[name])) is not None}
+        refused = {name: why for name in listed if (why := adoption_texts.why_not(name, live[name])) is not None}
         foreign = (
             Foreign(name, frozenset(column.name for column in live[name] or ()))
             for name in listed
@@ -178,19 +178,19 @@ class Adopter:
     def _count(self, wanted: Adoption, foreign: tuple[Foreign, ...], refused: dict[str, str]) -> Survey:
         gathered: Counter[str] = Counter()
         left_out: dict[str, dict[str, int]] = {}
-        for row in self.warehouse.query(adoption.findings(wanted)):
+        for row in self.warehouse.query(adoption_texts.findings(wanted)):
             table, rows = str(row["_source"]), _number(row["row_count"])
             gathered[table] += rows
             if row["reason"] is not None:
                 left_out.setdefault(table, {})[str(row["reason"])] = rows
-        keys = adoption.key_rows(wanted, self.warehouse.query(adoption.distinct_keys(wanted)))
+        keys = adoption_texts.key_rows(wanted, self.warehouse.query(adoption_texts.distinct_keys(wanted)))
         self.warehouse.append(wanted.keys_table, keys)
         counted = self._counted(wanted)
-        adoption.judge(counted, keys=len(keys), is_done=False)
+        adoption_texts.judge(counted, keys=len(keys), is_done=False)
         return Survey(wanted, foreign, refused, gathered, left_out, len(keys), counted.rows)
 
     def _counted(self, wanted: Adoption) -> merge.Counted:
-        return merge.read_count(self.warehouse.query(adoption.count(wanted)))
+        return merge.read_count(self.warehouse.query(adoption_texts.count(wanted)))
 
     # --- what forbids it --------------------------------------------------------------------------------------
 

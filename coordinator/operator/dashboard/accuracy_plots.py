@@ -1,4 +1,4 @@
-"""What the accuracy page shows: figures turned into plots and rows of tables. Pure; knows no request and no query."""
+"""What the template of accuracy calls: how figures become plots. Pure; knows no request and no query."""
 
 from __future__ import annotations
 
@@ -44,41 +44,24 @@ class ReliabilityPlot:
     y: tuple[Tick, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AccuracyPage:
-    """The page."""
-
-    view: AccuracyView
-    errors: ErrorPlot | None
-    lined: ErrorPlot | None
-    reliability: ReliabilityPlot | None
-    choices: tuple[str, ...] = tuple(by.value for by in accuracy.By)
-
-
-def accuracy_page(view: AccuracyView) -> AccuracyPage:
-    """Lay the page out."""
+def errors(view: AccuracyView) -> ErrorPlot | None:
+    """Draw the errors by day beside the season average's; None without any."""
     named = _of(view.days, accuracy.NAMED) or view.days
-    baseline = _of(view.days, accuracy.BASELINE)
-    lined = [day for day in named if day.lined]
-    return AccuracyPage(
-        view=view,
-        errors=_error_plot(
-            [day for day in named if day.n],
-            {
-                "ours": ("ensemble", _sums(named)),
-                "base": ("season average", _sums(baseline)),
-            },
-        ),
-        lined=_error_plot(
-            lined,
-            {
-                "ours": ("ensemble, rows with a line", _lined_sums(lined, is_line=False)),
-                "line": ("the sportsbooks’ line", _lined_sums(lined, is_line=True)),
-            },
-            is_lined=True,
-        ),
-        reliability=_reliability(view),
-    )
+    lines = {
+        "ours": ("ensemble", _sums(named)),
+        "base": ("season average", _sums(_of(view.days, accuracy.BASELINE))),
+    }
+    return _error_plot([day for day in named if day.n], lines)
+
+
+def beside_market(view: AccuracyView) -> ErrorPlot | None:
+    """Draw the errors on rows with a line beside the line's own; None without any."""
+    lined = [day for day in _of(view.days, accuracy.NAMED) or view.days if day.lined]
+    lines = {
+        "ours": ("ensemble, rows with a line", _lined_sums(lined, is_line=False)),
+        "line": ("the sportsbooks’ line", _lined_sums(lined, is_line=True)),
+    }
+    return _error_plot(lined, lines, is_lined=True)
 
 
 def _of(days: Sequence[DayErrors], system: str) -> list[DayErrors]:
@@ -119,7 +102,8 @@ def _error_plot(
     )
 
 
-def _reliability(view: AccuracyView) -> ReliabilityPlot | None:
+def reliability(view: AccuracyView) -> ReliabilityPlot | None:
+    """Draw what was said against what came; None without any line."""
     bins = view.lines.reliability
     if not bins:
         return None

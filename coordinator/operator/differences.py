@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from coordinator.ledger import Ledger
 from coordinator.rules import comparing, planning
 from coordinator.rules.batch import Batch
-from coordinator.rules.comparing import Difference, Key
+from coordinator.rules.comparing import Difference, Said
 from coordinator.rules.entries import Delivery
 from schemas.messages import PredictionRequest
 from shared.errors import Conflict, TableMissing, UnknownPlayer
 from shared.ports import Warehouse
-
-CHANGES_SHOWN = 1000
-
-
-class SystemChangeView(BaseModel):
-    """How much one system says otherwise."""
-
-    compared: int
-    changed: int
-    mean_change: float
-    largest: float
-
-
-class ChangeView(BaseModel):
-    """One prediction that the batches say otherwise."""
-
-    player_lookup: str
-    system_id: str
-    line: str
-    before: dict[str, str]
-    after: dict[str, str]
-    by: float
-
-
-class DifferenceView(BaseModel):
-    """The answer of `/batches/{id}/diff`."""
-
-    before: str
-    after: str
-    appeared: list[str]
-    vanished: list[str]
-    lines_appeared: int
-    lines_vanished: int
-    systems: dict[str, SystemChangeView]
-    changes: int
-    """All of them; `changed` holds the largest 1,000."""
-    changed: list[ChangeView]
 
 
 class Evidence(BaseModel):
@@ -63,14 +26,14 @@ class Evidence(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparing:
+class Differences:
     """The use case of those who look, over its ports."""
 
     ledger: Ledger
     warehouse: Warehouse
 
-    def said(self, batch_id: str) -> dict[Key, dict[str, str]]:
-        """What a batch said, by player, system and line.
+    def said(self, batch_id: str) -> Said:
+        """What a batch said.
 
         Raises:
             UnknownBatch: there is none of that id.
@@ -80,7 +43,7 @@ class Comparing:
         deliveries = self.ledger.snapshot(batch_id).predicted.values()
         versions = sorted({one.schema_version for one in deliveries})
         if not versions:
-            return {}
+            return Said(batch_id, {})
         parameters = {
             comparing.deliveries_of(version): sorted(
                 one.delivery for one in deliveries if one.schema_version == version
@@ -91,11 +54,11 @@ class Comparing:
         found = self.warehouse.query(sql, parameters)
         if not found:
             raise _gone(batch_id)
-        return comparing.by_key(found)
+        return Said(batch_id, comparing.by_key(found))
 
-    def compare(self, before: str, after: str) -> DifferenceView:
+    def compare(self, before: str, after: str) -> Difference:
         """Compare what two batches said. Raises as `said`."""
-        return view_of(comparing.compare(self.said(before), self.said(after)), before=before, after=after)
+        return comparing.compare(self.said(before), self.said(after))
 
     def evidence(self, batch_id: str, player: str) -> Evidence:
         """What a player's predictions in a batch were made from.
@@ -133,21 +96,6 @@ class Comparing:
         sql = comparing.player_rows(version, batch_id=batch.batch_id, planned_at=batch.planned_at)
         found = self.warehouse.query(sql, {comparing.deliveries_of(version): [delivery.delivery]})
         return [comparing.plain_row(row, version) for row in found]
-
-
-def view_of(found: Difference, *, before: str, after: str) -> DifferenceView:
-    """A difference as an answer."""
-    return DifferenceView(
-        before=before,
-        after=after,
-        appeared=list(found.appeared),
-        vanished=list(found.vanished),
-        lines_appeared=found.lines_appeared,
-        lines_vanished=found.lines_vanished,
-        systems={name: SystemChangeView(**asdict(one)) for name, one in found.systems.items()},
-        changes=len(found.changed),
-        changed=[ChangeView(**asdict(one), by=one.by) for one in found.changed[:CHANGES_SHOWN]],
-    )
 
 
 def _gone(batch_id: str) -> Conflict:

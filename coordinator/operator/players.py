@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from coordinator.ledger import Ledger
-from coordinator.rules import accuracy, looking, planning
-from coordinator.rules.looking import PAGE_PLAYERS, Search
+from coordinator.rules import accuracy, planning, player_queries
+from coordinator.rules.player_queries import PAGE_PLAYERS, Search
 from schemas import names, tables
 from schemas.tables import Row
 from shared.errors import TableMissing, UnknownPlayer
@@ -69,7 +69,7 @@ class PlayerPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looking:
+class Players:
     """The use case of those who look, over its ports."""
 
     ledger: Ledger
@@ -80,16 +80,16 @@ class Looking:
         """A page of a date's players. Raises `Unavailable`."""
         if not self._has(names.PREDICTIONS_TABLE):
             return DatePage(search, (), 0, (), ())
-        found = self.warehouse.query(looking.players(search), search.parameters)
+        found = self.warehouse.query(player_queries.players(search), search.parameters)
         shown = [str(row["player_lookup"]) for row in found]
         points: dict[str, dict[str, float]] = {}
-        for row in self.warehouse.query(looking.systems(search.game_date), {"players": shown}) if shown else ():
+        for row in self.warehouse.query(player_queries.systems(search.game_date), {"players": shown}) if shown else ():
             points.setdefault(str(row["player_lookup"]), {})[str(row["system_id"])] = accuracy.number(row, "points")
         return DatePage(
             search=search,
             players=tuple(Said(row, points.get(str(row["player_lookup"]), {})) for row in found),
             total=accuracy.whole(found[0], "total") if found else 0,
-            teams=tuple(str(row["team"]) for row in self.warehouse.query(looking.teams(search.game_date))),
+            teams=tuple(str(row["team"]) for row in self.warehouse.query(player_queries.teams(search.game_date))),
             systems=tuple(sorted({name for each in points.values() for name in each})),
         )
 
@@ -101,11 +101,11 @@ class Looking:
             Unavailable: ledger or warehouse did not answer.
         """
         last = self.today() + timedelta(days=7)
-        parameters = looking.history_parameters(player, last - SEASON, last)
-        found = self.warehouse.query(looking.history(), parameters) if self._has(names.PREDICTIONS_TABLE) else []
+        parameters = player_queries.history_parameters(player, last - SEASON, last)
+        found = self.warehouse.query(player_queries.history(), parameters) if self._has(names.PREDICTIONS_TABLE) else []
         if not found:
             raise UnknownPlayer(f"nobody called {player[:80]!r} was predicted; look for the name on a date's page")
-        ended = self.warehouse.query(looking.results(), parameters) if self._has(tables.GRADES) else []
+        ended = self.warehouse.query(player_queries.results(), parameters) if self._has(tables.GRADES) else []
         batches = self._batches(player, [row["game_date"] for row in found if isinstance(row["game_date"], date)])
         return PlayerPage(
             player=player,
@@ -118,8 +118,8 @@ class Looking:
 
     def _terms(self, player: str, day: date) -> tuple[tuple[str, float], ...]:
         """The largest terms of the trained model's newest prediction, which are points against an average game."""
-        parameters = looking.history_parameters(player, day, day, system="ridge")
-        for row in self.warehouse.query(looking.history(), parameters):
+        parameters = player_queries.history_parameters(player, day, day, system="ridge")
+        for row in self.warehouse.query(player_queries.history(), parameters):
             told = json.loads(str(row["told"]))
             terms = told.get("terms", {}) if isinstance(told, dict) else {}
             return tuple((str(name), float(points)) for name, points in terms.items())
