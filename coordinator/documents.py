@@ -100,10 +100,13 @@ def _plain(document: Document) -> dict[str, Any]:
 
 
 def _plain_value(value: Value) -> Any:
-    # A dictionary is plain already, with all that is in it.
-    if isinstance(value, dict) or not isinstance(value, Mapping):
+    if isinstance(value, _PLAIN) or not isinstance(value, Mapping):
         return value
     return {name: _plain_value(inner) for name, inner in value.items()}
+
+
+_PLAIN = (dict, list, str, int, datetime, type(None))
+"""A dictionary is plain already, with all that is in it. To ask whether a value is a map of another kind takes longer."""
 
 
 # --- shards ---------------------------------------------------------------------------------------------------

@@ -148,8 +148,8 @@ class RecentGames(Message):
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
-        lengths = {name: len(column) for name, column in self}
-        if len(set(lengths.values())) > 1:
+        if len(set(map(len, vars(self).values()))) > 1:
+            lengths = {name: len(column) for name, column in self}
             raise ValueError(f"the columns must be of one length, not {lengths}")
         return self
 

@@ -96,4 +96,7 @@ def _short_hash(parts: list[str]) -> str:
 
 
 def _canonical(parts: Sequence[str | int | None]) -> str:
-    return json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+    return _CANONICAL.encode(parts)
+
+
+_CANONICAL = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))

@@ -211,7 +211,8 @@ class FittedRows:
 _NOTHING = object()
 
 
-def fingerprint(columns: Iterable[Column]) -> str:
+@functools.cache
+def fingerprint(columns: tuple[Column, ...]) -> str:
     """A short hash of names, types and modes, in order; descriptions are for people and leave it as it is."""
     shapes = json.dumps([[column.name, column.sql_type, column.mode] for column in columns])
     return hashlib.sha256(shapes.encode()).hexdigest()[:16]
@@ -240,8 +241,10 @@ class Drift:
         return (*self.clashes, *unknown)
 
 
-def compare(declared: Iterable[Column], live: Iterable[Column]) -> Drift:
+def compare(declared: tuple[Column, ...], live: tuple[Column, ...]) -> Drift:
     """Compare columns by name, whatever their order and descriptions (E4, B2)."""
+    if declared == live:
+        return Drift()
     expected = {column.name: column for column in declared}
     found = {column.name: column for column in live}
     missing = [column for name, column in expected.items() if name not in found]
@@ -254,6 +257,8 @@ def compare(declared: Iterable[Column], live: Iterable[Column]) -> Drift:
     )
 
 
+@functools.cache
+@functools.cache
 def versions(table: str) -> tuple[int, ...]:
     """The released versions of a table, oldest first. Raises `UnknownTable`."""
     if table not in TABLES:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import cache
 from importlib.resources import files
 from typing import cast
 
@@ -97,6 +98,7 @@ class Completeness:
             yield "There is no injury report for the date, so nothing is known of who is absent."
 
 
+@cache
 def completeness_query() -> str:
     """Give the query for the facts of `@game_date` (its only parameter); read by `read_completeness`."""
     return files("coordinator.rules").joinpath("completeness.sql").read_text(encoding="utf-8")

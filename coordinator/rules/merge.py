@@ -368,11 +368,12 @@ def absent(column: Column) -> str:
 
 def listed(cells: Iterable[str]) -> str:
     """The cells over several lines, for whoever reads the text; none is broken in two."""
-    return _filled(", ".join(cell.replace(" ", "\0") for cell in cells))
+    return _filled(tuple(cells))
 
 
 @lru_cache(maxsize=64)
-def _filled(unbroken: str) -> str:
+def _filled(cells: tuple[str, ...]) -> str:
+    unbroken = ", ".join(cell.replace(" ", "\0") for cell in cells)
     lines = textwrap.fill(unbroken, 110, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     return lines.replace("\0", " ")
 

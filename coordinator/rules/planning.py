@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
@@ -164,6 +165,7 @@ def check_query() -> str:
     return _sql("plan_check.sql")
 
 
+@cache
 def _sql(name: str) -> str:
     return files("coordinator.rules").joinpath(name).read_text(encoding="utf-8")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.errors import Unavailable
 from shared.policy import Policy
-from tests.simulation.day import MINUTE, POLICY, Day, small_shards
+from tests.simulation.day import MINUTE, POLICY, Day, simulated
 from tests.simulation.league import PlannedPlayer, Revision, simulated_rows
 from tests.simulation.world import SECOND, LawBroken, Task
 
@@ -61,7 +61,7 @@ class Run:
     came_about: int = 0
 
 
-@small_shards()
+@simulated()
 def run(places: Sequence[Place], *, told: bool = False) -> Run:
     """Go through the day under faults, each counted from the one before.
 
@@ -134,7 +134,7 @@ def _is_exact(day: Day) -> None:
 _EXPECTED: list[Any] = []
 
 
-@small_shards()
+@simulated()
 def _without_faults() -> list[Any]:
     if not _EXPECTED:
         day = Day(seed=1, players=PLAYERS, in_order=True, coordinators=1, policy=LENIENT)

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from pytest import MonkeyPatch
+
+from coordinator import documents, ledger
 from coordinator.assembly import Coordinator, Parts, assemble
 from coordinator.ledger import Ledger
 from coordinator.routes.pushes import _complete, _give_up
 from coordinator.rules import planning
 from shared.errors import Permanent, TipoffError, Transient
 from shared.policy import PlanningRules, Policy
-from shared.ports import Outgoing
+from shared.ports import Document, Outgoing
 from shared.push import Pushed
 from tests.simulation.laws import Laws
 from tests.simulation.league import GAME_DATE, PlannedPlayer, Revision, simulated_staged
@@ -31,13 +34,28 @@ POLICY = Policy(deadline_minutes=30, republish_after_minutes=4, players_per_requ
 
 
 @contextmanager
-def small_shards() -> Iterator[None]:
-    """Cut shards so small for a while that a batch of few players has several."""
-    usual, planning.MIN_SHARD_PLAYERS = planning.MIN_SHARD_PLAYERS, 2
-    try:
+def simulated() -> Iterator[None]:
+    """For a while cut shards so small that a batch of few players has several, and read each version of a document once.
+
+    What a document says follows from it alone and is frozen, and the laws read it as often as the services do.
+    """
+    with MonkeyPatch.context() as patch:
+        patch.setattr(planning, "MIN_SHARD_PLAYERS", 2)
+        for read in (documents.read_batch, documents.read_date, documents.read_shard):
+            patch.setattr(ledger, read.__name__, _once_each(read))
         yield
-    finally:
-        planning.MIN_SHARD_PLAYERS = usual
+
+
+def _once_each(read: Callable[[Document], Any]) -> Callable[[Document], Any]:
+    known: dict[int, tuple[Document, Any]] = {}
+
+    def read_once(document: Document) -> Any:
+        found = known.get(id(document))
+        if found is None:
+            found = known[id(document)] = document, read(document)
+        return found[1]
+
+    return read_once
 
 
 @dataclass

@@ -21,7 +21,7 @@ class MemoryDocuments:
     """A `DocumentStore`; `trusting` leaves out the checks of names and bounds, which a caller's own suite makes."""
 
     def __init__(self, *, trusting: bool = False) -> None:
-        self._kept: dict[Path, Document] = {}
+        self._collections: dict[Path, dict[Path, Document]] = {}
         self._versions = 0
         self._trusting = trusting
         self._lock = threading.Lock()
@@ -30,7 +30,7 @@ class MemoryDocuments:
         """See `DocumentStore.get`."""
         if not self._trusting:
             check_document_path(path)
-        return self._kept.get(path)
+        return self._found(path)
 
     def commit(self, writes: Sequence[Write]) -> list[str]:
         """See `DocumentStore.commit`."""
@@ -38,28 +38,32 @@ class MemoryDocuments:
             check_writes(writes)
         with self._lock:
             changed = [self._created(one) if isinstance(one, Create) else self._updated(one) for one in writes]
-            self._kept |= {document.path: document for document in changed}
+            for document in changed:
+                self._collections.setdefault(document.path[:-1], {})[document.path] = document
         return [document.version for document in changed]
 
     def query(self, collection: Path, where: Sequence[Where] = (), *, limit: int | None = None) -> list[Document]:
         """See `DocumentStore.query`."""
         if not self._trusting:
             check_query(collection, where, limit=limit)
-        found = [document for path, document in self._kept.items() if path[:-1] == collection]
-        found = [document for document in found if all(_holds(one, document.fields) for one in where)]
+        found = list(self._collections.get(collection, {}).values())
         if where:
+            found = [document for document in found if all(_holds(one, document.fields) for one in where)]
             found.sort(key=lambda one: (_sort_key(one.fields[where[0].field]), one.path), reverse=True)
         else:
             found.sort(key=lambda one: one.path)
         return found[:limit]
 
+    def _found(self, path: Path) -> Document | None:
+        return self._collections.get(path[:-1], {}).get(path)
+
     def _created(self, write: Create) -> Document:
-        if write.path in self._kept:
+        if self._found(write.path) is not None:
             raise DocumentExists(f"{'/'.join(write.path)} exists already")
         return self._at_new_version(write.path, {name: _kept(value) for name, value in write.fields.items()})
 
     def _updated(self, write: Update) -> Document:
-        found = self._kept.get(write.path)
+        found = self._found(write.path)
         if write.if_version is not None and (found is None or found.version != write.if_version):
             raise VersionChanged(f"{'/'.join(write.path)} has another version than {write.if_version}")
         if found is None:
@@ -85,13 +89,16 @@ def _with(fields: Mapping[str, Any], path: FieldPath, value: Any) -> Mapping[str
 
 def _kept(value: Any) -> Any:
     """A value as every store gives it back: times in UTC, a tuple as a list."""
+    if isinstance(value, _AS_THEY_ARE):
+        return value
+    if isinstance(value, datetime):
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
     if isinstance(value, Mapping):
         return {name: _kept(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_kept(inner) for inner in value]
-    if isinstance(value, datetime):
-        return value.astimezone(UTC)
-    return value
+    return [_kept(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+_AS_THEY_ARE = (str, int, float, type(None))
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -10,14 +10,14 @@ from datetime import timedelta
 from coordinator.usecases.cancel import cancel
 from coordinator.usecases.change_policy import change_policy
 from shared.policy import Policy
-from tests.simulation.day import MINUTE, POLICY, Day, small_shards
+from tests.simulation.day import MINUTE, POLICY, Day, simulated
 from tests.simulation.league import PlannedPlayer, Revision
 from tests.simulation.world import SECOND, Climate
 
 NAMES = ("a.j.-green", "jokić", "lebron-james", "o.g.-anunoby", "shai", "t.j.-o'neil", "zion")
 
 
-@small_shards()
+@simulated()
 def play(seed: int, *, told: bool = False) -> Day:
     """Play one schedule to its end.
 
