@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 _PREDICTION_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "predictions.tipoff")
 BATCH_ID_PATTERN = "[0-9]{8}_[0-9a-f]{16}"
@@ -86,6 +87,7 @@ def merge_job_id(of_batch: str, merge_no: int) -> str:
     return f"tipoff_merge_{check_batch_id(of_batch)}_{merge_no:d}"
 
 
+@lru_cache(maxsize=1024)
 def event_id(of_batch: str, state: str, merge_no: int) -> str:
     """The id of a `batch-finished` event: a repeat of the same news has the same id (A8)."""
     return str(uuid.uuid5(_PREDICTION_NAMESPACE, _canonical([of_batch, state, merge_no])))

@@ -85,23 +85,22 @@ class TableSchema:
     version: int
     columns: tuple[Column, ...]
     limits: tuple[Limit, ...] = ()
+    fingerprint: str = field(init=False, compare=False)
+    """A short hash of names, types and modes, in order; descriptions are for people and leave it as it is."""
     _checks: dict[str, tuple[bool, Callable[[object], Cell]]] = field(init=False, repr=False, compare=False)
     """Of each column, in order, whether it may be null, and its check."""
 
     def __post_init__(self) -> None:
         limits = {limit.column: limit for limit in self.limits}
         checks = {c.name: (c.mode == "NULLABLE", _check_of(c, limits.get(c.name))) for c in self.columns}
+        shapes = json.dumps([[column.name, column.sql_type, column.mode] for column in self.columns])
+        object.__setattr__(self, "fingerprint", hashlib.sha256(shapes.encode()).hexdigest()[:16])
         object.__setattr__(self, "_checks", checks)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns' names, in order."""
         return tuple(column.name for column in self.columns)
-
-    @property
-    def fingerprint(self) -> str:
-        """A short hash of the columns; see `fingerprint`."""
-        return fingerprint(self.columns)
 
     def column(self, name: str) -> Column:
         """The column of that name. Raises `KeyError` when there is none."""
@@ -209,13 +208,6 @@ class FittedRows:
 
 
 _NOTHING = object()
-
-
-@functools.cache
-def fingerprint(columns: tuple[Column, ...]) -> str:
-    """A short hash of names, types and modes, in order; descriptions are for people and leave it as it is."""
-    shapes = json.dumps([[column.name, column.sql_type, column.mode] for column in columns])
-    return hashlib.sha256(shapes.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ that they judge, so that a mistake in a rule is not repeated here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from coordinator.documents import entry_of
@@ -15,7 +17,7 @@ from coordinator.operator.views import Views
 from coordinator.rules.batch import Batch
 from coordinator.rules.due import By, due_now
 from coordinator.rules.entries import take_snapshot
-from schemas.messages import BatchFinished, Outcomes, Predicted, Slice
+from schemas.messages import BatchFinished, Outcomes, Predicted
 from shared.errors import MalformedMessage
 from shared.ports import Document, Outgoing, Path, Write
 from shared.push import slice_of
@@ -211,7 +213,7 @@ class Laws(Standing):
 
     def announced(self, sent: Outgoing) -> None:
         """Remember whose outcomes a worker has published."""
-        outcomes = Outcomes.model_validate_json(sent.data)
+        outcomes = _outcomes(sent.data)
         self._announced |= {(one.batch_id, one.player_lookup) for one in outcomes.outcomes}
         for one in outcomes.outcomes:
             if isinstance(one, Predicted):
@@ -231,11 +233,11 @@ class Laws(Standing):
     def acknowledged(self, topic: str, sent: Outgoing) -> None:
         """What a push answered with success is durable."""
         if topic == "requests":
-            for request in Slice.model_validate_json(sent.data).requests:
-                key = (request.batch_id, request.player_lookup)
+            for request in json.loads(sent.data)["requests"]:
+                key = (request["batch_id"], request["player_lookup"])
                 self._hold(key in self._announced, f"the request of {key[1]} is acknowledged without an outcome")
         elif topic == "outcomes":
-            for outcome in Outcomes.model_validate_json(sent.data).outcomes:
+            for outcome in _outcomes(sent.data).outcomes:
                 batch = self.batch(outcome.batch_id)
                 if self._world.now > batch.late_until:
                     continue
@@ -377,6 +379,11 @@ class Laws(Standing):
     def _hold(self, is_so: bool, otherwise: str) -> None:
         if not is_so:
             raise LawBroken(otherwise)
+
+
+@lru_cache(maxsize=256)
+def _outcomes(data: bytes) -> Outcomes:
+    return Outcomes.model_validate_json(data)
 
 
 ENDED_MERGED = {"COMPLETE", "PARTIAL", "EMPTY"}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -20,6 +21,7 @@ from schemas.tables import FittedRows, Row, RowRefused
 from worker.staged import Staged
 
 GAME_DATE = date(2026, 1, 30)
+_GAME_ID = "OKC@HOU"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class PlannedPlayer:
             "game_date": GAME_DATE.isoformat(),
             "player_lookup": self.name,
             "universal_player_id": self.name,
-            "game": {"game_id": "OKC@HOU", "season": "2025-26", "team": "HOU", "opponent": "OKC", "is_home": True},
+            "game": {"game_id": _GAME_ID, "season": "2025-26", "team": "HOU", "opponent": "OKC", "is_home": True},
             "injury": {"status": "OUT"} if self.is_out else None,
             "lines": [{"points_line": line, "sportsbook": self.poison or None} for line in self.lines],
             "season_to_date": {"games": 1, "points": 20, "minutes": 30},
@@ -88,6 +90,13 @@ def simulated_staged(requests: Sequence[PredictionRequest], revision: Revision, 
     )
 
 
+@lru_cache(maxsize=256)
+def _prediction_id(player: str, line: Decimal) -> str:
+    return names.prediction_id(
+        game_date=GAME_DATE, game_id=_GAME_ID, player_lookup=player, system_id="simulated", points_line=line
+    )
+
+
 def simulated_rows(request: PredictionRequest, revision: Revision, *, schema_version: int) -> list[dict[str, Any]]:
     """The rows that a revision stages for a request."""
     poisons = {line.sportsbook for line in request.lines}
@@ -100,13 +109,7 @@ def simulated_rows(request: PredictionRequest, revision: Revision, *, schema_ver
         lines.append(Decimal("99.5"))
     rows = [
         {
-            "prediction_id": names.prediction_id(
-                game_date=request.game_date,
-                game_id=request.game.game_id,
-                player_lookup=request.player_lookup,
-                system_id="simulated",
-                points_line=line,
-            ),
+            "prediction_id": _prediction_id(request.player_lookup, line),
             "game_date": request.game_date,
             "player_lookup": request.player_lookup,
             "created_at": request.planned_at,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from schemas.tables import Column, FittedRows, Row
@@ -155,7 +155,7 @@ class SimulatedTopic:
     def _publish(self, messages: Sequence[Outgoing]) -> None:
         with self.world.noticing():
             for message in messages:
-                self.published(replace(message))
+                self.published(message)
 
     def check(self) -> None:
         return
