@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping
+from dataclasses import fields
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 from typing import Any, TypeVar, assert_never, cast
 
 from pydantic import TypeAdapter
@@ -59,6 +61,11 @@ def batch_fields(batch: Batch) -> Fields:
     return _fields(_BATCH, batch, keep_from=batch.planned_at)
 
 
+def batch_changes(read: Batch, decided: Batch) -> Fields:
+    """The fields in which the documents of two values of a batch differ, as the second has them."""
+    return _changes(_BATCH, read, decided, keep_from=attrgetter("planned_at"))
+
+
 def read_batch(document: Document) -> Batch:
     """Return the batch that a document holds."""
     return _BATCH.validate_python(_plain(document) | {"batch_id": document.path[-1], "version": document.version})
@@ -67,6 +74,11 @@ def read_batch(document: Document) -> Batch:
 def date_fields(day: DateRecord) -> Fields:
     """The document of a game date."""
     return _fields(_DATE, day, keep_from=day.newest.planned_at)
+
+
+def date_changes(read: DateRecord, decided: DateRecord) -> Fields:
+    """The fields in which the documents of two values of a game date differ, as the second has them."""
+    return _changes(_DATE, read, decided, keep_from=attrgetter("newest.planned_at"))
 
 
 def read_date(document: Document) -> DateRecord:
@@ -84,11 +96,19 @@ def read_action(document: Document) -> AdminAction:
     return _ACTION.validate_python(_plain(document))
 
 
-def _fields(codec: TypeAdapter[Any], value: object, *, keep_from: datetime) -> Fields:
+def _fields(codec: TypeAdapter[Any], value: object, *, keep_from: datetime, only: set[str] | None = None) -> Fields:
     """What is stored of a value: what its document's path and version do not say, and its end of life."""
-    fields = codec.dump_python(value, exclude=_NOT_STORED)
-    fields = {name: list(each) if isinstance(each, tuple) else each for name, each in fields.items()}
-    return {**fields, "expires_at": keep_from + KEEP_DOCUMENTS}
+    stored = codec.dump_python(value, include=only, exclude=_NOT_STORED)
+    stored = {name: list(each) if isinstance(each, tuple) else each for name, each in stored.items()}
+    return {**stored, "expires_at": keep_from + KEEP_DOCUMENTS}
+
+
+def _changes(codec: TypeAdapter[Any], read: Any, decided: Any, *, keep_from: Callable[[Any], datetime]) -> Fields:
+    differing = {one.name for one in fields(read) if getattr(read, one.name) != getattr(decided, one.name)}
+    changed = _fields(codec, decided, keep_from=keep_from(decided), only=differing)
+    return {
+        name: value for name, value in changed.items() if name in differing or keep_from(read) != keep_from(decided)
+    }
 
 
 _NOT_STORED = {"batch_id", "version"}
@@ -184,6 +204,14 @@ class _Entries(Mapping[str, Read]):
 
     def __contains__(self, player: object) -> bool:
         return player in self._raw
+
+    # A mapping has both by itself, at several times the cost.
+
+    def keys(self) -> KeysView[str]:
+        return self._raw.keys()
+
+    def items(self) -> ItemsView[str, Read]:
+        return {player: self._read(player, raw) for player, raw in self._raw.items()}.items()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._raw)

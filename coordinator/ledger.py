@@ -18,8 +18,10 @@ from coordinator.documents import (
     Fields,
     action_fields,
     actions_path,
+    batch_changes,
     batch_fields,
     batch_path,
+    date_changes,
     date_fields,
     date_path,
     entry_of,
@@ -292,15 +294,15 @@ def _change(
 
 
 def _batch_update(read: Batch, decided: Batch) -> list[Write]:
-    return _update(batch_path(read.batch_id), batch_fields(read), batch_fields(decided), read.version)
+    return _update(batch_path(read.batch_id), batch_changes(read, decided), read.version)
 
 
 def _date_update(game_date: date, read: DateRecord, decided: DateRecord) -> list[Write]:
-    return _update(date_path(game_date), date_fields(read), date_fields(decided), read.version)
+    return _update(date_path(game_date), date_changes(read, decided), read.version)
 
 
-def _update(path: Path, before: Fields, after: Fields, version: str) -> list[Write]:
-    changed: dict[FieldPath, Value] = {(name,): value for name, value in after.items() if before[name] != value}
+def _update(path: Path, changes: Fields, version: str) -> list[Write]:
+    changed: dict[FieldPath, Value] = {(name,): value for name, value in changes.items()}
     return [Update(path, changed, if_version=version)] if changed else []
 
 

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -233,9 +233,9 @@ class Drift:
         return (*self.clashes, *unknown)
 
 
-def compare(declared: tuple[Column, ...], live: tuple[Column, ...]) -> Drift:
+def compare(declared: Sequence[Column], live: Sequence[Column]) -> Drift:
     """Compare columns by name, whatever their order and descriptions (E4, B2)."""
-    if declared == live:
+    if tuple(declared) == tuple(live):
         return Drift()
     expected = {column.name: column for column in declared}
     found = {column.name: column for column in live}

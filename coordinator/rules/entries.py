@@ -155,10 +155,9 @@ def take_snapshot(shards: Iterable[Shard]) -> Snapshot:
     late: dict[str, int] = {}
     twice: set[str] = set()
     for shard in shards:
-        predicted |= {
-            player: _counting(answers, shard.carried.get(player)) for player, answers in shard.predicted.items()
-        }
-        twice |= {player for player, answers in shard.predicted.items() if len(answers) > 1}
+        answered = shard.predicted.items()
+        predicted |= {player: _counting(answers, shard.carried.get(player)) for player, answers in answered}
+        twice |= {player for player, answers in answered if len(answers) > 1}
         skipped |= {player: answers[0] for player, answers in shard.skipped.items() if player not in shard.predicted}
         better = shard.predicted.keys() | shard.skipped.keys()
         failed |= {player: answers[0] for player, answers in shard.failed.items() if player not in better}

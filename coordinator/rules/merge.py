@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from coordinator.rules.entries import Delivery, Snapshot
@@ -53,7 +53,7 @@ def rows_of_batch(version: int, batch_id: str, planned_at: datetime) -> str:
     return f"FROM `{names.staging_table(version)}` WHERE {batch}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Consolidation:
     """Everything that the texts depend on; the players and deliveries are parameters and not part of the text."""
 
@@ -70,6 +70,15 @@ class Consolidation:
     def date_literal(self) -> str:
         """The game date as the texts write it, so that partitions are pruned (B8)."""
         return f"DATE '{self.game_date.isoformat()}'"
+
+    @cached_property
+    def source(self) -> str:
+        """The rows that count, copies removed, and the older active rows that the batch retires.
+
+        A player's rows are `overtaken` where a newer batch has spoken for him: it left newer rows, or says so in the ledger
+        (it skipped him and left none). Such rows are neither inserted nor updated, whatever their ids.
+        """
+        return _source(self)
 
     @property
     def parameters(self) -> Parameters:
@@ -164,7 +173,7 @@ def _staging_problem(row: Row | None, delivery: Delivery) -> str | None:
 
 def count(job: Consolidation) -> str:
     """What the MERGE would do, from the MERGE's own source: one row of counts."""
-    return count_statement(source(job), date_literal=job.date_literal)
+    return count_statement(job.source, date_literal=job.date_literal)
 
 
 def count_statement(source_text: str, *, date_literal: str) -> str:
@@ -274,20 +283,12 @@ def judge_result(counted: Counted, snapshot: Snapshot) -> None:
 
 def merge(job: Consolidation) -> str:
     """The one atomic statement, every column named on both sides (B1, B2, B6, B7). A second run changes nothing."""
-    return merge_statement(source(job), columns=job.columns, date_literal=job.date_literal)
+    return merge_statement(job.source, columns=job.columns, date_literal=job.date_literal)
 
 
 def merge_statement(source_text: str, *, columns: Sequence[Column], date_literal: str) -> str:
     """Merge a source of these columns, `retire` and `overtaken` into the predictions table; what it retires takes @batch_id."""
-    replaced = [
-        f"    `{column.name}` = S.`{column.name}`"
-        for column in columns
-        if column.name not in (*KEY, KEPT_ON_UPDATE, COUNTED_ON_UPDATE)
-    ]
-    replaced.append(f"    `{COUNTED_ON_UPDATE}` = T.`{COUNTED_ON_UPDATE}` + 1")
-    updates = ",\n".join(replaced)
-    inserted = ",\n    ".join(f"`{column.name}`" for column in columns)
-    values = ",\n    ".join(f"S.`{column.name}`" for column in columns)
+    updates, inserted, values = _written(tuple(column.name for column in columns))
     return f"""\
 MERGE INTO `{names.PREDICTIONS_TABLE}` AS T
 USING (
@@ -310,15 +311,20 @@ WHEN NOT MATCHED AND NOT S.`retire` AND NOT S.`overtaken` THEN
   )"""
 
 
+@lru_cache(maxsize=8)
+def _written(columns: tuple[str, ...]) -> tuple[str, str, str]:
+    """What an update sets, and an insert's columns and values."""
+    left = (*KEY, KEPT_ON_UPDATE, COUNTED_ON_UPDATE)
+    replaced = [f"    `{name}` = S.`{name}`" for name in columns if name not in left]
+    replaced.append(f"    `{COUNTED_ON_UPDATE}` = T.`{COUNTED_ON_UPDATE}` + 1")
+    inserted = ",\n    ".join(f"`{name}`" for name in columns)
+    return ",\n".join(replaced), inserted, ",\n    ".join(f"S.`{name}`" for name in columns)
+
+
 _NEWER = f"S.`updated_at` > COALESCE(T.`updated_at`, {NEVER})"
 
 
-def source(job: Consolidation) -> str:
-    """The rows that count, copies removed, and the older active rows that the batch retires.
-
-    A player's rows are `overtaken` where a newer batch has spoken for him: it left newer rows, or says so in the ledger
-    (it skipped him and left none). Such rows are neither inserted nor updated, whatever their ids.
-    """
+def _source(job: Consolidation) -> str:
     columns = listed(f"`{column.name}`" for column in job.columns)
     spoken_for = "NOT IN" if job.kind == "root" else "IN"
     return f"""\

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from pytest import MonkeyPatch
+import pytest
 
 from coordinator import documents, ledger
 from coordinator.assembly import Coordinator, Parts, assemble
@@ -39,7 +39,7 @@ def simulated() -> Iterator[None]:
 
     What a document says follows from it alone and is frozen, and the laws read it as often as the services do.
     """
-    with MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "MIN_SHARD_PLAYERS", 2)
         for read in (documents.read_batch, documents.read_date, documents.read_shard):
             patch.setattr(ledger, read.__name__, _once_each(read))

@@ -167,11 +167,12 @@ class World:
         Raises:
             LawBroken: a law did not hold; by whichever task noticed it.
         """
+        timers = self._timers
         while True:
-            while self._timers and self._timers[0][0] <= self.now:
-                heapq.heappop(self._timers)[2]()
+            while timers and timers[0][0] <= self.now:
+                heapq.heappop(timers)[2]()
             if not self._ready:
-                next_at = self._timers[0][0] if self._timers else None
+                next_at = timers[0][0] if timers else None
                 if next_at is None or (until is not None and next_at > until):
                     break
                 self.now = next_at
@@ -198,12 +199,6 @@ class World:
             raise self.broken
         if task.dead and task.instance is not None:
             task.instance.tasks.discard(task)
-
-    def pass_turn(self) -> None:
-        """Let others go on; the task comes back when the scheduler chooses it."""
-        task = self.current
-        self._ready.append(task)
-        self._hub.switch()
 
     def sleep(self, lasting: timedelta) -> None:
         """Let a task do nothing for so long."""
@@ -244,11 +239,11 @@ class World:
 
     def call(self, what: str, effect: Callable[[], T], *, writes: bool, about: Callable[[], str] | None = None) -> T:
         """Make a port call of the current task, with whatever the climate does to it."""
-        task, climate, rng = self.current, self.climate, self.rng
+        task, rng = self.current, self.rng
         self.calls += 1
-        self.pass_turn()
-        if climate is not self.climate:
-            climate = self.climate
+        self._ready.append(task)
+        self._hub.switch()  # let others go on, until the scheduler chooses this one again
+        climate = self.climate
         if self.call_hook is not None:
             self.call_hook(task, what, writes)
         if climate is CALM:
