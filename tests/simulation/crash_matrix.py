@@ -16,7 +16,7 @@ from shared.errors import Unavailable
 from shared.policy import Policy
 from tests.simulation.day import MINUTE, POLICY, Day, simulated
 from tests.simulation.league import PlannedPlayer, Revision, simulated_rows
-from tests.simulation.world import SECOND, LawBroken, Task
+from tests.simulation.world import CALM, SECOND, Climate, LawBroken, Task
 
 PLAYERS = (
     PlannedPlayer("ann", lines=("20.5",)),
@@ -24,6 +24,8 @@ PLAYERS = (
     PlannedPlayer("cid", is_out=True),
     PlannedPlayer("o.g.-dee", lines=("20.5",)),
 )
+_PAUSE = 5 * MINUTE
+"""Past the next sweep, which takes over; in a shorter one nobody would."""
 LENIENT: Policy = POLICY.model_copy(update={"players_per_request": 2, "deadline_minutes": 20})
 
 
@@ -62,13 +64,13 @@ class Run:
 
 
 @simulated()
-def run(places: Sequence[Place], *, told: bool = False) -> Run:
-    """Go through the day under faults, each counted from the one before.
+def run(places: Sequence[Place], *, told: bool = False, climate: Climate = CALM) -> Run:
+    """Go through the day under faults, each counted from the one before; `climate` is what goes wrong besides.
 
     Raises:
         LawBroken: a law did not hold, or the end is not that of the day without faults.
     """
-    day = Day(seed=1, players=PLAYERS, in_order=True, coordinators=1, policy=LENIENT, told=told)
+    day = Day(seed=1, players=PLAYERS, climate=climate, in_order=True, coordinators=1, policy=LENIENT, told=told)
     found = Run(places, day, [])
     left = list(places)
     restarted_at = [day.world.now]
@@ -89,7 +91,7 @@ def run(places: Sequence[Place], *, told: bool = False) -> Run:
             case Fault.KILL_AFTER | Fault.UNTOLD:
                 _after_effect(day, task, fault)
             case Fault.PAUSE:
-                day.world.sleep(200 * SECOND)
+                day.world.sleep(_PAUSE)
             case Fault.DRAIN:
                 day.drain(task.instance)
             case Fault.STORE_RESTART:
