@@ -151,9 +151,11 @@ def _change_policy(day: Day) -> None:
 
 
 def _consolidate(day: Day) -> None:
-    newest, forced = day.newest(), day.world.rng.random() < 0.6
-    if newest:
-        day.ask("consolidate", lambda c: c.consolidator.consolidate(newest, forced=forced), tries=2)
+    """Any batch of the date, the newest mostly: a person may force an old one too."""
+    drawn, batches = day.world.rng.random(), sorted(day.laws.batches(), key=lambda one: one.planned_at)
+    if batches:
+        wanted = batches[0 if drawn < 0.3 else -1].batch_id
+        day.ask("consolidate", lambda c: c.consolidator.consolidate(wanted, forced=drawn < 0.6), tries=2)
 
 
 def _two_sweeps(day: Day) -> None:
