@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from coordinator.documents import entry_of
 from coordinator.ledger import Ledger
 from coordinator.operator.views import Views
 from coordinator.rules.batch import Batch
-from coordinator.rules.due import By, due_now
+from coordinator.rules.due import By, Step, due_now
 from coordinator.rules.entries import take_snapshot
-from schemas.messages import BatchFinished, Outcomes, Predicted
+from schemas.messages import BatchFinished, Predicted
 from shared.errors import MalformedMessage
 from shared.ports import Document, Outgoing, Path, Write
 from shared.push import slice_of
 from tests.simulation.league import GAME_DATE, Revision, simulated_rows
 from tests.simulation.memory_documents import MemoryDocuments
 from tests.simulation.memory_warehouse import MemoryWarehouse
-from tests.simulation.standing import Standing
+from tests.simulation.standing import Standing, outcomes_in
 from tests.simulation.world import LawBroken, Task, World
 
 LIVE = {"PLANNED", "RUNNING", "CONSOLIDATING"}
@@ -213,7 +212,7 @@ class Laws(Standing):
 
     def announced(self, sent: Outgoing) -> None:
         """Remember whose outcomes a worker has published."""
-        outcomes = _outcomes(sent.data)
+        outcomes = outcomes_in(sent.data)
         self._announced |= {(one.batch_id, one.player_lookup) for one in outcomes.outcomes}
         for one in outcomes.outcomes:
             if isinstance(one, Predicted):
@@ -237,7 +236,7 @@ class Laws(Standing):
                 key = (request["batch_id"], request["player_lookup"])
                 self._hold(key in self._announced, f"the request of {key[1]} is acknowledged without an outcome")
         elif topic == "outcomes":
-            for outcome in _outcomes(sent.data).outcomes:
+            for outcome in outcomes_in(sent.data).outcomes:
                 batch = self.batch(outcome.batch_id)
                 if self._world.now > batch.late_until:
                     continue
@@ -278,8 +277,8 @@ class Laws(Standing):
     def _judge_ended(self, batch: Batch) -> None:
         shards = Ledger(self._documents).shards(batch.batch_id)
         snapshot = take_snapshot(shards)
-        due = due_now(Ledger(self._documents).look(batch, now=self._world.now), By.SWEEP)
-        waiting = [one.to_do for one in due if one.step.value != "record_from_staging"]
+        look = Ledger(self._documents).look(batch, now=self._world.now)
+        waiting = [one.to_do for one in due_now(look, By.SWEEP) if one.step is not Step.RECORD_FROM_STAGING]
         self._hold(not waiting, f"batch {batch.batch_id} is left with what is due: {waiting}")
         view = Views(Ledger(self._documents)).batch(batch.batch_id)
         counts = view.players
@@ -287,6 +286,10 @@ class Laws(Standing):
         self._hold(counts.expected == batch.expected_count == total, f"{batch.batch_id} counts {counts}")
         if batch.is_live:
             return
+        self._judge_result(batch)
+        if batch.state == "FAILED" and not look.overtaken_by:
+            asked = any(one.step is Step.ASK for one in due_now(look, By.PERSON))
+            self._hold(asked, f"batch {batch.batch_id} is FAILED and nobody is asked")
         rows = batch.merged_rows
         self._hold(rows.staged == rows.inserted + rows.updated + rows.unchanged, f"{batch.batch_id}: {rows}")
         said = [event for event in self._told.get(batch.event_id, []) if event.state == batch.state]
@@ -304,16 +307,24 @@ class Laws(Standing):
             lost = [
                 player
                 for player in snapshot.missing
-                if self.staged_by(batch.batch_id, player) and not self._is_asked(batch)
+                if self.staged_by(batch.batch_id, player) and not self.is_asked(batch)
             ]
             self._hold(not lost, f"rows of {lost} are staged, and {batch.batch_id} ended without them")
         if batch.state in ENDED_MERGED and batch.overtaken_by is None and batch.late_refusal is None:
             late = [player for player in snapshot.predicted if not self.merged_as(shards, player)]
             self._hold(not late, f"{late} are predicted and {batch.batch_id} never merged them")
 
-    def _is_asked(self, batch: Batch) -> bool:
-        """Whether a person has to decide on the batch first."""
-        return batch.late_refusal is not None or (batch.state == "FAILED" and not batch.failed_for_missing_players)
+    def _judge_result(self, batch: Batch) -> None:
+        """Whoever looks at an ended batch reads why it ended, and of how many players."""
+        if batch.state == "CANCELLED":
+            return
+        told = batch.result
+        is_merged = told is not None and told.code == "merged"
+        self._hold(is_merged is not (batch.state == "FAILED"), f"{batch.batch_id} is {batch.state} and says {told}")
+        if told is not None:
+            self._hold(
+                bool(told.reason) and told.players.expected == batch.expected_count, f"{batch.batch_id} says {told}"
+            )
 
     def _judge_table(self) -> None:
         """The table is what the ledger says: for each player the rows of the newest batch that speaks for him."""
@@ -379,11 +390,6 @@ class Laws(Standing):
     def _hold(self, is_so: bool, otherwise: str) -> None:
         if not is_so:
             raise LawBroken(otherwise)
-
-
-@lru_cache(maxsize=256)
-def _outcomes(data: bytes) -> Outcomes:
-    return Outcomes.model_validate_json(data)
 
 
 ENDED_MERGED = {"COMPLETE", "PARTIAL", "EMPTY"}

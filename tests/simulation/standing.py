@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch
 from coordinator.rules.entries import Shard, Snapshot, take_snapshot
-from schemas.messages import PredictionRequest
+from schemas.messages import Outcomes, PredictionRequest
 from tests.simulation.memory_documents import MemoryDocuments
 from tests.simulation.memory_warehouse import MemoryWarehouse
 
@@ -67,6 +68,16 @@ class Standing:
     def merged_as(self, shards: Sequence[Shard], player: str) -> str | None:
         return next((shard.merged[player] for shard in shards if player in shard.merged), None)
 
+    def is_asked(self, batch: Batch) -> bool:
+        """Whether a person has to decide on the batch first."""
+        return batch.late_refusal is not None or (batch.state == "FAILED" and not batch.failed_for_missing_players)
+
     def has_unmerged_news(self, batch: Batch, snapshot: Snapshot) -> bool:
         """Whether something came to the batch that no MERGE of it has told; only a newer batch or a person is in the way."""
         return snapshot.has_news(missing_at_end=batch.missing_at_end)
+
+
+@lru_cache(maxsize=256)
+def outcomes_in(data: bytes) -> Outcomes:
+    """Read a message of outcomes; one that comes again is read once."""
+    return Outcomes.model_validate_json(data)
