@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +25,16 @@ from bench.pushes import _look, _start
 from local.emulated.cloud_stack import PROJECT, TOPICS, CloudStack
 from local.sample.season import SAMPLE_GAME_DATE
 from schemas import names
+from schemas.messages import Outcomes, Skipped, SkipReason
 
 SAMPLE_PLAYERS = 141
 PATIENCE_SECONDS = 1_800
 PULL_SECONDS = 600
 CALLERS = 80
+OVERLOAD = 900
+QUEUE = 64
+"""The kernel's queue of connections in front of an instance that is to be overloaded; what does not fit in is turned away."""
+GIVEN_UP_SECONDS = 2
 ROUNDS = 50
 """A push that is answered 429 or 503 comes again, as Pub/Sub would bring it."""
 
@@ -48,7 +53,7 @@ class Load:
     answers: dict[str, int] = field(default_factory=dict)
     """Answers of the services to pushes, by status."""
     lost: int = 0
-    """Players without an outcome at the end."""
+    """Players without an outcome at the end, and of an overload those too whose outcome was acknowledged and is not there."""
 
 
 def a_batch(players: int) -> Load:
@@ -107,6 +112,74 @@ def bursts(copies: int = 3) -> Load:
             found.lost = view["players"]["silent"] + view["players"]["failed"]
             found.rows = view["rows"]["inserted"] if view.get("rows") else 0
     return found
+
+
+def overload(copies: int = 8) -> Load:
+    """More connections at once than a coordinator has threads, connections and queue for; a caller gives up after a while, and
+    comes again. After each round whatever was acknowledged has to be in the ledger."""
+    found = Load(f"{OVERLOAD} concurrent pushes at one coordinator, given up after {GIVEN_UP_SECONDS} s and sent again")
+    with tempfile.TemporaryDirectory(prefix="tipoff-load-") as text:
+        folder = Path(text)
+        write_copies(folder / "season", copies=copies)
+        settings = {"GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:0 --backlog {QUEUE}"}
+        with CloudStack(folder / "stack", environ=os.environ, settings=settings) as stack:
+            stack.load(folder / "season", SAMPLE_GAME_DATE)
+            requested = stack.subscriber.subscription_path(PROJECT, TOPICS.requests)
+            stack.subscriber.modify_push_config(subscription=requested, push_config=PushConfig())
+            begun = time.monotonic()
+            batch_id = _start(stack)
+            left = {player: _skip(batch_id, player) for player in _look(stack, batch_id)["silent"]}
+            found.players = len(left)
+            for _ in range(ROUNDS):
+                taken = _posted(f"{stack.coordinator_url}/complete", left, found)
+                _measure(stack, found)
+                view = _look(stack, batch_id)
+                found.lost += len(taken & set(view["silent"]))
+                left = {player: push for player, push in left.items() if player not in taken}
+                if not left:
+                    break
+            while view["state"] == "CONSOLIDATING" and time.monotonic() - begun < PATIENCE_SECONDS:
+                time.sleep(1)  # its push was given up, and goes on
+                view = _look(stack, batch_id)
+            found.seconds = time.monotonic() - begun
+            found.state = view["state"]
+            found.lost += len(view["silent"])
+    return found
+
+
+def _skip(batch_id: str, player: str) -> dict[str, Any]:
+    """The push of a player's outcome for which no row has to be staged."""
+    skipped = Skipped(batch_id=batch_id, player_lookup=player, worker_revision="load", reason=SkipReason.LISTED_OUT)
+    data = Outcomes(outcomes=(skipped,)).model_dump_json().encode()
+    return {
+        "subscription": "projects/load/subscriptions/outcomes",
+        "message": {
+            "data": base64.b64encode(data).decode(),
+            "attributes": {},
+            "messageId": player,
+            "publishTime": "2026-01-30T12:00:00Z",
+        },
+    }
+
+
+def _posted(url: str, pushes: Mapping[str, dict[str, Any]], found: Load) -> set[str]:
+    """Post all at once; whose were acknowledged."""
+    answers: Counter[str] = Counter(found.answers)
+
+    def post(player: str) -> str | None:
+        try:
+            status = str(requests.post(url, json=pushes[player], timeout=GIVEN_UP_SECONDS).status_code)
+        except requests.Timeout:
+            status = "no answer"
+        except requests.ConnectionError:
+            status = "turned away"
+        answers[status] += 1
+        return player if status == "204" else None
+
+    with ThreadPoolExecutor(OVERLOAD) as pool:
+        taken = {player for player in pool.map(post, pushes) if player is not None}
+    found.answers = dict(answers)
+    return taken
 
 
 def _pulled(stack: CloudStack, topic: str, *, count: int) -> list[dict[str, Any]]:
