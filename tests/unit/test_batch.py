@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from coordinator.documents import batch_fields, batch_path, read_batch, read_date
+from coordinator.documents import (
+    batch_changes,
+    batch_fields,
+    batch_path,
+    date_changes,
+    date_fields,
+    read_batch,
+    read_date,
+)
 from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge
 from coordinator.rules.lifecycle import Status
 from schemas import names
@@ -103,6 +111,27 @@ def test_the_document_says_when_it_may_go() -> None:
     fields = batch_fields(a_batch(["a"], shard_starts=("a", "k")))
 
     assert fields["expires_at"] == PLANNED_AT + timedelta(days=180)
+
+
+def test_a_change_stores_what_differs_between_the_documents_and_nothing_else() -> None:
+    before = a_batch(["a"], merges=(a_merge(),))
+    after = replace(before, status=Status.PARTIAL, result=a_result(), merges=(a_merge(), a_merge(2)), notified="x")
+
+    changes = batch_changes(before, after)
+
+    assert changes.keys() == {"status", "result", "merges", "notified"}
+    assert batch_fields(before) | changes == batch_fields(after)
+    assert batch_changes(before, before) == {}
+
+
+def test_a_newer_batch_makes_the_document_of_its_date_stay_longer() -> None:
+    before = DateRecord(BatchMark("a", PLANNED_AT), BatchMark("a", PLANNED_AT))
+    after = replace(before, newest=BatchMark("b", LATER))
+
+    changes = date_changes(before, after)
+
+    assert changes.keys() == {"newest", "expires_at"}
+    assert date_fields(before) | changes == date_fields(after)
 
 
 def test_what_a_date_shares_comes_back_unchanged() -> None:
