@@ -30,6 +30,7 @@ def _grading() -> Texts:
     return {
         "coordinator.rules.grading.source": [merged, counted],
         "coordinator.rules.grading._graded": [merged, counted],
+        "coordinator.rules.grading._box_scores": [merged, counted],
         "coordinator.rules.grading._matched": [merged, counted],
         "coordinator.rules.grading.merge": [merged],
         "coordinator.rules.grading.count": [counted],

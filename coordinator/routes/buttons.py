@@ -37,14 +37,14 @@ def sweep(coordinator: Coordinator) -> Response:
 def act(coordinator: Coordinator, batch_id: str, action: str) -> Response:
     """A button of a batch's page."""
     forms.check_form(request)
-    view, body = deed_of(action)
+    view, body = view_of(action)
     of_batch = {} if action == "sweep" else {"batch_id": batch_id}
     answer, words = _carry_out(action, lambda: view(coordinator, **of_batch, body=body))
     shown = answer.batch_id if isinstance(answer, RedriveAnswer) else batch_id
     return _tell(f"/dashboard/batches/{shown}", words)
 
 
-def deed_of(action: str) -> tuple[Callable[..., BaseModel], BaseModel]:
+def view_of(action: str) -> tuple[Callable[..., BaseModel], BaseModel]:
     """What a button stands for: the view of its route, and the body. Raises `InvalidInput` where there is no such button."""
     match action:
         case "sweep":
@@ -69,10 +69,10 @@ def _minutes() -> int:
     return int(given)
 
 
-def _carry_out(action: str, deed: Callable[[], BaseModel]) -> tuple[BaseModel | None, str]:
+def _carry_out(action: str, call: Callable[[], BaseModel]) -> tuple[BaseModel | None, str]:
     """Do it, and say what came of it; what is refused is said too."""
     try:
-        answer = deed()
+        answer = call()
     except TipoffError as error:
         _log.warning("button not carried out", extra={"json_fields": {"path": request.path, "reason": str(error)}})
         return None, f"{buttons.REFUSED} {error}"

@@ -32,14 +32,14 @@ class Swept:
     command: str = ""
     """For a person to run."""
 
-    def did_one(self, deed: str) -> None:
+    def did_one(self, step: str) -> None:
         """Note a repair."""
-        self.did.append(deed)
+        self.did.append(step)
         self.verdict = Verdict.REPAIRED
 
-    def would_do(self, deed: str) -> None:
+    def would_do(self, step: str) -> None:
         """Note what a sweep that is no dry run would do."""
-        self.did.append(deed)
+        self.did.append(step)
         self.verdict = Verdict.WOULD_REPAIR
 
     def needs_a_person(self, why: str, command: str) -> None:

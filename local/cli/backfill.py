@@ -181,14 +181,14 @@ def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int
 def _print_due(due: Sequence[Due], *, as_json: bool) -> int:
     if as_json:
         told = [
-            {"game_date": str(one.game_date), "games": one.games, "state": one.state, "deed": one.deed.value}
+            {"game_date": str(one.game_date), "games": one.games, "state": one.state, "step": one.step.value}
             for one in due
         ]
         echo(json.dumps({"due": told}))
         return 0
     table = plain_table("game date", "games", "state", "would")
     for one in due:
-        table.add_row(str(one.game_date), str(one.games), one.state or "–", one.deed.value)
+        table.add_row(str(one.game_date), str(one.games), one.state or "–", one.step.value)
     Terminal(highlight=False).print(table)
     return 0
 
@@ -199,7 +199,7 @@ def _bar(due: Sequence[Due]) -> Iterator[Any]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
 
     console = Terminal(stderr=True, highlight=False)
-    total = sum(one.deed.value != "skip" for one in due)
+    total = sum(one.step.value != "skip" for one in due)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

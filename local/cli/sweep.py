@@ -36,7 +36,7 @@ def sweep(*, where: Where, dry_run: bool, as_json: bool) -> int:
             print_json(answer.body)
         else:
             _print(answer.body, dry_run=dry_run)
-        if not dry_run and any("published" in deed for one in answer.body.get("batches", ()) for deed in one["did"]):
+        if not dry_run and any("published" in step for one in answer.body.get("batches", ()) for step in one["did"]):
             tell_later(where)
     if "detail" in answer.body:
         echo(f"tipoff: {answer.body['detail']}", err=True)

@@ -28,7 +28,7 @@ _STARTS = 5
 """So often a start that meets trouble which may pass is tried."""
 
 
-class Deed(StrEnum):
+class Step(StrEnum):
     """What is due for a date."""
 
     START = "start"
@@ -46,7 +46,7 @@ class Due:
     batch_id: str | None
     ungraded: int
     """Predictions that are there and not graded."""
-    deed: Deed
+    step: Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,14 @@ def decide(season: dict[str, Any], *, again: bool, only_failed: bool) -> tuple[D
 
 
 def _due(one: dict[str, Any], *, again: bool, only_failed: bool) -> Due:
-    state, deed = one["state"], Deed.START
+    state, step = one["state"], Step.START
     if state in LIVE:
-        deed = Deed.SKIP if only_failed else Deed.FINISH
+        step = Step.SKIP if only_failed else Step.FINISH
     elif only_failed:
-        deed = Deed.SKIP if state in _WHOLE else Deed.START
+        step = Step.SKIP if state in _WHOLE else Step.START
     elif state in _WHOLE and not again:
-        deed = Deed.SKIP
-    return Due(date.fromisoformat(one["game_date"]), one["games"], state, one["batch_id"], one["ungraded"], deed)
+        step = Step.SKIP
+    return Due(date.fromisoformat(one["game_date"]), one["games"], state, one["batch_id"], one["ungraded"], step)
 
 
 def carry_out(
@@ -111,14 +111,14 @@ def carry_out(
     def run(due: Due) -> Ended:
         if stop.is_set():
             return Ended(due.game_date, due.batch_id, due.state, "interrupted")
-        if due.deed is Deed.SKIP and not due.ungraded:
+        if due.step is Step.SKIP and not due.ungraded:
             return Ended(due.game_date, due.batch_id, due.state, "skipped")
         with open_client() as client:
             return _graded(client, _run_date(client, due, patience=patience, stop=stop))
 
     def follow(due: Due) -> Ended:
         ended = run(due)
-        if due.deed is not Deed.SKIP:
+        if due.step is not Step.SKIP:
             shown(ended)
         return ended
 
@@ -133,7 +133,7 @@ def carry_out(
         except BaseException:
             stop.set()
             raise
-    return [one for due, one in ended if due.deed is not Deed.SKIP or one.state != due.state]
+    return [one for due, one in ended if due.step is not Step.SKIP or one.state != due.state]
 
 
 def _graded(client: CoordinatorClient, ended: Ended) -> Ended:
@@ -152,10 +152,10 @@ def _graded(client: CoordinatorClient, ended: Ended) -> Ended:
 
 def _run_date(client: CoordinatorClient, due: Due, *, patience: timedelta, stop: threading.Event) -> Ended:
     batch_id = due.batch_id
-    if due.deed is Deed.SKIP:
+    if due.step is Step.SKIP:
         return Ended(due.game_date, batch_id, due.state, "skipped")
     try:
-        if due.deed is Deed.START:
+        if due.step is Step.START:
             batch_id = _start(client, due.game_date, stop)
         return _follow(client, due.game_date, str(batch_id), patience=patience, stop=stop)
     except TipoffError as trouble:
@@ -202,7 +202,7 @@ def check_hindsight(todo: Sequence[Due], trained_until: date, *, allowed: bool) 
     Raises:
         InvalidInput: there are some, and nobody said that this is wanted.
     """
-    seen = [due.game_date for due in todo if due.deed is not Deed.SKIP and due.game_date < trained_until]
+    seen = [due.game_date for due in todo if due.step is not Step.SKIP and due.game_date < trained_until]
     if seen and not allowed:
         raise InvalidInput(
             "--model",

@@ -136,7 +136,7 @@ def test_an_alter_that_brings_nothing_about_is_refused_and_not_merged_over(bench
 
     assert bench.consolidate(batch_id) is Report.REFUSED
 
-    assert "adding them has not brought them about" in bench.reason(batch_id)
+    assert "they were added but are not visible yet" in bench.reason(batch_id)
 
 
 @on_every_warehouse

@@ -50,7 +50,7 @@ def test_a_dry_run_lists_what_is_then_done_and_a_repeat_does_nothing(data: Path,
     ran = tipoff(*arguments(data, state, "--json"))
     again = tipoff(*arguments(data, state, "--json"))
 
-    assert [(one["game_date"], one["deed"]) for one in listed.json["due"]] == [(day, "start") for day in DATES]
+    assert [(one["game_date"], one["step"]) for one in listed.json["due"]] == [(day, "start") for day in DATES]
     assert (ran.status, again.status) == (0, 0), (ran, again)
     assert [(one["game_date"], one["state"]) for one in ran.json["ran"]] == [(day, "COMPLETE") for day in DATES]
     assert ran.json["season"]["states"] == {"COMPLETE": 5}

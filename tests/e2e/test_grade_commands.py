@@ -52,7 +52,7 @@ def test_ungraded_games_are_named_until_their_box_score_is_loaded(folder: Path) 
         (("grade", "--from", DAY, "--to", "2026-01-01"), "give the later date"),
         (("grade", "--from", "2026-01-30", "--to", "2099-01-30"), "not been played"),
         (("grade", "--from", "2025-01-01", "--to", "2025-01-31"), "nothing is predicted"),
-        (("accuracy", "--system", "oracle"), "no grade is of 'oracle'"),
+        (("accuracy", "--system", "oracle"), "there is no grade of 'oracle'"),
         (("accuracy", "--by", "height"), "'height' is not one of"),
     ],
 )

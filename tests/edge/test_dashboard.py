@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from coordinator.app import create_app
 from coordinator.operator.dashboard import words
-from coordinator.routes.buttons import deed_of
+from coordinator.routes.buttons import view_of
 from coordinator.routes.exchange import Caller
 from coordinator.routes.openapi import ROUTES
 from coordinator.rules.lifecycle import Status
@@ -371,7 +371,7 @@ def test_every_button_does_what_the_route_that_the_explanation_names_does(stand:
             seen.add(slug)
             minutes = {"minutes": str((action.body or {}).get("deadline_minutes", ""))}
             with front.app.test_request_context(method="POST", data=minutes):
-                view, body = deed_of(slug)
+                view, body = view_of(slug)
             (route,) = [one for one in ROUTES if one.view is view]
             assert route.path.format(batch_id=BATCH_ID) == action.path
             assert route.method.upper() == action.method

@@ -47,7 +47,7 @@ def as_one(step: Step) -> Step:
 
 def done(swept: Swept) -> list[Step]:
     """What a sweep says that it did."""
-    return [next(step for words, step in DONE_AS.items() if deed.startswith(words)) for deed in swept.did]
+    return [next(step for words, step in DONE_AS.items() if done.startswith(words)) for done in swept.did]
 
 
 def sweep(stand: Stand, batch_id: str, *, dry_run: bool = False) -> Swept:
@@ -88,7 +88,7 @@ def live(stand: Stand, chance: random.Random) -> set[Step]:
         expected = promised(stand, BATCH_ID)
         would, did = sweep(stand, BATCH_ID, dry_run=True), done(sweep(stand, BATCH_ID))
 
-        assert len([deed for deed in would.did if not deed.startswith("record")]) == len(expected)
+        assert len([done for done in would.did if not done.startswith("record")]) == len(expected)
         if did[:1] != [Step.RECORD_FROM_STAGING]:
             assert did[:1] == expected[:1]
         assert promised(stand, BATCH_ID) == [], "a sweep leaves nothing that it could have done"

@@ -136,7 +136,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator.rules.merge.merge_statement": merges,
         "coordinator.rules.merge.count_statement": counts,
         "coordinator.rules.merge.staging_check": checks,
-        "coordinator.rules.merge.source": [*merges, *counts],
+        "coordinator.rules.merge._source": [*merges, *counts],
         "coordinator.rules.merge._staged": [*merges, *counts],
         "coordinator.rules.planning.plan_statement": [plan, plan_of_some],
         "coordinator/rules/plan.sql": [plan, plan_of_some],

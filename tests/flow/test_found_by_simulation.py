@@ -227,13 +227,13 @@ def test_a_failed_batch_is_not_forced_beside_a_newer_one_that_lives(stand: Stand
     newer = stand.start("another-key").batch
     consolidate = stand.coordinator.consolidator.consolidate
 
-    with pytest.raises(Conflict, match=f"newer batch {newer.batch_id} of the date is under way"):
+    with pytest.raises(Conflict, match=f"newer batch {newer.batch_id} of the date has not ended"):
         consolidate(failed.batch_id, forced=True)
 
     assert stand.batch(failed.batch_id).status is Status.FAILED
     explained = stand.coordinator.diagnosis.explain(failed.batch_id)
     assert not any("--force" in action.command for action in explained.actions)
-    assert any("until its end this one cannot be consolidated by force" in one.text for one in explained.sentences)
+    assert any("until it ends this one cannot be consolidated by force" in one.text for one in explained.sentences)
     cancel(stand.coordinator.ledger, stand.warehouse, newer.batch_id)
     assert consolidate(failed.batch_id, forced=True) is Report.MERGED
     assert stand.predicted_players() == {PLAYERS[0]}
