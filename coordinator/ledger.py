@@ -131,7 +131,7 @@ class Ledger:
             batch,
             shards=lambda: self.shards(batch.batch_id),
             day=lambda: day or self.day(batch.game_date) or DateRecord(_mark(batch)),
-            other=self.batch,
+            living=lambda: self.living(batch.game_date),
             now=now,
             touched=touched,
         )
@@ -139,6 +139,14 @@ class Ledger:
     def batches_of(self, game_date: date) -> list[Batch]:
         """Read every batch of a game date."""
         return self._batches(Where("game_date", "==", game_date.isoformat()))
+
+    def living(self, game_date: date) -> Batch | None:
+        """Read the batch of a game date that lives. It need not be the newest: a person may force an old one that failed.
+
+        Whoever makes another one live reads this after the date, and commits on the version of the date that he read: every
+        batch that begins to live changes its date in the same commit.
+        """
+        return next((batch for batch in self.batches_of(game_date) if batch.is_live), None)
 
     def batches_until(self, late_until: datetime) -> list[Batch]:
         """Read the batches to which something may come at that time or later."""

@@ -78,7 +78,7 @@ def _force(look: Look) -> Action | None:
         return None
     is_stuck = batch.status is Status.RUNNING and bool(missing) and not look.may_still_land
     is_refused = batch.status is Status.FAILED or (batch.status in MERGED and batch.late_refusal is not None)
-    if not (is_stuck or is_refused) or (batch.status is Status.FAILED and look.newer_live):
+    if not (is_stuck or is_refused) or (batch.status is Status.FAILED and look.other_live):
         return None
     left_out = f"{len(missing):,} players are left out: {named(missing)}. " if missing else ""
     retiring = "Any number of the date's earlier rows may be retired."

@@ -356,8 +356,9 @@ def _around(look: Look) -> Iterator[str]:
     if batch.left_out:
         yield f"Its plan no longer expects: {named(batch.left_out)}."
     if look.day.newest.batch_id != batch.batch_id:
-        lives = ", and has not ended: until it ends this one cannot be consolidated by force"
-        yield f"Batch {look.day.newest.batch_id} of the date was planned later{lives if look.newer_live else ''}."
+        yield f"Batch {look.day.newest.batch_id} of the date was planned later."
+    if batch.status is Status.FAILED and (other := look.other_live):
+        yield f"Batch {other} of the date has not ended: until it ends this one cannot be consolidated by force."
     if batch.is_live and look.overtaken_by is not None:
         yield f"The newer batch {look.overtaken_by} of the date has merged, so this one never will; cancel it."
     if batch.is_live and look.is_past_late:

@@ -68,7 +68,7 @@ class Look:
     Args:
         shards: reads every shard of the batch.
         day: reads what the batches of its date share.
-        other: reads another batch of the date.
+        living: reads the batch of the date that lives, if one does.
         touched: shards as read after a write; whether the batch is settled, or has news, is judged by these and the marks
             on the batch alone, so that recording an outcome reads no other shard.
     """
@@ -79,7 +79,7 @@ class Look:
         *,
         shards: Callable[[], Sequence[Shard]],
         day: Callable[[], DateRecord],
-        other: Callable[[str], Batch],
+        living: Callable[[], Batch | None],
         now: datetime,
         touched: Sequence[Shard] = (),
     ) -> None:
@@ -87,7 +87,7 @@ class Look:
         self.now = now
         self._read_shards = shards
         self._read_day = day
-        self._read_other = other
+        self._read_living = living
         self._touched = touched
 
     @cached_property
@@ -112,10 +112,10 @@ class Look:
         return mark.batch_id if mark else self.batch.overtaken_by
 
     @cached_property
-    def newer_live(self) -> str | None:
-        """The newer batch of the date that lives: while it does, this one may not live again."""
-        newest = self.day.newest.batch_id
-        return newest if newest != self.batch.batch_id and self._read_other(newest).is_live else None
+    def other_live(self) -> str | None:
+        """Another batch of the date that lives: while it does, this one may not live again."""
+        living = self._read_living()
+        return living.batch_id if living is not None and living.batch_id != self.batch.batch_id else None
 
     @property
     def is_busy(self) -> bool:

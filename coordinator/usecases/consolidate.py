@@ -167,11 +167,11 @@ class _Round:
         self._snapshot, self._end = look.snapshot, ending(look.snapshot.players, batch.policy, forced=forced)
         if batch.status in MERGED or (batch.status is Status.FAILED and not self._forced):
             return found
-        if batch.status is Status.FAILED and (newer := look.newer_live):
+        if batch.status is Status.FAILED and (other := look.other_live):
             raise Conflict(
-                f"the newer batch {newer} of the date has not ended, and one batch of a date lives at a time; wait for its end, or "
+                f"batch {other} of the date has not ended, and one batch of a date lives at a time; wait for its end, or "
                 "cancel it",
-                batch_id=newer,
+                batch_id=other,
             )
         event = Event.FORCED if batch.status is Status.FAILED else Event.CLAIMED
         return replace(found, batch=replace(batch, status=move(batch.status, event)))

@@ -73,6 +73,11 @@ class Redriver:
                 f"batch {root_id} is {root.state}: the sweep still publishes its silent players again; wait for its end",
                 batch_id=root_id,
             )
+        if (other := self.ledger.living(root.game_date)) is not None:
+            raise Conflict(
+                f"batch {other.batch_id} of {root.game_date} is {other.state}; wait for its end",
+                batch_id=other.batch_id,
+            )
         if root.status is Status.CANCELLED:
             raise Conflict(f"batch {root_id} is cancelled; start the date again instead", batch_id=root_id)
         players = tuple(player for player in self._not_predicted(root) if only is None or player in only)

@@ -78,7 +78,8 @@ class Starter:
         """
 
         def make_way(day: DateRecord | None) -> Wanted:
-            self._make_way(day, force)
+            if day is not None:
+                self._make_way(game_date, force)
             return Wanted(policy=policy)
 
         return self.begin(game_date, names.batch_id(game_date, key), make_way)
@@ -116,23 +117,21 @@ class Starter:
         self.recorder.close(batch, *self.ledger.shards(batch.batch_id))
         return self.ledger.batch(batch.batch_id)
 
-    def _make_way(self, day: DateRecord | None, force: str | None) -> None:
+    def _make_way(self, game_date: date, force: str | None) -> None:
         """See to it that no batch of the date lives.
 
         Raises:
             Conflict: one does and `force` does not name it.
         """
-        if day is None:
+        living = self.ledger.living(game_date)
+        if living is None:
             return
-        newest = self.ledger.batch(day.newest.batch_id)
-        if not newest.is_live:
-            return
-        if force != newest.batch_id:
-            hint = f'to replace it, send {{"force": "{newest.batch_id}"}}'
+        if force != living.batch_id:
+            hint = f'to replace it, send {{"force": "{living.batch_id}"}}'
             raise Conflict(
-                f"batch {newest.batch_id} of {newest.game_date} is {newest.status}; {hint}", batch_id=newest.batch_id
+                f"batch {living.batch_id} of {game_date} is {living.status}; {hint}", batch_id=living.batch_id
             )
-        cancel(self.ledger, self.warehouse, newest.batch_id)
+        cancel(self.ledger, self.warehouse, living.batch_id)
 
     def _plan(
         self, game_date: date, batch_id: str, wanted: Wanted, day: DateRecord | None

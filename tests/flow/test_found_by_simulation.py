@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,6 +18,7 @@ from shared.errors import Conflict, Unavailable
 from shared.policy import Policy
 from shared.ports import JobState, Parameters, Update, Write
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand, a_league
+from tests.plan_inputs import GAME_DATE
 
 A_WHILE = timedelta(seconds=30)
 FAILS = "SELECT * FROM `no_such_table`"
@@ -227,7 +228,7 @@ def test_a_failed_batch_is_not_forced_beside_a_newer_one_that_lives(stand: Stand
     newer = stand.start("another-key").batch
     consolidate = stand.coordinator.consolidator.consolidate
 
-    with pytest.raises(Conflict, match=f"newer batch {newer.batch_id} of the date has not ended"):
+    with pytest.raises(Conflict, match=f"batch {newer.batch_id} of the date has not ended"):
         consolidate(failed.batch_id, forced=True)
 
     assert stand.batch(failed.batch_id).status is Status.FAILED
@@ -237,3 +238,31 @@ def test_a_failed_batch_is_not_forced_beside_a_newer_one_that_lives(stand: Stand
     cancel(stand.coordinator.ledger, stand.warehouse, newer.batch_id)
     assert consolidate(failed.batch_id, forced=True) is Report.MERGED
     assert stand.predicted_players() == {PLAYERS[0]}
+
+
+def test_an_old_batch_that_is_forced_holds_up_every_other_of_its_date_while_it_lives(stand: Stand) -> None:
+    failed = []
+    for key in ("first", "second"):
+        policy = Policy(deadline_minutes=30, tolerated_silent_share=0)
+        failed.append(stand.run(key, players=PLAYERS[:1], policy=policy).batch_id)
+        stand.pass_time(timedelta(minutes=31))
+        stand.coordinator.sweeper.sweep()
+    die_in_job(stand)
+    with pytest.raises(Crash):
+        stand.coordinator.consolidator.consolidate(failed[0], forced=True)
+    another_coordinator(stand, "two")
+
+    asked: list[Callable[[], object]] = [
+        lambda: stand.start("third"),
+        lambda: stand.coordinator.consolidator.consolidate(failed[1], forced=True),
+        lambda: stand.coordinator.redriver.redrive(failed[1], key="redrive"),
+    ]
+    for ask in asked:
+        with pytest.raises(Conflict, match=failed[0]):
+            ask()
+
+    batches = stand.coordinator.ledger.batches_of(GAME_DATE)
+    assert [one.batch_id for one in batches if one.is_live] == [failed[0]]
+    stand.coordinator.sweeper.sweep()
+    assert stand.batch(failed[0]).status is Status.PARTIAL
+    assert stand.start("third").is_new

@@ -89,10 +89,10 @@ def test_of_a_batch_that_ended_whole_no_shard_need_be_read() -> None:
     def not_read() -> list[Shard]:
         raise AssertionError("a shard was read")
 
-    def no_other(_batch_id: str) -> Batch:
+    def no_other() -> Batch | None:
         raise AssertionError("another batch was read")
 
     whole = replace(BATCH, status=Status.COMPLETE, result=a_result(predicted=BATCH.expected_count))
     whole = replace(whole, notified=whole.event_id)
 
-    assert due(Look(whole, shards=not_read, day=lambda: DAY, other=no_other, now=PLANNED_AT + MINUTE)) == ()
+    assert due(Look(whole, shards=not_read, day=lambda: DAY, living=no_other, now=PLANNED_AT + MINUTE)) == ()
