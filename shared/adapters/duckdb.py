@@ -60,7 +60,7 @@ _ZONED = "TIMESTAMP WITH TIME ZONE"
 _NO_TABLE = re.compile("Catalog Error: Table with name .* does not exist")
 _TROUBLE = duckdb.OperationalError, duckdb.InternalError, duckdb.InterruptException, duckdb.FatalException
 
-_MEMORY = "700MB"  # what a statement needs beyond it goes to files; planning 100,000 players needs more than 600 MB
+_MEMORY = "1GB"  # what a statement needs beyond it goes to files; planning 100,000 players needs more than 700 MB
 
 _CONFLICT_SECONDS = 5.0
 """How long a statement that meets another's transaction is tried again before it counts as unavailable."""
