@@ -55,10 +55,8 @@ def _compare(data: Path, model: Path, state: Path, first: date, last: date) -> d
     logs, players = past.logs, past_players(past.logs)
     rows = np.flatnonzero((logs.day >= (first - DAY_ZERO).days) & (players.games > 0))
     place = {(str(logs.game_id[row]), str(logs.player_id[row])): at for at, row in enumerate(rows)}
-    said = {
-        one.system_id: one.points
-        for one in predict_all(players.take(rows), read_model(model.read_bytes(), name=str(model)))
-    }
+    asked = past.offers.beside(players.take(rows), rows)
+    said = {one.system_id: one.points for one in predict_all(asked, read_model(model.read_bytes(), name=str(model)))}
     came = logs.points[rows]
     with duckdb.connect(str(state / "warehouse.duckdb"), read_only=True) as file:
         graded = file.execute(
@@ -68,11 +66,13 @@ def _compare(data: Path, model: Path, state: Path, first: date, last: date) -> d
         ).fetchall()
     apart = [abs(points - said[system][place[game, player]]) for game, player, system, points in graded]
     of_both = sorted({place[game, player] for game, player, _, _ in graded})
-    backtest = {name: round(float(np.abs(each[of_both] - came[of_both]).mean()), 4) for name, each in said.items()}
+    errors = {name: np.abs(each[of_both] - came[of_both]) for name, each in said.items()}
+    backtest = {name: round(float(np.nanmean(each)), 4) for name, each in errors.items()}
     return {
         "backtest_on_the_same_rows": backtest,
-        "rows_more_than_a_millionth_apart": int(sum(each > 1e-6 for each in apart)),
-        "largest_difference": round(float(max(apart)), 6),
+        "rows_more_than_a_millionth_apart": int(sum(not each <= 1e-6 for each in apart)),
+        "numbers_compared": len(apart),
+        "largest_difference": round(float(np.nanmax(apart)), 6),
         "player_games_graded": len(of_both),
         "player_games_of_the_backtest": len(rows),
     }

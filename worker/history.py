@@ -6,7 +6,7 @@ Each row of the logs is a player about to play that game, and sees only what cam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,13 +54,17 @@ class PastOffers:
     line: Floats
     fair_over: Floats
 
-    def laid_out(self, rows: Whole) -> tuple[Floats, Floats]:
-        """The offers of some games as `Players` holds them."""
+    def beside(self, players: Players, rows: Whole) -> Players:
+        """The players of some games, which they are laid out for, with the offers on them."""
         first, end = (np.searchsorted(self.game, rows, side=side) for side in ("left", "right"))
         places = first[:, None] + np.arange(int((end - first).max(initial=0)))
         is_there = places < end[:, None]
         found = np.where(is_there, places, 0)
-        return np.where(is_there, self.line[found], np.nan), np.where(is_there, self.fair_over[found], np.nan)
+        return replace(
+            players,
+            offered_lines=np.where(is_there, self.line[found], np.nan),
+            fair_over=np.where(is_there, self.fair_over[found], np.nan),
+        )
 
 
 def past_players(logs: GameLogs, knowledge: Knowledge = NOTHING) -> Players:

@@ -6,7 +6,7 @@ Pure: arrays in, figures out. It measures and never fits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from types import MappingProxyType
 
@@ -128,8 +128,7 @@ def _predicted(
         raise InvalidInput("--from", "no game of a player with a past in the span; choose dates that the data cover")
     place = np.full(len(logs), -1, dtype=np.intp)
     place[rows] = np.arange(len(rows))
-    offered, fair = past.offers.laid_out(rows)
-    players, points = replace(players.take(rows), offered_lines=offered, fair_over=fair), logs.points[rows]
+    players, points = past.offers.beside(players.take(rows), rows), logs.points[rows]
     said = _predict(model, players, logs.day[rows], progress)
     predicted = said[ensemble.SYSTEM_ID]
     deviation = model.spread.deviation(predicted, players.points)
