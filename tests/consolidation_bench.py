@@ -29,7 +29,7 @@ from schemas import digest, names, tables
 from schemas.messages import BatchFinished, Failed, FailureCode, Predicted, Skipped, SkipReason
 from schemas.tables import DELIVERY_COLUMN, Cell, Column, Row
 from shared.adapters.sqlite import SqliteDocuments
-from shared.declared import staging_spec
+from shared.declared import staging_spec, table_spec
 from shared.policy import Policy
 from shared.ports import Create, FieldPath, TableSpec, Update, Value
 from shared.ports import Path as DocumentPath
@@ -90,8 +90,9 @@ class Bench:
     # --- a batch ----------------------------------------------------------------------------------------------
 
     def create_target(self, columns: tuple[Column, ...] = COLUMNS) -> None:
-        """Make the predictions table, unless it is there."""
+        """Make the predictions table, unless it is there, and the schedule beside it."""
         self.warehouse.create(TableSpec(PREDICTIONS, columns, partition_by="game_date"))
+        self.warehouse.create(table_spec("scheduled_games"))
 
     def plan(self, *players: str, policy: Policy | None = None, parent: str | None = None) -> str:
         """Write a RUNNING batch that expects these players, a redrive where it has a parent; return its id. Each one is

@@ -95,7 +95,7 @@ class AccuracyView(Group):
     hindsight: int = 0
     """Graded rows whose model may have seen the answer."""
     after_tipoff: int = 0
-    """Graded rows of batches that were started on the date when the game had begun: others were active at tip-off."""
+    """Graded rows of batches that were started on the date when the game had begun: nothing was active at tip-off."""
     groups: dict[str, Group] = {}
     days: list[DayErrors] = []
     lines: Lines = Lines()

@@ -275,7 +275,7 @@ def _ended(look: Look) -> Iterator[str]:
         rows = batch.merged_rows
         yield (
             f"In the predictions table {rows.inserted:,} rows were inserted, {rows.updated:,} updated, "
-            f"{rows.unchanged:,} left as they were and {rows.superseded:,} older ones retired."
+            f"{rows.unchanged:,} left as they were (newer, or of a game that had begun) and {rows.superseded:,} older ones retired."
         )
     yield from _missing(look)
     yield from _late(look)

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from coordinator.rules.merge import indent
+from coordinator.rules.sql_text import indent
 from schemas import tables
 from schemas.tables import Row
 from shared.ports import Parameters

@@ -14,7 +14,8 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
-from coordinator.rules.merge import StagingTable, listed, rows_of_batch, union
+from coordinator.rules.merge import StagingTable, rows_of_batch
+from coordinator.rules.sql_text import listed, union
 from schemas import tables
 from schemas.tables import Cell, Row
 

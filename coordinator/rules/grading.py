@@ -1,7 +1,8 @@
 """What became of a prediction: the meaning of a grade, as SQL text, and what the counts around its MERGE must say.
 
-A grade is a function of an active prediction, of the box score of its game and of when that began, and of nothing else. The counting query
-and the MERGE share one source, so what is counted is what is done. Must never learn how SQL is run.
+A grade is a function of an active prediction (the MERGE of predictions keeps the one that was active at tip-off), of the box score
+of its game and of when that began, and of nothing else. The counting query and the MERGE share one source, so what is counted is
+what is done. Must never learn how SQL is run.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from coordinator.rules.merge import indent, listed
+from coordinator.rules.sql_text import indent, listed
 from schemas import names, tables
 from schemas.tables import Row
 from shared.errors import VerificationRefused

@@ -7,14 +7,14 @@ is run.
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache
 from typing import Literal
 
 from coordinator.rules.entries import Delivery, Snapshot
+from coordinator.rules.sql_text import indent, listed, union
 from schemas import digest, names
 from schemas.messages import RowCounts
 from schemas.tables import Column, Row
@@ -76,7 +76,9 @@ class Consolidation:
         """The rows that count, copies removed, and the older active rows that the batch retires.
 
         A player's rows are `overtaken` where a newer batch has spoken for him: it left newer rows, or says so in the ledger
-        (it skipped him and left none). Such rows are neither inserted nor updated, whatever their ids.
+        (it skipped him and left none). So are they where the batch was planned after his game had begun and he has active
+        rows from before: what was predicted at tip-off is neither replaced nor retired, since grades are of that. Overtaken
+        rows are neither inserted nor updated, whatever their ids.
         """
         return _source(self)
 
@@ -333,6 +335,8 @@ SELECT
   `player_lookup` IN UNNEST(@overtaken) OR `player_lookup` IN (
     SELECT `player_lookup` FROM `{names.PREDICTIONS_TABLE}`
     WHERE `game_date` = {job.date_literal} AND COALESCE(`updated_at`, {NEVER}) > @planned_at
+  ) OR `player_lookup` IN (
+{indent(_predicted_at_tipoff(job), 4)}
   ) AS `overtaken`,
 {columns}
 FROM (
@@ -350,9 +354,22 @@ WHERE `game_date` = {job.date_literal}
   AND `is_active`
   AND COALESCE(`updated_at`, {NEVER}) < @planned_at
   AND `player_lookup` {spoken_for} UNNEST(@players)
+  AND `player_lookup` NOT IN (
+{indent(_predicted_at_tipoff(job), 4)}
+  )
   AND `prediction_id` NOT IN (
 {indent(union(f"SELECT `prediction_id` {job.counting(table)}" for table in job.staging), 4)}
   )"""
+
+
+def _predicted_at_tipoff(job: Consolidation) -> str:
+    """The players with active rows from before the tip-off of a game that had begun when the batch was planned."""
+    return f"""\
+SELECT P.`player_lookup`
+FROM `{names.PREDICTIONS_TABLE}` AS P
+INNER JOIN `scheduled_games` AS G ON G.`game_id` = P.`game_id`
+WHERE P.`game_date` = {job.date_literal} AND G.`game_date` = {job.date_literal}
+  AND P.`is_active` AND P.`updated_at` < G.`tipoff_at` AND G.`tipoff_at` <= @planned_at"""
 
 
 def _staged(job: Consolidation, table: StagingTable) -> str:
@@ -370,25 +387,3 @@ def absent(column: Column) -> str:
     """What stands for a column that a version lacks: a typed NULL; a REPEATED column is empty, never null."""
     # The bare type: BigQuery refuses a precision in a CAST, and the column written to has it anyway.
     return f"CAST([] AS ARRAY<{column.type}>)" if column.mode == "REPEATED" else f"CAST(NULL AS {column.type})"
-
-
-def listed(cells: Iterable[str]) -> str:
-    """The cells over several lines, for whoever reads the text; none is broken in two."""
-    return _filled(tuple(cells))
-
-
-@lru_cache(maxsize=64)
-def _filled(cells: tuple[str, ...]) -> str:
-    unbroken = ", ".join(cell.replace(" ", "\0") for cell in cells)
-    lines = textwrap.fill(unbroken, 110, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
-    return lines.replace("\0", " ")
-
-
-def union(selects: Iterable[str]) -> str:
-    """All rows of all of them."""
-    return "\nUNION ALL\n".join(selects)
-
-
-def indent(text: str, by: int = 2) -> str:
-    """The text, further to the right."""
-    return "\n".join(" " * by + line for line in text.splitlines())

@@ -18,6 +18,7 @@ from datetime import datetime
 from coordinator.ledger import Ledger
 from coordinator.rules import merge
 from coordinator.rules.batch import Batch
+from coordinator.rules.sql_text import union
 from schemas import digest, names, tables
 from schemas.messages import Predicted
 from schemas.tables import Row
@@ -45,7 +46,7 @@ SELECT
 GROUP BY `player_lookup`, `_delivery`"""
         for version in tables.versions(names.PREDICTIONS_TABLE)
     )
-    return merge.union(selects)
+    return union(selects)
 
 
 def deliveries_parameters(batch: Batch, players: Sequence[str]) -> Parameters:

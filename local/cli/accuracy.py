@@ -63,7 +63,7 @@ def _print(answer: Mapping[str, Any]) -> None:
         out.print(f"{answer['hindsight']:,} rows are of a model that was trained after their date: it saw the answers")
     if answer["after_tipoff"]:
         out.print(
-            f"{answer['after_tipoff']:,} rows were predicted when their game had begun: others were active at tip-off"
+            f"{answer['after_tipoff']:,} rows were predicted when their game had begun: nothing was active at tip-off"
         )
     out.print(_systems(answer["systems"]))
     for share, held in answer["intervals"].items():

@@ -16,6 +16,7 @@ from decimal import Decimal
 from itertools import islice
 
 from coordinator.rules import merge
+from coordinator.rules.sql_text import indent, listed, union
 from schemas import names, tables
 from schemas.tables import Column, Row
 from shared.errors import InvalidInput, VerificationRefused
@@ -150,10 +151,10 @@ def gather(adoption: Adoption, chunk: Sequence[Foreign]) -> str:
     """Copy the rows of some tables, by column name (B2), each with the name of its table."""
     there = frozenset().union(*(table.live for table in chunk))
     columns = [column for column in tables.load(names.PREDICTIONS_TABLE).columns if column.name in there]
-    selects = merge.union(f"SELECT {_cells(columns, table)}, '{table.name}' FROM `{table.name}`" for table in chunk)
+    selects = union(f"SELECT {_cells(columns, table)}, '{table.name}' FROM `{table.name}`" for table in chunk)
     return f"""\
 INSERT INTO `{adoption.rows_table}` (
-{merge.listed([*(f"`{column.name}`" for column in columns), f"`{_SOURCE.name}`"])}
+{listed([*(f"`{column.name}`" for column in columns), f"`{_SOURCE.name}`"])}
 )
 {selects}"""
 
@@ -165,9 +166,7 @@ def _cells(columns: Iterable[Column], table: Foreign) -> str:
 
 def row_counts(chunk: Sequence[Foreign]) -> str:
     """How many rows some tables hold now."""
-    return merge.union(
-        f"SELECT '{table.name}' AS `_source`, COUNT(*) AS `row_count` FROM `{table.name}`" for table in chunk
-    )
+    return union(f"SELECT '{table.name}' AS `_source`, COUNT(*) AS `row_count` FROM `{table.name}`" for table in chunk)
 
 
 def findings(adoption: Adoption) -> str:
@@ -177,7 +176,7 @@ SELECT `_source`, `reason`, COUNT(*) AS `row_count`
 FROM (
   SELECT
     `_source`,
-{merge.indent(_reason(adoption), 4)} AS `reason`
+{indent(_reason(adoption), 4)} AS `reason`
   FROM `{adoption.rows_table}`
 )
 GROUP BY `_source`, `reason`"""
@@ -189,7 +188,7 @@ def distinct_keys(adoption: Adoption) -> str:
 SELECT DISTINCT `game_id`, `player_lookup`, `system_id`, `current_points_line`
 FROM `{adoption.rows_table}`
 WHERE (
-{merge.indent(_reason(adoption))}
+{indent(_reason(adoption))}
 ) IS NULL"""
 
 
@@ -216,29 +215,29 @@ def source(adoption: Adoption) -> str:
     """The newest copy of each key, among what was left behind and active rows of the target under other ids; and those
     rows of the target, which are retired."""
     columns = tables.load(names.PREDICTIONS_TABLE).columns
-    taken = merge.union(
+    taken = union(
         f"""\
 SELECT
-{merge.listed([*(_keyed(column) for column in columns), "R.`prediction_id` AS `_former`"])}
+{listed([*(_keyed(column) for column in columns), "R.`prediction_id` AS `_former`"])}
 FROM (
   SELECT * FROM `{table}` WHERE {condition}
 ) AS R
 INNER JOIN `{adoption.keys_table}` AS K
 ON {_same_key("R")}{twin}"""
         for table, condition, twin in (
-            (adoption.rows_table, f"(\n{merge.indent(_reason(adoption), 4)}\n  ) IS NULL", ""),
+            (adoption.rows_table, f"(\n{indent(_reason(adoption), 4)}\n  ) IS NULL", ""),
             (names.PREDICTIONS_TABLE, _active(adoption), " AND R.`prediction_id` != K.`prediction_id`"),
         )
     )
-    listed = merge.listed(f"`{column.name}`" for column in columns)
-    retired = merge.listed(f"T.`{column.name}`" for column in columns)
+    kept = listed(f"`{column.name}`" for column in columns)
+    retired = listed(f"T.`{column.name}`" for column in columns)
     return f"""\
 SELECT
   FALSE AS `retire`,
   FALSE AS `overtaken`,
-{listed}
+{kept}
 FROM (
-{merge.indent(taken)}
+{indent(taken)}
 )
 WHERE TRUE
 QUALIFY ROW_NUMBER() OVER (

@@ -109,9 +109,7 @@ def of_inputs_and_models() -> Mapping[str, Sequence[Text]]:
 def written_by() -> Mapping[str, Sequence[Text]]:
     """The function, or module or file, that holds an SQL text → the statements that the text ends up in."""
     merges = [Text(f"merge {job_name}", merge.merge(job), job.parameters) for job_name, job in jobs().items()]
-    counts = [
-        Text(f"count {job_name}", merge.count(job), merge.count_parameters(job)) for job_name, job in jobs().items()
-    ]
+    counts = [Text(f"count {name}", merge.count(job), merge.count_parameters(job)) for name, job in jobs().items()]
     checks = [
         Text(f"staging check {job_name}", merge.staging_check(job), merge.staging_check_parameters(job))
         for job_name, job in jobs().items()
@@ -138,6 +136,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator.rules.merge.staging_check": checks,
         "coordinator.rules.merge._source": [*merges, *counts],
         "coordinator.rules.merge._staged": [*merges, *counts],
+        "coordinator.rules.merge._predicted_at_tipoff": [*merges, *counts],
         "coordinator.rules.planning.plan_statement": [plan, plan_of_some],
         "coordinator/rules/plan.sql": [plan, plan_of_some],
         "coordinator.usecases.repair.deliveries_query": [lost],

@@ -156,6 +156,24 @@ def test_a_newer_batch_moves_the_grades_to_its_own_predictions(stand: Stand) -> 
     assert {row["prediction_id"] for row in grades(stand)} == {row["prediction_id"] for row in stand.predictions()}
 
 
+def test_a_grade_is_of_what_was_active_at_tip_off_whatever_is_planned_later(stand: Stand) -> None:
+    league = a_league()
+    tipoff_at = stand.now + timedelta(minutes=1)
+    stand.load(replace(league, games=[a_scheduled_game(tipoff_at=tipoff_at)]))
+    stand.run()
+    active = stand.predictions()
+    stand.pass_time(timedelta(minutes=5))
+    stand.load(replace(league, games=[a_scheduled_game(tipoff_at=tipoff_at)], lines=league.lines[:1]))
+    stand.run("another-key")
+    box_score(stand, {"1": 21, "2": 9})
+
+    grade(stand)
+
+    assert stand.predictions() == active
+    assert {row["prediction_id"] for row in grades(stand)} == {row["prediction_id"] for row in active}
+    assert not any(row["is_after_tipoff"] for row in grades(stand))
+
+
 @pytest.mark.parametrize(
     ("before_tipoff", "is_after"), [(timedelta(seconds=1), False), (timedelta(0), True), (None, None)]
 )

@@ -5,6 +5,12 @@ USING (
     `player_lookup` IN UNNEST(@overtaken) OR `player_lookup` IN (
       SELECT `player_lookup` FROM `predictions`
       WHERE `game_date` = DATE '2026-01-30' AND COALESCE(`updated_at`, TIMESTAMP '1970-01-01 00:00:00+00') > @planned_at
+    ) OR `player_lookup` IN (
+      SELECT P.`player_lookup`
+      FROM `predictions` AS P
+      INNER JOIN `scheduled_games` AS G ON G.`game_id` = P.`game_id`
+      WHERE P.`game_date` = DATE '2026-01-30' AND G.`game_date` = DATE '2026-01-30'
+        AND P.`is_active` AND P.`updated_at` < G.`tipoff_at` AND G.`tipoff_at` <= @planned_at
     ) AS `overtaken`,
     `prediction_id`, `system_id`, `player_lookup`, `universal_player_id`, `game_date`, `game_id`,
     `prediction_version`, `predicted_points`, `confidence_score`, `recommendation`, `has_prop_line`,
@@ -94,6 +100,13 @@ USING (
     AND `is_active`
     AND COALESCE(`updated_at`, TIMESTAMP '1970-01-01 00:00:00+00') < @planned_at
     AND `player_lookup` NOT IN UNNEST(@players)
+    AND `player_lookup` NOT IN (
+      SELECT P.`player_lookup`
+      FROM `predictions` AS P
+      INNER JOIN `scheduled_games` AS G ON G.`game_id` = P.`game_id`
+      WHERE P.`game_date` = DATE '2026-01-30' AND G.`game_date` = DATE '2026-01-30'
+        AND P.`is_active` AND P.`updated_at` < G.`tipoff_at` AND G.`tipoff_at` <= @planned_at
+    )
     AND `prediction_id` NOT IN (
       SELECT `prediction_id` FROM `_staging_v1` WHERE `_planned_on` = DATE '2026-01-30' AND `_batch_id` = '20260130_2b9650c182f183c8' AND `_delivery` IN UNNEST(@deliveries_v1)
       UNION ALL

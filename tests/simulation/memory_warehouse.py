@@ -114,6 +114,8 @@ class MemoryWarehouse:
     refuses: Callable[[Row], bool] = lambda _row: False
     predictions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By prediction id."""
+    tipoffs: dict[str, datetime] = field(default_factory=dict)
+    """By game id, as the schedule tells it."""
     staging: dict[int, list[Row]] = field(default_factory=lambda: {1: [], 2: []})
     plans: dict[str, list[Row]] = field(default_factory=dict)
     jobs: dict[str, KeptJob] = field(default_factory=dict)
@@ -273,6 +275,7 @@ class MemoryWarehouse:
         of_date = [row for row in self.predictions.values() if row["game_date"] == said.game_date]
         overtaken: set[Any] = {*parameters["overtaken"]}  # type: ignore[misc]  # an array of text
         overtaken |= {row["player_lookup"] for row in of_date if (row["updated_at"] or _NEVER) > planned_at}
+        predicted_at_tipoff = {row["player_lookup"] for row in of_date if self._was_active_at_tipoff(row, planned_at)}
         staged_ids = {row["prediction_id"] for row in counting}
         retired = [
             row
@@ -280,9 +283,16 @@ class MemoryWarehouse:
             if row["is_active"]
             and (row["updated_at"] or _NEVER) < planned_at
             and (row["player_lookup"] in named) is not said.is_root
+            and row["player_lookup"] not in predicted_at_tipoff
             and row["prediction_id"] not in staged_ids
         ]
-        return list(copies.values()), retired, overtaken
+        return list(copies.values()), retired, overtaken | predicted_at_tipoff
+
+    def _was_active_at_tipoff(self, row: Mapping[str, Any], planned_at: datetime) -> bool:
+        tipoff_at = self.tipoffs.get(row["game_id"])
+        if tipoff_at is None or row["updated_at"] is None or not row["is_active"]:
+            return False
+        return bool(row["updated_at"] < tipoff_at <= planned_at)
 
     def _count(self, said: Statement, parameters: Parameters) -> list[Row]:
         staged, retired, overtaken = self._source(said, parameters)
@@ -334,7 +344,7 @@ class MemoryWarehouse:
 
 _COLUMNS = (
     *("prediction_id", "game_date", "player_lookup", "is_active", "superseded_by", "created_at", "updated_at"),
-    *("prediction_version", "has_prop_line"),
+    *("prediction_version", "has_prop_line", "game_id"),
 )
 
 

@@ -15,6 +15,7 @@ from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.usecases.leases import USED_UP, use_up
 from coordinator.usecases.repair import deliveries_parameters, deliveries_query
 from schemas import digest, names, tables
+from schemas.tables import Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import every_spec
 from shared.ports import JobState, Parameters
@@ -42,6 +43,10 @@ class Both:
         self.model = MemoryWarehouse(plan=lambda _parameters: [])
         for spec in every_spec():
             self.embedded.create(spec)
+        if self.rng.random() < 0.7:  # one of the two games begins between two of the batches
+            self.model.tipoffs["g1"] = NOON + timedelta(minutes=self.rng.choice((30, 60, 90)))
+            game: Row = {"game_date": GAME_DATE, "game_id": "g1", "home_team": "HOU", "away_team": "OKC"}
+            self.embedded.append("scheduled_games", [{**game, "tipoff_at": self.model.tipoffs["g1"]}])
         self.deliveries: dict[str, list[tuple[str, Delivery]]] = {batch_id: [] for batch_id, _ in BATCHES}
 
     def ask(self, sql: str, parameters: Parameters) -> None:
@@ -83,7 +88,7 @@ class Both:
             "system_id": "s",
             "player_lookup": player,
             "game_date": GAME_DATE,
-            "game_id": "g",
+            "game_id": "g1" if player < "c" else "g2",
             "prediction_version": 1,
             "predicted_points": points,
             "confidence_score": 50,
