@@ -56,11 +56,11 @@ CREATE TABLE IF NOT EXISTS catalogue.jobs (job_id TEXT PRIMARY KEY, error TEXT);
 """
 
 _ZONED = "TIMESTAMP WITH TIME ZONE"
-
 _NO_TABLE = re.compile("Catalog Error: Table with name .* does not exist")
 _TROUBLE = duckdb.OperationalError, duckdb.InternalError, duckdb.InterruptException, duckdb.FatalException
-
-_MEMORY = "1GB"  # what a statement needs beyond it goes to files; planning 100,000 players needs more than 700 MB
+# What a statement needs beyond the memory goes to files. The optimizer that is left out takes a small CTE for a large one,
+# and so holds the other side of the join in memory; our texts name the smaller side second.
+_BOUNDS = "SET GLOBAL memory_limit = '600MB'; SET GLOBAL disabled_optimizers = 'build_side_probe_side'"
 
 _CONFLICT_SECONDS = 5.0
 """How long a statement that meets another's transaction is tried again before it counts as unavailable."""
@@ -95,7 +95,7 @@ class DuckdbWarehouse:
             self._connection = duckdb.connect(str(path))
             # GLOBAL, because a cursor starts from the global settings; analysing objects is how DuckDB would guess
             # types from a sample of an append's cells, where every cell is text that is cast by column.
-            self._connection.execute(f"SET GLOBAL memory_limit = '{_MEMORY}'; SET GLOBAL pandas_analyze_sample = 0")
+            self._connection.execute(f"{_BOUNDS}; SET GLOBAL pandas_analyze_sample = 0")
             self._connection.execute(f"SET GLOBAL TimeZone = 'UTC'; SET TimeZone = 'UTC'; {_CATALOGUE}")
         except duckdb.Error as error:
             raise Unavailable(f"the warehouse file {path} cannot be opened: {error}") from error

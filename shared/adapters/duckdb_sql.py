@@ -198,6 +198,31 @@ def _limited_array(node: exp.Expression) -> exp.Expression:
     return exp.Anonymous(this="list_slice", expressions=[whole, exp.Literal.number(1), limit.expression])
 
 
+def _gathered_once(node: exp.Expression) -> exp.Expression:
+    """A struct of arrays in one order as one array of structs, taken apart again: DuckDB sorts each array for itself, and holds
+    all of them, with their keys, in memory."""
+    members = {member.name: member.expression for member in node.expressions if isinstance(member, exp.PropertyEQ)}
+    arrays = [each.this for each in members.values() if isinstance(each, exp.ArrayAgg)]
+    orders = [each for each in arrays if isinstance(each, exp.Order) and not isinstance(each.this, exp.Distinct)]
+    if len(orders) < max(2, len(node.expressions)) or len({tuple(order.expressions) for order in orders}) > 1:
+        return node
+    entry = exp.Struct(expressions=[_member(name, each.this.this) for name, each in members.items()])
+    order = [key.copy() for key in orders[0].expressions]
+    entries = exp.ArrayAgg(this=exp.Order(this=entry, expressions=order))
+    return exp.Struct(expressions=[_member(name, _each_ones(entries, name)) for name in members])
+
+
+def _member(name: str, value: exp.Expression) -> exp.Expression:
+    return exp.PropertyEQ(this=exp.to_identifier(name), expression=value.copy())
+
+
+def _each_ones(entries: exp.Expression, name: str) -> exp.Expression:
+    taken = exp.Dot(this=exp.to_identifier("entry"), expression=exp.to_identifier(name))
+    return exp.Transform(
+        this=entries.copy(), expression=exp.Lambda(this=taken, expressions=[exp.to_identifier("entry")])
+    )
+
+
 def _json_text(node: exp.Expression) -> exp.Expression:
     """Times inside TO_JSON_STRING as BigQuery writes them (`2026-01-30T17:00:00Z`), not as `2026-01-30 17:00:00+00`."""
     parts = [node.copy(), *map(exp.Literal.string, (_JSON_UTC, r'"\1T\2Z"', "g"))]
@@ -246,6 +271,7 @@ _MENDS: Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expression]
     exp.DateTrunc: _as_date,
     exp.TimestampDiff: _whole_units,
     exp.ArrayAgg: _limited_array,
+    exp.Struct: _gathered_once,
     exp.IgnoreNulls: _limited_array,
     exp.JSONFormat: _json_text,
     exp.Format: _printf,

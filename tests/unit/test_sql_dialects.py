@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import duckdb
 import pytest
 
 from schemas.tables import Column
@@ -120,3 +122,30 @@ def test_a_common_table_that_only_picks_is_read_anew_rather_than_kept(common: st
     text = f"WITH some AS ({common}) SELECT one.id FROM some AS one INNER JOIN some AS other ON one.n = other.n"
 
     assert ("NOT MATERIALIZED" in translate(text, {}).text) is is_read_anew
+
+
+def test_arrays_of_a_struct_in_one_order_are_gathered_once() -> None:
+    arrays = "ARRAY_AGG(n ORDER BY day DESC) AS n, ARRAY_AGG(id ORDER BY day DESC) AS ids"
+
+    text = translate(f"SELECT STRUCT({arrays}) AS s FROM `source`", {}).text
+
+    assert len(set(re.findall(r"ARRAY_AGG\(.*? ORDER BY .*?\)", text))) == 1
+    rows = "SELECT 1 AS n, 'old' AS id, DATE '2026-01-01' AS day UNION ALL SELECT NULL, 'new', DATE '2026-01-02'"
+    told = duckdb.execute(f"WITH source AS ({rows}) {text}").fetchall()
+    assert told == [({"n": [None, 1], "ids": ["new", "old"]},)]
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        "ARRAY_AGG(n ORDER BY day) AS n, ARRAY_AGG(id ORDER BY n) AS ids",
+        "ARRAY_AGG(n ORDER BY day) AS n, MAX(id) AS ids",
+        "ARRAY_AGG(n) AS n, ARRAY_AGG(id) AS ids",
+        "ARRAY_AGG(DISTINCT n ORDER BY n) AS n, ARRAY_AGG(id ORDER BY n) AS ids",
+        "ARRAY_AGG(n ORDER BY day LIMIT 1) AS n, ARRAY_AGG(id ORDER BY day) AS ids",
+    ],
+)
+def test_arrays_that_differ_in_order_or_in_what_they_leave_out_are_gathered_one_by_one(arrays: str) -> None:
+    text = translate(f"SELECT STRUCT({arrays}) AS s FROM `source`", {}).text
+
+    assert "LIST_TRANSFORM" not in text
