@@ -12,12 +12,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from local.one_machine.push_http import PushConnection, envelope, pubsub_time
+from local.one_machine.push_http import PushEndpoint, envelope, pubsub_time
 from local.one_machine.push_log import LoggedMessage, MessageLog
 from shared.adapters.message_rules import check_messages
 from shared.errors import TipoffError
@@ -107,10 +106,10 @@ class PushTopic:
         Raises:
             InvalidInput: it is no such URL.
         """
+        pushed_to = PushEndpoint(endpoint, timeout_seconds=self._policy.ack_deadline.total_seconds())
         for number in range(self._policy.concurrency):
-            connection = PushConnection(endpoint, timeout_seconds=self._policy.ack_deadline.total_seconds())
             name = f"push-{self._subscription.rpartition('/')[2]}-{number}"
-            thread = threading.Thread(target=self._deliver_all, args=(connection,), name=name, daemon=True)
+            thread = threading.Thread(target=self._deliver_all, args=(pushed_to,), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -131,15 +130,14 @@ class PushTopic:
         """Count the messages that are not acknowledged, those under delivery included."""
         return self._messages.count()
 
-    def _deliver_all(self, connection: PushConnection) -> None:
-        with closing(connection):
-            while (message_id := self._next()) is not None:
-                try:
-                    self._deliver(connection, message_id)
-                except TipoffError as error:
-                    # A file did not answer, or was closed by `stop`: the message is still in ours.
-                    _log.warning("push delivery interrupted", extra={"json_fields": {"reason": str(error)}})
-                    self._retry(message_id, after_attempt=1)
+    def _deliver_all(self, endpoint: PushEndpoint) -> None:
+        while (message_id := self._next()) is not None:
+            try:
+                self._deliver(endpoint, message_id)
+            except TipoffError as error:
+                # A file did not answer, or was closed by `stop`: the message is still in ours.
+                _log.warning("push delivery interrupted", extra={"json_fields": {"reason": str(error)}})
+                self._retry(message_id, after_attempt=1)
 
     def _next(self) -> int | None:
         """Wait for the next message that is due; None when stopping."""
@@ -153,11 +151,11 @@ class PushTopic:
                 self._changed.wait(self._waiting[0][0] - now if self._waiting else None)
             return None
 
-    def _deliver(self, connection: PushConnection, message_id: int) -> None:
+    def _deliver(self, endpoint: PushEndpoint, message_id: int) -> None:
         message = self._messages.read(message_id)
         attempt = message.failed_attempts + 1
         shown_attempt = None if self._dead_letter is None else attempt
-        answer = connection.push(envelope(message, subscription=self._subscription, delivery_attempt=shown_attempt))
+        answer = endpoint.push(envelope(message, subscription=self._subscription, delivery_attempt=shown_attempt))
         if answer is None:
             self._messages.remove(message_id)
             return

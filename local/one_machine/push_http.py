@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -16,8 +17,8 @@ _ACKNOWLEDGES = frozenset({102, 200, 201, 202, 204})
 """https://cloud.google.com/pubsub/docs/push#receive_push"""
 
 
-class PushConnection:
-    """A kept-alive connection to one endpoint, for one thread.
+class PushEndpoint:
+    """Where pushes go, each over a connection of its own, since werkzeug's server keeps none. Many threads may push.
 
     Python's own client is used bare: the services run in this process too, and a fuller client takes several times
     their share of the processor.
@@ -30,31 +31,21 @@ class PushConnection:
         parts = urlsplit(url)
         if parts.scheme != "http" or parts.hostname is None:
             raise InvalidInput("push endpoint", f"{url!r} is not of the form http://host:port/path")
-        self._target = parts.path or "/"
-        self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_seconds)
+        self._address, self._port, self._target = parts.hostname, parts.port, parts.path or "/"
+        self._timeout_seconds = timeout_seconds
 
     def push(self, body: bytes) -> str | None:
         """Post one envelope; None when it was acknowledged, else what came instead."""
-        was_kept = self._connection.sock is not None
-        try:
-            status = self._post(body)
-        except (http.client.HTTPException, OSError) as error:
-            self._connection.close()
-            # A kept connection may have ended since; a message that arrives twice by this does no harm.
-            if was_kept and not isinstance(error, TimeoutError):
-                return self.push(body)
-            return type(error).__name__
-        return None if status in _ACKNOWLEDGES else str(status)
-
-    def close(self) -> None:
-        """Hang up."""
-        self._connection.close()
-
-    def _post(self, body: bytes) -> int:
-        self._connection.request("POST", self._target, body=body, headers={"Content-Type": "application/json"})
-        response = self._connection.getresponse()
-        response.read()
-        return response.status
+        with closing(
+            http.client.HTTPConnection(self._address, self._port, timeout=self._timeout_seconds)
+        ) as connection:
+            try:
+                connection.request("POST", self._target, body=body, headers={"Content-Type": "application/json"})
+                response = connection.getresponse()
+                response.read()
+            except (http.client.HTTPException, OSError) as error:
+                return type(error).__name__
+        return None if response.status in _ACKNOWLEDGES else str(response.status)
 
 
 def envelope(message: LoggedMessage, *, subscription: str, delivery_attempt: int | None) -> bytes:
