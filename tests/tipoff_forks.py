@@ -17,7 +17,10 @@ SECONDS = 120
 IMPORTED = (
     "coordinator.app",
     "local.cli.main",
+    "local.cli.report",
+    "local.cli.run",
     "local.cli.state_client",
+    "local.cli.status",
     "local.one_machine.backfill",
     "local.one_machine.run",
     "worker.app",

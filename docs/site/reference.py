@@ -89,7 +89,10 @@ def _command_page() -> Iterator[str]:
 
 def walked(group: click.Group, above: str = "tipoff") -> Iterator[tuple[str, click.Command]]:
     """Every command below a group, with its whole name, in alphabetical order."""
-    for name, command in sorted(group.commands.items()):
+    context = click.Context(group)
+    for name in sorted(group.list_commands(context)):
+        command = group.get_command(context, name)
+        assert command is not None  # noqa: S101 - the group has just named it
         yield f"{above} {name}", command
         if isinstance(command, click.Group):
             yield from walked(command, f"{above} {name}")

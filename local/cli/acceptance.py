@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from local.cli.exits import NO_SUCCESS
-from local.cli.options import audience_option, impersonate_option, json_option
+from local.cli.options import audience_option, impersonate_option, json_option, timeout_option
 from local.cli.targets import Target, told_how_to_log_in
-from local.cli.terminal import echo
+from local.cli.terminal import echo, print_json
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -33,14 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--region", help="Region of Cloud Scheduler; its job is run, and the services' log lines are read, by gcloud."
 )
-@click.option(
-    "--timeout",
-    "minutes",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="Minutes to wait for a batch.",
-)
+@timeout_option(ends="Stop waiting for a batch after so many minutes.", minutes=20)
 @click.option("--clean", "only_clean", is_flag=True, help="Only delete what a run that was killed has left.")
 @json_option
 @click.pass_obj
@@ -57,7 +50,7 @@ def acceptance(
     requests_topic: str | None,
     outcomes_topic: str | None,
     region: str | None,
-    minutes: int,
+    patience: timedelta,
     only_clean: bool,
     as_json: bool,
 ) -> int:
@@ -100,14 +93,14 @@ def acceptance(
                 stage=stage,
                 stranger=lambda method, path, token: status_of(url, method, path, token),
                 job_bytes=target.job_bytes,
-                patience_seconds=60.0 * minutes,
+                patience_seconds=patience.total_seconds(),
                 messages=messages,
                 clock=clock,
                 read_lines=read_lines,
             )
             laws = list(_shown(day.run(), as_json=as_json))
     if as_json:
-        echo(json.dumps([asdict(law) for law in laws], ensure_ascii=False))
+        print_json([asdict(law) for law in laws])
     return NO_SUCCESS if any(law.verdict is Verdict.BROKEN for law in laws) else 0
 
 

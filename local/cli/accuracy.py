@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options, print_json
+from local.cli.coordinator_options import Where, console, coordinator_options
 from local.cli.options import date_option
-from local.cli.terminal import plain_table
+from local.cli.terminal import plain_table, show
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,10 +44,7 @@ def accuracy(
     }
     with where.client() as client:
         answer = client.get("/accuracy", {name: value for name, value in spoken.items() if value})
-    if as_json:
-        print_json(answer)
-    else:
-        _print(answer)
+    show(answer, _print, as_json=as_json)
 
 
 def _print(answer: Mapping[str, Any]) -> None:

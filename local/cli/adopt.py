@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from local.cli.options import date_option, json_option
-from local.cli.targets import Target, target_options
-from local.cli.terminal import echo
+from local.cli.targets import Target, target_with_ledger_options
+from local.cli.terminal import echo, print_json
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ _SHOWN = 10
 @click.option("--yes", "is_sure", is_flag=True, help="Do it; look with --dry-run first.")
 @click.option("--drop", is_flag=True, help="Then drop the tables whose every row is verified to be adopted.")
 @json_option
-@target_options(has_ledger=True)
+@target_with_ledger_options
 def adopt(
     *,
     target: Target,
@@ -87,7 +86,7 @@ def _carry_out(adopter: Adopter, survey: Survey, *, is_sure: bool, drop: bool, a
             echo(f"{len(dropped)} tables dropped, {len(kept)} kept")
             _tell_some(kept)
     if as_json:
-        echo(json.dumps(found, ensure_ascii=False))
+        print_json(found)
 
 
 def _tell(survey: Survey, *, is_sure: bool) -> None:

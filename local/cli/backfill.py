@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -16,8 +15,7 @@ from rich.text import Text
 
 from local.cli.exits import NO_SUCCESS
 from local.cli.options import data_option, date_option, json_option, max_input_option, state_option, timeout_option
-from local.cli.terminal import Terminal, echo, plain_table
-from local.one_machine.input_bound import MIB
+from local.cli.terminal import Terminal, echo, plain_table, print_json
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -67,7 +65,7 @@ class Wanted:
     "--allow-hindsight", is_flag=True, help="Let a model predict dates it was trained on; every row is marked."
 )
 @json_option
-def backfill(*, max_input_mb: int, timeout_minutes: int, **options: Any) -> int:
+def backfill(**options: Any) -> int:
     """Run every date with games from --from to --to as its own batch, as of that date: nothing that came later is seen.
     Each is graded as it ends, two dates at once, so that a date's intervals learn from the grades of two days before and
     earlier. Dates whose newest batch is COMPLETE are skipped, a batch that was interrupted is finished, and a date that
@@ -82,7 +80,7 @@ def backfill(*, max_input_mb: int, timeout_minutes: int, **options: Any) -> int:
     Exits 0 when every date is COMPLETE or EMPTY, 1 when one is not, 2 when the call or the inputs are mistaken, 130 on
     Ctrl-C.
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
-    wanted = Wanted(max_bytes=max_input_mb * MIB, patience=timedelta(minutes=timeout_minutes), **options)
+    wanted = Wanted(**options)
     if wanted.last < wanted.first:
         raise InvalidInput("--to", f"{wanted.last} is before --from {wanted.first}; give the later date")
     if wanted.again and wanted.only_failed:
@@ -167,7 +165,7 @@ def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int
             {"game_date": str(one.game_date), "batch_id": one.batch_id, "state": one.state, "why": one.why}
             for one in ended
         ]
-        echo(json.dumps({"ran": told, "skipped": len(due) - len(ended), "season": season}))
+        print_json({"ran": told, "skipped": len(due) - len(ended), "season": season})
     else:
         print_matrix(season)
         echo(f"{len(ended)} dates run, {len(due) - len(ended)} skipped, {len(failed)} not complete")
@@ -184,7 +182,7 @@ def _print_due(due: Sequence[Due], *, as_json: bool) -> int:
             {"game_date": str(one.game_date), "games": one.games, "state": one.state, "step": one.step.value}
             for one in due
         ]
-        echo(json.dumps({"due": told}))
+        print_json({"due": told})
         return 0
     table = plain_table("game date", "games", "state", "would")
     for one in due:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from local.cli.coordinator_options import Where, action_options, ask_for, print_json
-from local.cli.exits import NO_SUCCESS
-from local.cli.terminal import echo
+from local.cli.coordinator_options import Where, action_options, ask_for
+from local.cli.terminal import echo, print_json
 
 
 @click.command(short_help="Merge a batch now.")
@@ -14,7 +13,7 @@ from local.cli.terminal import echo
     "--force", is_flag=True, help="Go on without missing players, and in spite of a refusal; no check is skipped."
 )
 @action_options
-def consolidate(*, where: Where, batch: str, force: bool, yes: bool, why: str, as_json: bool) -> int:
+def consolidate(*, where: Where, batch: str, force: bool, yes: bool, why: str, as_json: bool) -> None:
     """Verify and merge what is recorded of BATCH, and wait for the end of it. BATCH is an id, or a game date for its
     newest batch.
 
@@ -25,13 +24,9 @@ def consolidate(*, where: Where, batch: str, force: bool, yes: bool, why: str, a
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
     with where.client() as client:
         answer = ask_for(client, batch, "consolidate", {"force": force}, yes=yes, why=why, asks=force)
-    if answer is None:
-        return NO_SUCCESS
     if as_json:
         print_json(answer)
-    else:
-        view = answer["batch"]
-        rows = view["rows"]
-        echo(f"batch {view['batch_id']} of {view['game_date']} is {view['state']}: {view['reason']}")
-        echo(f"rows: {', '.join(f'{count:,} {fate}' for fate, count in rows.items())}")
-    return 0
+        return
+    view = answer["batch"]
+    echo(f"batch {view['batch_id']} of {view['game_date']} is {view['state']}: {view['reason']}")
+    echo(f"rows: {', '.join(f'{count:,} {fate}' for fate, count in view['rows'].items())}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 import uuid
@@ -15,7 +14,8 @@ from urllib.parse import quote
 
 import click
 
-from local.cli.options import DEFAULT_STATE, audience_option, impersonate_option, json_option
+from local.cli.exits import NO_SUCCESS
+from local.cli.options import DEFAULT_STATE, audience_option, bundled, impersonate_option, json_option
 from local.cli.terminal import Terminal, echo, printable
 from shared.errors import InvalidInput
 
@@ -64,7 +64,29 @@ class Where:
             yield client
 
 
-_OPTIONS = (
+def _where(
+    *, environ: Mapping[str, str], url: str | None, state: Path | None, impersonate: str | None, audience: str | None
+) -> Where:
+    if url is not None and state is not None:
+        raise InvalidInput("--state", "cannot go with --url; choose the state folder or the running coordinator")
+    return Where(
+        url=None if state is not None else url or environ.get("TIPOFF_URL") or None,
+        state=state,
+        audience=audience,
+        impersonate=impersonate,
+        search_path=environ.get("PATH"),
+        again=_typed({"--url": url, "--state": state, "--impersonate": impersonate, "--audience": audience}),
+    )
+
+
+def _typed(options: Mapping[str, object]) -> str:
+    """Options as they are typed after a command, those that were given."""
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
+
+
+coordinator_options = bundled(
+    "where",
+    _where,
     click.option(
         "--url", help="A running coordinator; TIPOFF_URL without it. An identity token is sent to https addresses."
     ),
@@ -77,6 +99,7 @@ _OPTIONS = (
     audience_option,
     json_option,
 )
+"""Give a command the options that say where the coordinator is, which it takes as `where`, and `as_json`."""
 
 batch_argument = click.argument("batch", metavar="BATCH")
 """A batch id, or a game date, which means the date's newest batch."""
@@ -100,51 +123,12 @@ def action_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def ask_for(
     client: CoordinatorClient, batch: str, action: str, body: Mapping[str, object], *, yes: bool, why: str, asks: bool
-) -> dict[str, Any] | None:
-    """Have an action done with a batch, after a person has agreed where it `asks`; None where he has not."""
+) -> dict[str, Any]:
+    """Have an action done with a batch, after a person has agreed where it `asks`; the command ends where he does not."""
     path = f"/batches/{client.find(batch)}/{action}"
     if asks and not _is_agreed(_confirmation_of(client, path, body), yes=yes):
-        return None
+        raise click.exceptions.Exit(NO_SUCCESS)
     return client.post(path, body, {"Idempotency-Key": str(uuid.uuid4()), **reason(why)})
-
-
-def coordinator_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say where the coordinator is, which it takes as `where`, and `as_json`."""
-
-    @click.pass_obj
-    def with_where(
-        environ: Mapping[str, str],
-        /,
-        *,
-        url: str | None,
-        state: Path | None,
-        impersonate: str | None,
-        audience: str | None,
-        **options: Any,
-    ) -> Any:
-        if url is not None and state is not None:
-            raise InvalidInput("--state", "cannot go with --url; choose the state folder or the running coordinator")
-        known = None if state is not None else url or environ.get("TIPOFF_URL") or None
-        where = Where(
-            url=known,
-            state=state,
-            audience=audience,
-            impersonate=impersonate,
-            search_path=environ.get("PATH"),
-            again=_typed({"--url": url, "--state": state, "--impersonate": impersonate, "--audience": audience}),
-        )
-        return command(where=where, **options)
-
-    with_where.__name__, with_where.__doc__ = command.__name__, command.__doc__
-    wrapped: Callable[..., Any] = with_where
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
-
-
-def _typed(options: Mapping[str, object]) -> str:
-    """Options as they are typed after a command, those that were given."""
-    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
 
 
 def _is_agreed(question: str, *, yes: bool) -> bool:
@@ -160,11 +144,6 @@ def _confirmation_of(client: CoordinatorClient, path: str, body: Mapping[str, ob
         one["confirm"] for one in actions if one["path"] == path and one["body"] in (None, body) and one["confirm"]
     ]
     return str(asked[0]) if asked else f"{explanation['headline']} Go on all the same?"
-
-
-def print_json(answer: object) -> None:
-    """Print an answer for programs."""
-    echo(json.dumps(answer, ensure_ascii=False))
 
 
 def console() -> Terminal:

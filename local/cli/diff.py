@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options, print_json
-from local.cli.terminal import plain_table
+from local.cli.coordinator_options import Where, console, coordinator_options
+from local.cli.terminal import plain_table, show, some
 
 _CHANGES_SHOWN = 15
 _NAMES_SHOWN = 10
@@ -29,19 +29,14 @@ def diff(*, where: Where, before: str, after: str, as_json: bool) -> None:
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
     with where.client() as client:
         found = client.get(f"/batches/{client.find(before)}/diff", {"with": client.find(after)})
-    if as_json:
-        print_json(found)
-    else:
-        print_difference(found)
+    show(found, print_difference, as_json=as_json)
 
 
 def print_difference(found: Mapping[str, Any]) -> None:
     """Print a difference for a person."""
     out = console()
     for what, players in (("appeared", found["appeared"]), ("vanished", found["vanished"])):
-        named = ", ".join(players[:_NAMES_SHOWN])
-        more = f" and {len(players) - _NAMES_SHOWN} more" if len(players) > _NAMES_SHOWN else ""
-        out.print(f"{what}: {named}{more}" if players else f"{what}: nobody")
+        out.print(f"{what}: {some(players, _NAMES_SHOWN) or 'nobody'}")
     out.print(f"on new lines: {found['lines_appeared']}, on lines that are gone: {found['lines_vanished']}\n")
     systems = plain_table("system", "compared", "changed", "mean change", "largest")
     for name, one in found["systems"].items():

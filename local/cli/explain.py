@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument, print_json
+from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument
+from local.cli.terminal import print_json
 
 _RESUMING = (
     "Nothing runs on a state folder by itself, not even a sweep. This runs both services until the batch has ended."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument, print_json
-from local.cli.terminal import plain_table
+from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument
+from local.cli.terminal import plain_table, print_json
 
 _WELL = ("merged", "skipped")
 """Stages at which nothing is missing: their players are named with --all only."""

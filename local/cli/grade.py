@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options, print_json
+from local.cli.coordinator_options import Where, console, coordinator_options
 from local.cli.options import date_option
-from local.cli.terminal import plain_table
+from local.cli.terminal import plain_table, show
 from shared.errors import InvalidInput
 
 _GAMES_SHOWN = 10
@@ -42,10 +42,7 @@ def grade(*, where: Where, first: date | None, last: date | None, data: Path | N
     body = {name: day.isoformat() for name, day in (("from", first), ("to", last)) if day is not None}
     with where.client() as client:
         answer = client.post("/grade", body)
-    if as_json:
-        print_json(answer)
-    else:
-        _print(answer)
+    show(answer, _print, as_json=as_json)
 
 
 def _load(where: Where, data: Path, game_date: date | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,16 +9,15 @@ import click
 
 from local.cli.options import json_option, max_input_option
 from local.cli.targets import Target, target_options
-from local.cli.terminal import echo
-from local.one_machine.input_bound import MIB
+from local.cli.terminal import echo, print_json
 
 
 @click.command(short_help="Bring CSV files into the input tables of a project or a state folder.")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @max_input_option
 @json_option
-@target_options()
-def load(*, target: Target, folder: Path, max_input_mb: int, as_json: bool) -> None:
+@target_options
+def load(*, target: Target, folder: Path, max_bytes: int, as_json: bool) -> None:
     """Bring a folder of CSV files, as `tipoff run --data` takes them, into the input tables.
 
     Any of player_game_logs*, scheduled_games*, points_lines* and injury_reports* will do. All files are checked before
@@ -35,10 +33,10 @@ def load(*, target: Target, folder: Path, max_input_mb: int, as_json: bool) -> N
     from local.one_machine.loading import load_into  # noqa: PLC0415 - so that --help answers at once
 
     with target.input_tables() as (warehouse, stage):
-        loaded = load_into(warehouse, stage, folder=folder, max_bytes=max_input_mb * MIB)
+        loaded = load_into(warehouse, stage, folder=folder, max_bytes=max_bytes)
     if as_json:
         told = [asdict(one) | {"unchanged": one.unchanged} for one in loaded]
-        echo(json.dumps({"target": target.name, "tables": told}))
+        print_json({"target": target.name, "tables": told})
         return
     for one in loaded:
         counts = f"{one.inserted:,} inserted, {one.updated:,} corrected, {one.unchanged:,} there already"

@@ -5,37 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from typing import NoReturn
 
 import click
 
-from local.cli.acceptance import acceptance
-from local.cli.accuracy import accuracy
-from local.cli.adopt import adopt
-from local.cli.backfill import backfill
-from local.cli.backtest import backtest
-from local.cli.cancel import cancel
-from local.cli.consolidate import consolidate
-from local.cli.dashboard import dashboard
-from local.cli.diff import diff
 from local.cli.exits import INTERRUPTED, MISTAKE, NO_SUCCESS
-from local.cli.explain import explain
-from local.cli.gaps import gaps
-from local.cli.grade import grade
-from local.cli.load import load
-from local.cli.policy import policy
-from local.cli.quota import quota
-from local.cli.redrive import redrive
-from local.cli.replay import replay
-from local.cli.run import run
-from local.cli.schema import schema
-from local.cli.serve import serve
-from local.cli.status import status
-from local.cli.sweep import sweep
 from local.cli.terminal import echo
-from local.cli.train import train
-from local.cli.up import up
 from shared.adapters.traced import configure
 from shared.errors import Conflict, InvalidInput, TipoffError
 
@@ -69,7 +46,40 @@ def _end(status: int, why: str) -> NoReturn:
     sys.exit(status)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_COMMANDS = (
+    *(
+        "acceptance",
+        "accuracy",
+        "adopt",
+        "backfill",
+        "backtest",
+        "cancel",
+        "consolidate",
+        "dashboard",
+        "diff",
+        "explain",
+    ),
+    *("gaps", "grade", "load", "policy", "quota", "redrive", "replay", "run", "schema", "serve", "status", "sweep"),
+    *("train", "up"),
+)
+
+
+class _Commands(click.Group):
+    """The commands, each `NAME` of the module `local.cli.NAME`, imported when it is asked for: a call waits for its own only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name all."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        """Import one; None where there is none of that name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"local.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tipoff")
 def commands() -> None:
     """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one.
@@ -82,32 +92,3 @@ def commands() -> None:
     Exits 0 for success; 1 when a batch failed or did not end, or something that was needed did not work; 2 when the call
     or the inputs are mistaken, with one line that says what to correct; 130 on Ctrl-C.
     """
-
-
-for command in (
-    acceptance,
-    accuracy,
-    adopt,
-    backfill,
-    backtest,
-    cancel,
-    consolidate,
-    dashboard,
-    diff,
-    explain,
-    gaps,
-    grade,
-    load,
-    policy,
-    quota,
-    redrive,
-    replay,
-    run,
-    schema,
-    serve,
-    status,
-    sweep,
-    train,
-    up,
-):
-    commands.add_command(command)

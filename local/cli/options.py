@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date
+import inspect
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from local.one_machine.input_bound import MAX_INPUT_MB
+from local.one_machine.input_bound import MAX_INPUT_MB, MIB
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -18,7 +20,9 @@ DEFAULT_STATE = Path(".tipoff")
 
 max_input_option = click.option(
     "--max-input-mb",
+    "max_bytes",
     type=click.IntRange(min=1),
+    callback=lambda _context, _parameter, mib: mib * MIB,
     default=MAX_INPUT_MB,
     show_default=True,
     metavar="MIB",
@@ -61,13 +65,14 @@ def state_option(*, keeps: str) -> Callable[[Command], Command]:
     )
 
 
-def timeout_option(*, ends: str) -> Callable[[Command], Command]:
-    """Minutes of patience; `ends` says with what."""
+def timeout_option(*, ends: str, minutes: int = 30) -> Callable[[Command], Command]:
+    """How long to wait, given in minutes, as `patience`; `ends` says what ends then."""
     return click.option(
         "--timeout",
-        "timeout_minutes",
+        "patience",
         type=click.IntRange(min=1),
-        default=30,
+        callback=lambda _context, _parameter, given: timedelta(minutes=given),
+        default=minutes,
         show_default=True,
         metavar="MINUTES",
         help=ends,
@@ -84,3 +89,25 @@ def _date(_context: click.Context, parameter: click.Parameter, value: str | None
 def date_option(*names: str, help: str, required: bool = False) -> Callable[[Any], Any]:  # noqa: A002 - as click calls it
     """An option that takes a date, 2026-01-30, and gives the command a `date`, or None where it is left out."""
     return click.option(*names, callback=_date, metavar="YYYY-MM-DD", required=required, help=help)
+
+
+def bundled(
+    name: str, make: Callable[..., Any], *options: Callable[[Any], Any]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command some options, out of which, and the environment, `make` makes the one argument `name`; options that
+    `make` does not take are the command's own."""
+    wanted = inspect.signature(make).parameters
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.pass_obj
+        @wraps(command)
+        def with_one(environ: Mapping[str, str], /, **given: Any) -> Any:
+            made = make(environ=environ, **{each: given.pop(each) for each in wanted if each in given})
+            return command(**{name: made}, **given)
+
+        wrapped: Callable[..., Any] = with_one
+        for option in reversed(options):
+            wrapped = option(wrapped)
+        return wrapped
+
+    return decorate

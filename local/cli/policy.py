@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import click
 
-from local.cli.coordinator_options import Where, batch_argument, coordinator_options, print_json, reason, why_option
-from local.cli.terminal import echo
+from local.cli.coordinator_options import Where, batch_argument, coordinator_options, reason, why_option
+from local.cli.terminal import echo, print_json
 from shared.errors import InvalidInput
 from shared.policy import Policy
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from local.cli.exits import NO_SUCCESS
 from local.cli.options import json_option
-from local.cli.terminal import Terminal, echo, plain_table
+from local.cli.terminal import Terminal, plain_table, print_json
 
 if TYPE_CHECKING:
     from coordinator.rules.quotas import Quota
@@ -45,7 +44,7 @@ def quota(*, players: int, rows_per_player: int | None, as_json: bool) -> int:
     found = quotas.forecast(players, rows_per_player=rows_per_player or quotas.ROWS_PER_PLAYER)
     over = [one for one in found if one.is_hard and not one.fits]
     if as_json:
-        echo(json.dumps({"players": players, "fits": not over, "quotas": [_as_object(one) for one in found]}))
+        print_json({"players": players, "fits": not over, "quotas": [_as_object(one) for one in found]})
     else:
         _print(players, found, fits=not over)
     return NO_SUCCESS if over else 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from local.cli.coordinator_options import Where, batch_argument, console, coordinator_options, print_json
+from local.cli.coordinator_options import Where, batch_argument, console, coordinator_options
 from local.cli.exits import NO_SUCCESS
+from local.cli.terminal import print_json
 from shared.errors import InvalidInput
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,7 @@ import click
 
 from local.cli.exits import NO_SUCCESS
 from local.cli.options import date_option, json_option, max_input_option, state_option, timeout_option
-from local.cli.terminal import Terminal, echo
-from local.one_machine.input_bound import MIB
+from local.cli.terminal import Terminal, echo, print_json, show
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -80,9 +78,7 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
 )
 @click.option("--open", "keep_open", is_flag=True, help="Keep the dashboard up after the run, until Ctrl-C.")
 @json_option
-def run(
-    *, max_input_mb: int, timeout_minutes: int, shadow: bool, keep_open: bool, as_json: bool, **options: Any
-) -> int:
+def run(*, shadow: bool, keep_open: bool, as_json: bool, **options: Any) -> int:
     """Predict one game date on this machine, from CSV files to the predictions table.
 
     Starts the coordinator and the worker, runs the date's batch through them and waits for its end. Running it again
@@ -103,7 +99,7 @@ def run(
     _check(**options, shadow=shadow, keep_open=keep_open)
     from local.one_machine.day import Day  # noqa: PLC0415 - so that --help and mistakes answer at once
 
-    wanted = Day(max_input_bytes=max_input_mb * MIB, patience=timedelta(minutes=timeout_minutes), **options)
+    wanted = Day(**options)
     if shadow:
         return _run_shadow(wanted, as_json=as_json)
     return _run(wanted, as_json=as_json, keep_open=keep_open)
@@ -146,10 +142,7 @@ def _run_shadow(wanted: Day, *, as_json: bool) -> int:
         echo(f"tipoff: {what_to_do(done)}", err=True)
         return NO_SUCCESS
     found = compare_folders(shadowed, done.home, done.seen.game_date).model_dump(mode="json")
-    if as_json:
-        echo(json.dumps(found, ensure_ascii=False))
-    else:
-        print_difference(found)
+    show(found, print_difference, as_json=as_json)
     return 0
 
 
@@ -162,7 +155,7 @@ def _run(wanted: Day, *, as_json: bool, keep_open: bool) -> int:
     with progress_bar(console) as bar:
         done = run_day(wanted, say=bar.say, shown=bar.show)
     if as_json:
-        echo(json.dumps(done.as_object(), ensure_ascii=False))
+        print_json(done.as_object())
     else:
         print_report(console, done)
     if keep_open:

@@ -11,8 +11,8 @@ import click
 
 from local.cli.exits import NO_SUCCESS
 from local.cli.options import json_option
-from local.cli.targets import Target, target_options
-from local.cli.terminal import echo
+from local.cli.targets import Target, target_options, target_with_ledger_options
+from local.cli.terminal import echo, print_json
 from schemas import evolution, tables
 from schemas.tables import Column
 from shared.errors import InvalidInput, SchemaClash
@@ -69,7 +69,7 @@ def list_(*, as_json: bool) -> None:
         for version in tables.versions(table)
     ]
     if as_json:
-        echo(json.dumps(found))
+        print_json(found)
         return
     for one in found:
         note = "" if one["released"] else "  not released"
@@ -91,7 +91,7 @@ def show(*, version: str | None, table: str, as_json: bool) -> None:
     """  # noqa: D301 - as above
     declared = tables.load(table, _version(version, table)) if version else tables.load(table)
     if as_json:
-        echo(json.dumps([column.api_repr() for column in declared.columns]))
+        print_json([column.api_repr() for column in declared.columns])
         return
     echo(f"{table} v{declared.version}, fingerprint {declared.fingerprint}")
     for column in declared.columns:
@@ -121,7 +121,7 @@ def check(*, release: bool, as_json: bool) -> int:
             {"table": b.table, "version": b.version, "column": b.column, "rule": b.rule.value, "problem": b.problem}
             for b in breaches
         ]
-        echo(json.dumps({"recorded": recorded, "breaches": wrong}))
+        print_json({"recorded": recorded, "breaches": wrong})
     else:
         for name in recorded:
             echo(f"recorded: {name}")
@@ -140,7 +140,7 @@ def check(*, release: bool, as_json: bool) -> int:
 @click.argument("b")
 @_table
 @json_option
-@target_options()
+@target_options
 def diff(*, target: Target, a: str, b: str, table: str, as_json: bool) -> None:
     """Show what makes A into B: each is a version, such as v2, or `live`, the table of the target.
 
@@ -156,15 +156,13 @@ def diff(*, target: Target, a: str, b: str, table: str, as_json: bool) -> None:
     added = drift.missing_in_live
     statement = addition_statement(table, added) if added else None
     if as_json:
-        echo(
-            json.dumps(
-                {
-                    "added": [column.api_repr() for column in added],
-                    "removed": [column.api_repr() for column in drift.undeclared],
-                    "clashes": drift.clashes,
-                    "statement": statement,
-                }
-            )
+        print_json(
+            {
+                "added": [column.api_repr() for column in added],
+                "removed": [column.api_repr() for column in drift.undeclared],
+                "clashes": drift.clashes,
+                "statement": statement,
+            }
         )
         return
     for sign, columns in (("+", added), ("-", drift.undeclared)):
@@ -177,7 +175,7 @@ def diff(*, target: Target, a: str, b: str, table: str, as_json: bool) -> None:
 
 @schema.command()
 @json_option
-@target_options()
+@target_options
 def plan(*, target: Target, as_json: bool) -> int:
     """Print what `apply` would do to the live tables: CREATE TABLE, or ALTER TABLE ... ADD COLUMN. Changes nothing.
 
@@ -202,7 +200,7 @@ def plan(*, target: Target, as_json: bool) -> int:
             }
             for change in changes
         ]
-        echo(json.dumps({"target": target.name, "tables": found}))
+        print_json({"target": target.name, "tables": found})
     else:
         _print_plan(target, changes)
     return NO_SUCCESS if any(change.refusals for change in changes) else 0
@@ -222,7 +220,7 @@ def _print_plan(target: Target, changes: Sequence[Change]) -> None:
 
 @schema.command()
 @json_option
-@target_options()
+@target_options
 def apply(*, target: Target, as_json: bool) -> None:
     """Do what `plan` prints, and wait until the live tables show it. Creates what is absent; a repeat changes nothing.
 
@@ -239,7 +237,7 @@ def apply(*, target: Target, as_json: bool) -> None:
     applied = [change for change in changes if change.statement]
     if as_json:
         done = [{"table": change.spec.name, "statement": change.statement} for change in applied]
-        echo(json.dumps({"target": target.name, "applied": done}))
+        print_json({"target": target.name, "applied": done})
         return
     for change in applied:
         added = [column.name for column in change.drift.missing_in_live]
@@ -251,7 +249,7 @@ def apply(*, target: Target, as_json: bool) -> None:
 @schema.command()
 @click.argument("batch_id", metavar="BATCH")
 @json_option
-@target_options(has_ledger=True)
+@target_with_ledger_options
 def sql(*, target: Target, batch_id: str, as_json: bool) -> None:
     """Print the exact MERGE that consolidates a BATCH as its ledger stands now, and its parameters. Runs nothing.
 
@@ -268,7 +266,7 @@ def sql(*, target: Target, batch_id: str, as_json: bool) -> None:
     with target.documents() as documents, target.warehouse() as warehouse:
         text = merge_text(warehouse, Ledger(documents), batch_id)
     if as_json:
-        echo(json.dumps(text.as_object(), ensure_ascii=False))
+        print_json(text.as_object())
         return
     for statement in text.statements:
         echo(f"{statement};\n")

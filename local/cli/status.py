@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from coordinator.rules.lifecycle import LIVE
-from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument, print_json
+from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument
 from local.cli.exits import INTERRUPTED
-from local.cli.terminal import Terminal, echo, plain_table
+from local.cli.terminal import Terminal, echo, plain_table, show, some
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -54,19 +55,13 @@ def status(*, where: Where, batch: str | None, limit: int, watch: bool, interval
     with where.client() as client:
         if batch is None and not watch:
             found = client.get("/batches", {"limit": str(limit)})
-            if as_json:
-                print_json(found)
-            else:
-                _print_list(found["batches"])
+            show(found, _print_list, as_json=as_json)
             return 0
         batch_id = client.find(batch)
         if watch and not _watch(client, batch_id, interval, where):
             return INTERRUPTED
         view = client.get(f"/batches/{batch_id}")
-    if as_json:
-        print_json(view)
-    else:
-        _print_batch(view, where)
+    show(view, partial(_print_batch, where), as_json=as_json)
     return 0
 
 
@@ -92,7 +87,8 @@ def _watch(client: CoordinatorClient, batch_id: str, interval: float, where: Whe
         return False
 
 
-def _print_list(batches: Sequence[Mapping[str, Any]]) -> None:
+def _print_list(found: Mapping[str, Any]) -> None:
+    batches = found["batches"]
     if not batches:
         echo("no batches")
         return
@@ -107,7 +103,7 @@ def _print_list(batches: Sequence[Mapping[str, Any]]) -> None:
             out.print(f"{one['batch_id']}: {one['reason']}")
 
 
-def _print_batch(view: Mapping[str, Any], where: Where) -> None:
+def _print_batch(where: Where, view: Mapping[str, Any]) -> None:
     out = console()
     reason = f": {view['reason']}" if view["reason"] else ""
     out.print(f"Batch {view['batch_id']} of {view['game_date']} is {view['state']}{reason}\n")
@@ -126,7 +122,7 @@ def _print_batch(view: Mapping[str, Any], where: Where) -> None:
         ("not merged yet", view["late"]),
     ):
         if players:
-            out.print(f"{what}: {_some(players)}")
+            out.print(f"{what}: {some(players, _NAMES_SHOWN)}")
     for one in view.get("failure_groups", ()):
         cause = f": {one['cause']}" if one["cause"] else ""
         out.print(f"{one['count']:,} × {one['code']}{cause}; first {_time(one['first_seen'])}, e.g. {one['example']}")
@@ -149,11 +145,6 @@ def _shards(shards: Sequence[Mapping[str, Any]]) -> Table:
     if len(shards) > len(shown):
         table.add_row("...", f"and {len(shards) - len(shown):,} more shards")
     return table
-
-
-def _some(players: Sequence[str]) -> str:
-    more = len(players) - _NAMES_SHOWN
-    return ", ".join(players[:_NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _time(at: str | None) -> str:

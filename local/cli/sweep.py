@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options, print_json, tell_later
+from local.cli.coordinator_options import Where, console, coordinator_options, tell_later
 from local.cli.exits import NO_SUCCESS
-from local.cli.terminal import echo, plain_table
+from local.cli.terminal import echo, plain_table, show
 
 
 @click.command(short_help="Repair or finish whatever events did not.")
@@ -32,10 +33,7 @@ def sweep(*, where: Where, dry_run: bool, as_json: bool) -> int:
         answer = client.ask("POST", "/sweep", body={"dry_run": True} if dry_run else {})
         if "batches" not in answer.body:
             judged(answer)
-        if as_json:
-            print_json(answer.body)
-        else:
-            _print(answer.body, dry_run=dry_run)
+        show(answer.body, partial(_print, dry_run), as_json=as_json)
         if not dry_run and any("published" in step for one in answer.body.get("batches", ()) for step in one["did"]):
             tell_later(where)
     if "detail" in answer.body:
@@ -44,7 +42,7 @@ def sweep(*, where: Where, dry_run: bool, as_json: bool) -> int:
     return 0
 
 
-def _print(body: Mapping[str, Any], *, dry_run: bool) -> None:
+def _print(dry_run: bool, body: Mapping[str, Any]) -> None:
     out = console()
     if not body["batches"]:
         out.print("no batch to look at")

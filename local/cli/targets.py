@@ -5,16 +5,17 @@ The cloud is an emulator where BIGQUERY_EMULATOR_HOST (with BIGQUERY_STORAGE_EMU
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from local.cli.options import DEFAULT_STATE, bundled
 from shared.errors import InvalidInput, Unavailable
 from shared.ports import DocumentStore, TableSpec, Warehouse
 
@@ -56,7 +57,7 @@ class Target:
     @property
     def home(self) -> Path:
         """The state folder that holds a warehouse; the sample season's where only that was run."""
-        state = self.state or Path(".tipoff")
+        state = self.state or DEFAULT_STATE
         simulated = state / "simulated"
         if self.is_exact:
             return state
@@ -113,7 +114,7 @@ class Target:
         from local.one_machine.inputs import copy_in  # noqa: PLC0415 - as above
 
         if self.project is None:
-            own = replace(self, state=self.state or Path(".tipoff"), is_exact=True)
+            own = replace(self, state=self.state or DEFAULT_STATE, is_exact=True)
             with own.embedded(is_made=True) as embedded:
                 yield embedded, partial(copy_in, embedded)
             return
@@ -219,43 +220,6 @@ def told_how_to_log_in() -> Iterator[None]:
         raise InvalidInput("--project", problem) from error
 
 
-def target_options(*, has_ledger: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options of a target, which it takes as the one argument `target`."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @click.pass_obj
-        def with_target(
-            environ: Mapping[str, str],
-            /,
-            *,
-            state: Path | None,
-            project: str | None,
-            dataset: str | None,
-            location: str | None,
-            staging_dataset: str | None,
-            firestore_database: str | None = None,
-            **options: Any,
-        ) -> Any:
-            target = Target(
-                environ=environ,
-                state=state,
-                project=project,
-                dataset=dataset,
-                location=location,
-                staging_dataset=staging_dataset,
-                firestore_database=firestore_database,
-            )
-            return command(target=target, **options)
-
-        with_target.__name__, with_target.__doc__ = command.__name__, command.__doc__
-        wrapped: Callable[..., Any] = with_target
-        for option in reversed(_OPTIONS if has_ledger else _OPTIONS[:-1]):
-            wrapped = option(wrapped)
-        return wrapped
-
-    return decorate
-
-
 _OPTIONS = (
     click.option(
         "--state",
@@ -266,8 +230,18 @@ _OPTIONS = (
     click.option("--dataset", help="BigQuery dataset; needed with --project."),
     click.option("--location", help="The dataset's location, such as US; needed with --project."),
     click.option("--staging-dataset", help="BigQuery dataset of the staging tables, where it is not the other."),
+)
+
+target_options = bundled("target", Target, *_OPTIONS)
+"""Give a command the options of a target, which it takes as the one argument `target`."""
+
+target_with_ledger_options = bundled(
+    "target",
+    Target,
+    *_OPTIONS,
     click.option("--firestore-database", help="Firestore database of the ledger; needed with --project."),
 )
+"""The same, of one whose ledger is wanted too."""
 
 
 def _option(name: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -15,6 +16,8 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+Answer = TypeVar("Answer")
 
 # C0 without tab and newline, DEL and C1; separators and overrides that reorder a line; halves of surrogate pairs.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -37,6 +40,25 @@ def called() -> str:
 def echo(text: str, *, err: bool = False) -> None:
     """Print a line on standard output, or standard error."""
     click.echo(printable(text), err=err)
+
+
+def print_json(answer: object) -> None:
+    """Print an answer for programs."""
+    echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+
+
+def show(answer: Answer, tell: Callable[[Answer], object], *, as_json: bool) -> None:
+    """Print an answer for programs, or have it told to a person."""
+    if as_json:
+        print_json(answer)
+    else:
+        tell(answer)
+
+
+def some(named: Sequence[str], shown: int) -> str:
+    """The first of them on a line, and how many more there are."""
+    more = len(named) - shown
+    return ", ".join(named[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def plain_table(*titles: str, right: Collection[str] = (), wrapped: Collection[str] = ()) -> Table:

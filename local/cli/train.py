@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 
 import click
 
 from local.cli.options import date_option, json_option, max_input_option
-from local.cli.terminal import Terminal, echo, plain_table
-from local.one_machine.input_bound import MIB
+from local.cli.terminal import Terminal, plain_table, print_json
 
 
 @click.command(short_help="Train a model on past games.")
@@ -26,7 +24,7 @@ from local.one_machine.input_bound import MIB
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="MODEL.json", help="File to write."
 )
 @json_option
-def train(*, data: Path, max_input_mb: int, until: date, out: Path, as_json: bool) -> int:
+def train(*, data: Path, max_bytes: int, until: date, out: Path, as_json: bool) -> int:
     """Train the ridge, the library of similar games, the spread and the calibration on games before a date.
 
     The same files and date give the same bytes. The printed figures are of games that the measured model had not seen.
@@ -48,7 +46,7 @@ def train(*, data: Path, max_input_mb: int, until: date, out: Path, as_json: boo
         raise InvalidInput("--out", f"{out.parent} is not a folder; make it first, or name another one")
     console = Terminal(stderr=as_json, highlight=False)
     with console.status("reading games"):
-        past = read_past_games(data, until=until, max_bytes=max_input_mb * MIB)
+        past = read_past_games(data, until=until, max_bytes=max_bytes)
     with console.status(f"training on {len(past.logs)} player-games"):
         document = train_model(past.logs, past.lines, until=until, day_zero=DAY_ZERO, is_simulated=past.is_simulated)
     try:
@@ -57,7 +55,7 @@ def train(*, data: Path, max_input_mb: int, until: date, out: Path, as_json: boo
         raise InvalidInput("--out", f"{out} cannot be written: {error.strerror}") from error
     told = document.model_dump(include={"model_version", "feature_version", "trained_on", "calibration", "metrics"})
     if as_json:
-        echo(json.dumps(told | {"file": str(out)}))
+        print_json(told | {"file": str(out)})
         return 0
     table = plain_table("system", "games", "mean absolute error", "rmse", "bias")
     for name, found in told["metrics"]["walk_forward"].items():

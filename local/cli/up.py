@@ -14,7 +14,6 @@ import click
 from local.cli.exits import INTERRUPTED
 from local.cli.options import data_option, date_option, max_input_option, state_option
 from local.cli.terminal import Terminal, plain_table
-from local.one_machine.input_bound import MIB
 from local.sample.season import SAMPLE_GAME_DATE, write
 from shared.errors import InvalidInput
 
@@ -36,7 +35,7 @@ _KEPT = (
     keeps="Folder that keeps tables, ledger and logs, in its subfolder up; the sample season's are in simulated/up."
 )
 @click.pass_obj
-def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None, max_input_mb: int, state: Path) -> int:
+def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None, max_bytes: int, state: Path) -> int:
     """Start coordinator and worker under gunicorn on the Firestore and Pub/Sub emulators and local-bigquery, load
     inputs, and keep everything running until Ctrl-C.
 
@@ -58,7 +57,7 @@ def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None,
         console.print("starting (the first time takes a minute longer)")
         with CloudStack(home, environ=environ) as stack:
             day = game_date or SAMPLE_GAME_DATE
-            _load(console, stack, home, data=data, game_date=day, max_bytes=max_input_mb * MIB)
+            _load(console, stack, home, data=data, game_date=day, max_bytes=max_bytes)
             _introduce(console, stack, home, game_date=day)
             _keep_running(console, stack)
     except KeyboardInterrupt:

@@ -29,7 +29,7 @@ class Day:
 
     game_date: date | None
     data: Path | None
-    max_input_bytes: int
+    max_bytes: int
     state: Path
     export: Path | None
     spreadsheet_safe: bool
@@ -185,9 +185,7 @@ def _begin(
     game_date = day.game_date or SAMPLE_GAME_DATE
     say("loading inputs")
     with phases.timed("load"):
-        inputs = load_folder(
-            stack.warehouse, folder=_folder(day, home), game_date=game_date, max_bytes=day.max_input_bytes
-        )
+        inputs = load_folder(stack.warehouse, folder=_folder(day, home), game_date=game_date, max_bytes=day.max_bytes)
     say("planning")
     with phases.timed("plan"):
         return _start(stack, day, game_date, left), inputs

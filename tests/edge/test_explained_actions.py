@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,7 +115,9 @@ def test_whatever_is_offered_can_be_typed(situation: Situation) -> None:
     for action in explain(a_look(batch, shards, day, now=now, newer_lives=newer_lives)).actions:
         program, verb, *arguments = shlex.split(action.command)
         assert program == "tipoff"
-        parsed = commands.commands[verb].make_context(verb, list(arguments))
+        command = commands.get_command(click.Context(commands), verb)
+        assert command is not None
+        parsed = command.make_context(verb, list(arguments))
         assert parsed.params.get("batch", batch.batch_id) == batch.batch_id
 
 

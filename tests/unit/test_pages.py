@@ -50,8 +50,9 @@ def check_command(line: str) -> None:
         return
     command: click.Command = commands
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        assert words[0] in command.commands, line
-        command, words = command.commands[words[0]], words[1:]
+        found = command.get_command(click.Context(command), words[0])
+        assert found is not None, line
+        command, words = found, words[1:]
     options = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options, line
 
