@@ -70,7 +70,7 @@ of_this_database() {
 accounts() {
     local name
     for name in "${ACCOUNT_NAMES[@]}"; do
-        ensure gcloud iam service-accounts describe "$(account "$name")" --or \
+        make account "$(account "$name")" \
             gcloud iam service-accounts create "tipoff-$name" --display-name="$(what_for "$name")" --description="$MARK"
     done
     on_project "$(member coordinator)" roles/datastore.user "$(of_this_database)"
@@ -86,49 +86,60 @@ accounts() {
 # --- stores ---------------------------------------------------------------------------------------------------
 
 registry() {
-    ensure gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" --or \
+    make repository "$REPOSITORY" \
         gcloud artifacts repositories create "$REPOSITORY" --location="$REGION" --repository-format=docker \
         --description="Tipoff: images of both services" --labels="$OURS"
-    if is_ours_repository; then
+    if is_ours repository "$REPOSITORY"; then
         run gcloud artifacts repositories set-cleanup-policies "$REPOSITORY" --location="$REGION" --policy="$HERE/cleanup.json" --no-dry-run
     fi
 }
 
-# Whether what bears a name was made by this script: its label says so, or where Google has none, its description. In a dry
-# run it is. Both are given when it is made and never after, so that what was there before does not become ours.
-is_ours() { # LIST_COMMAND...
+# KIND NAME: sets LOOK and DELETE, its commands, and SAYS, the flag by which a look tells who made it: a label, or where
+# Google has none, the description.
+named() {
+    local group place='' says=labels.managed-by
+    case $1 in
+        repository) group='artifacts repositories' place=--location=$REGION ;;
+        topic) group='pubsub topics' ;;
+        subscription) group='pubsub subscriptions' ;;
+        service) group='run services' place=--region=$REGION says=metadata.labels.managed-by ;;
+        bucket) group='storage buckets' ;;
+        account) group='iam service-accounts' says=description ;;
+        job) group='scheduler jobs' place=--location=$REGION says=description ;;
+        metric) group='logging metrics' says=description ;;
+        dataset)
+            LOOK=(bq "--project_id=$PROJECT" show --dataset "$PROJECT:$2") SAYS=--format=prettyjson
+            DELETE=(bq "--project_id=$PROJECT" rm --recursive --force --dataset "$PROJECT:$2")
+            return
+            ;;
+    esac
+    # shellcheck disable=SC2206  # the words of a group are words
+    LOOK=(gcloud $group describe "$2" ${place:+"$place"}) DELETE=(gcloud $group delete "$2" ${place:+"$place"})
+    [[ $1 != bucket ]] || DELETE=(gcloud storage rm "$2" --recursive)
+    SAYS="--format=value($says)"
+}
+
+# KIND NAME CREATE... [--then UPDATE...]: as `ensure` has it.
+make() {
+    named "$1" "$2"
+    ensure "${LOOK[@]}" --or "${@:3}"
+}
+
+# Whether this script made what bears a name; in a dry run it did. What says so is given when a thing is made and never
+# after, so that what was there before does not become ours.
+is_ours() { # KIND NAME
     local label
-    label=$(found_by "$@")
+    named "$1" "$2"
+    label=$(found_by "${LOOK[@]}" "$SAYS")
     [[ $DRY_RUN || $label == tipoff || $label == *"$MARK"* || $label == *'"managed-by": "tipoff"'* ]]
 }
 
-# IS_OURS NAME LOOK...: stop where something of another's bears a name whose definition would be replaced.
-refuse_anothers() {
-    if [[ ! $DRY_RUN ]] && finds "${@:3}" && ! "$1" "$2"; then
+# Stop where something of another's bears a name whose definition would be replaced.
+refuse_anothers() { # KIND NAME
+    named "$1" "$2"
+    if [[ ! $DRY_RUN ]] && finds "${LOOK[@]}" && ! is_ours "$1" "$2"; then
         fail "$2 is there and was not made here (it does not say $MARK); delete it if it is yours, and run this again"
     fi
-}
-
-is_ours_repository() {
-    is_ours gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" '--format=value(labels.managed-by)'
-}
-
-is_ours_topic() { is_ours gcloud pubsub topics describe "$1" '--format=value(labels.managed-by)'; }
-
-is_ours_subscription() { is_ours gcloud pubsub subscriptions describe "$1" '--format=value(labels.managed-by)'; }
-
-is_ours_service() { is_ours gcloud run services describe "$1" --region="$REGION" '--format=value(metadata.labels.managed-by)'; }
-
-is_ours_bucket() { is_ours gcloud storage buckets describe "$1" '--format=value(labels.managed-by)'; }
-
-is_ours_account() { is_ours gcloud iam service-accounts describe "$1" '--format=value(description)'; }
-
-is_ours_job() { is_ours gcloud scheduler jobs describe "$1" --location="$REGION" '--format=value(description)'; }
-
-is_ours_metric() { is_ours gcloud logging metrics describe "$1" '--format=value(description)'; }
-
-is_ours_dataset() { # DATASET
-    is_ours bq "--project_id=$PROJECT" show --format=prettyjson --dataset "$PROJECT:$1"
 }
 
 # Prints "collection-group field ttl" for every line of the index file.
@@ -157,7 +168,7 @@ firestore() {
 bigquery() {
     local one
     for one in "$DATASET" "$STAGING_DATASET"; do
-        ensure bq "--project_id=$PROJECT" show --dataset "$PROJECT:$one" --or \
+        make dataset "$one" \
             bq "--project_id=$PROJECT" "--location=$BIGQUERY_LOCATION" mk --dataset --label="${OURS/=/:}" "$PROJECT:$one"
     done
     on_dataset "$DATASET" coordinator roles/bigquery.dataEditor
@@ -183,7 +194,7 @@ on_topic() { # TOPIC MEMBER ROLE
 topics() {
     local topic
     for topic in "$REQUESTS_TOPIC" "$OUTCOMES_TOPIC" "$FINISHED_TOPIC" "$(dead_letters)"; do
-        ensure gcloud pubsub topics describe "$topic" --or gcloud pubsub topics create "$topic" --labels="$OURS"
+        make topic "$topic" gcloud pubsub topics create "$topic" --labels="$OURS"
     done
     for topic in "$REQUESTS_TOPIC" "$FINISHED_TOPIC"; do
         on_topic "$topic" "$(member coordinator)" roles/pubsub.publisher
@@ -209,7 +220,7 @@ subscribe() {
         --expiration-period=never # the off-season is longer than the 31 days after which an idle one is deleted
         "$@"
     )
-    ensure gcloud pubsub subscriptions describe "$name" --or \
+    make subscription "$name" \
         gcloud pubsub subscriptions create "$name" --topic="$topic" --labels="$OURS" "${flags[@]}" --then \
         gcloud pubsub subscriptions update "$name" "${flags[@]}"
 }
@@ -237,7 +248,7 @@ service() {
         --timeout=900 --concurrency=8 --cpu-boost --cpu-throttling
         "$@"
     )
-    ensure gcloud run services describe "$name" --region="$REGION" --or \
+    make service "$name" \
         gcloud run deploy "$name" --image="$DIGEST" --no-allow-unauthenticated --labels="$OURS" "${flags[@]}" --then \
         gcloud run services update "$name" --no-traffic "${flags[@]}"
 }
@@ -333,18 +344,15 @@ build_rights() {
 
 # --- alerts ---------------------------------------------------------------------------------------------------
 
-the_channel() {
-    found_by gcloud beta monitoring channels list "--filter=displayName=\"$CHANNEL_NAME\"" '--format=value(name)' \
-       
+# LABELS GROUP [DISPLAY_NAME]: the ids, which are Monitoring's own, of what bears our label and that name.
+labelled() {
+    # shellcheck disable=SC2086  # the words of a group are words
+    found_by gcloud $2 list "--filter=$1.managed-by=tipoff${3:+ AND displayName=\"$3\"}" '--format=value(name)'
 }
 
-the_dashboard() {
-    found_by gcloud monitoring dashboards list "--filter=displayName=\"$(display_name "$HERE/dashboard.json")\"" '--format=value(name)'
-}
-
-the_policy() { # DISPLAY_NAME
-    found_by gcloud alpha monitoring policies list "--filter=displayName=\"$1\"" '--format=value(name)'
-}
+channels() { labelled userLabels 'beta monitoring channels' "$@"; }
+dashboards() { labelled labels 'monitoring dashboards'; }
+policies() { labelled userLabels 'alpha monitoring policies' "$@"; }
 
 display_name() {
     "$PYTHON" -c 'import json, sys; print(json.load(open(sys.argv[1]))["displayName"])' "$1"
@@ -359,16 +367,13 @@ policy_of() { # FILE
 
 # gcloud has no command for objectives: they are made by Monitoring's own API.
 monitoring() { # ensure|remove PATH [FILE]
-    local call="$HERE/monitoring.sh" parent=${2%/*}
+    local call="$HERE/monitoring.sh" parent=${2%/*} id=serviceLevelObjectiveId
+    [[ $parent != services ]] || id=serviceId
     case $1 in
-        ensure) ensure "$call" "$PROJECT" GET "$2" --or "$call" "$PROJECT" POST "$parent?$(id_parameter "$parent")=${2##*/}" "$3" --then \
+        ensure) ensure "$call" "$PROJECT" GET "$2" --or "$call" "$PROJECT" POST "$parent?$id=${2##*/}" "$3" --then \
             "$call" "$PROJECT" PATCH "$2" "$3" ;;
         remove) remove "$call" "$PROJECT" GET "$2" --and "$call" "$PROJECT" DELETE "$2" ;;
     esac
-}
-
-id_parameter() { # PARENT
-    if [[ $1 == services ]]; then echo serviceId; else echo serviceLevelObjectiveId; fi
 }
 
 objective() { echo "services/tipoff/serviceLevelObjectives/$(basename "$1" .json)"; } # FILE
@@ -377,24 +382,23 @@ alerts() {
     local file name channel policy PATIENCE_SECONDS=$METRIC_PATIENCE_SECONDS
     for file in "$HERE"/metrics/*.json; do
         name=$(basename "$file" .json)
-        refuse_anothers is_ours_metric "$name" gcloud logging metrics describe "$name"
-        ensure gcloud logging metrics describe "$name" --or \
-            gcloud logging metrics create "$name" --config-from-file="$file" --then \
+        refuse_anothers metric "$name"
+        make metric "$name" gcloud logging metrics create "$name" --config-from-file="$file" --then \
             gcloud logging metrics update "$name" --config-from-file="$file"
     done
     monitoring ensure services/tipoff "$HERE/slo_service.json"
     for file in "$HERE"/slos/*.json; do monitoring ensure "$(objective "$file")" "$file"; done
-    if [[ $DRY_RUN || ! $(the_dashboard) ]]; then
+    if [[ $DRY_RUN || ! $(dashboards) ]]; then
         run gcloud monitoring dashboards create --config-from-file="$HERE/dashboard.json"
     fi
-    channel=$(the_channel)
+    channel=$(channels "$CHANNEL_NAME")
     if [[ ! $channel || $DRY_RUN ]]; then
         run gcloud beta monitoring channels create --display-name="$CHANNEL_NAME" --type=email --user-labels="$OURS" \
             --channel-labels=email_address="$ALERT_EMAIL"
-        channel=$(the_channel)
+        channel=$(channels "$CHANNEL_NAME")
     fi
     for file in "$HERE"/alerts/*.json; do
-        policy=$(the_policy "$(display_name "$file")")
+        policy=$(policies "$(display_name "$file")")
         if [[ $policy ]]; then
             run gcloud alpha monitoring policies update "$policy" "$(policy_of "$file")" --set-notification-channels="$channel"
         fi
@@ -418,60 +422,39 @@ destroy_all() {
 }
 
 destroy_alerts() {
-    local file name found
-    for file in "$HERE"/alerts/*.json; do
-        for found in $(the_policy "$(display_name "$file")"); do run gcloud alpha monitoring policies delete "$found"; done
-    done
+    local file found
+    for found in $(policies); do run gcloud alpha monitoring policies delete "$found"; done
     for file in "$HERE"/slos/*.json; do monitoring remove "$(objective "$file")"; done
     monitoring remove services/tipoff
-    for found in $(the_dashboard); do run gcloud monitoring dashboards delete "$found"; done
-    for found in $(the_channel); do run gcloud beta monitoring channels delete "$found"; done
-    for file in "$HERE"/metrics/*.json; do
-        name=$(basename "$file" .json)
-        remove_ours is_ours_metric "$name" gcloud logging metrics describe "$name" --and gcloud logging metrics delete "$name"
-    done
+    for found in $(dashboards); do run gcloud monitoring dashboards delete "$found"; done
+    for found in $(channels); do run gcloud beta monitoring channels delete "$found"; done
+    for file in "$HERE"/metrics/*.json; do remove_ours metric "$(basename "$file" .json)"; done
 }
 
 destroy_callers() {
     local name
-    for name in "$START_JOB" "$EVENING_JOB" "$SWEEP_JOB" "$GRADE_JOB"; do
-        remove_ours is_ours_job "$name" gcloud scheduler jobs describe "$name" --location="$REGION" --and \
-            gcloud scheduler jobs delete "$name" --location="$REGION"
-    done
-    for name in "$REQUESTS_TOPIC" "$OUTCOMES_TOPIC" "$(dead_letters)"; do
-        remove_ours is_ours_subscription "$name" gcloud pubsub subscriptions describe "$name" --and gcloud pubsub subscriptions delete "$name"
-    done
-    for name in "$COORDINATOR" "$WORKER"; do
-        remove_ours is_ours_service "$name" gcloud run services describe "$name" --region="$REGION" --and \
-            gcloud run services delete "$name" --region="$REGION"
-    done
-    for name in "$REQUESTS_TOPIC" "$OUTCOMES_TOPIC" "$FINISHED_TOPIC" "$(dead_letters)"; do
-        remove_ours is_ours_topic "$name" gcloud pubsub topics describe "$name" --and gcloud pubsub topics delete "$name"
-    done
+    for name in "$START_JOB" "$EVENING_JOB" "$SWEEP_JOB" "$GRADE_JOB"; do remove_ours job "$name"; done
+    for name in "$REQUESTS_TOPIC" "$OUTCOMES_TOPIC" "$(dead_letters)"; do remove_ours subscription "$name"; done
+    for name in "$COORDINATOR" "$WORKER"; do remove_ours service "$name"; done
+    for name in "$REQUESTS_TOPIC" "$OUTCOMES_TOPIC" "$FINISHED_TOPIC" "$(dead_letters)"; do remove_ours topic "$name"; done
 }
 
-# IS_OURS NAME LOOK... --and DELETE...: delete what is there and bears our label; whatever else is there is another's.
-remove_ours() {
-    local is_ours=$1 name=$2
-    shift 2
-    if "$is_ours" "$name" 2>/dev/null; then
-        remove "$@"
+# Delete what is there and says that it is ours; whatever else is there is another's.
+remove_ours() { # KIND NAME
+    if is_ours "$1" "$2" 2>/dev/null; then
+        remove "${LOOK[@]}" --and "${DELETE[@]}"
     else
-        echo "# left as it is: $name is absent or was not made here (it does not say managed-by: tipoff); delete it yourself if it is yours" >&2
+        echo "# left as it is: $2 is absent or was not made here (it does not say $MARK); delete it yourself if it is yours" >&2
     fi
 }
 
 destroy_stores() {
-    local one
-    for one in "$STAGING_DATASET" "$DATASET"; do
-        remove_ours is_ours_dataset "$one" bq "--project_id=$PROJECT" show --dataset "$PROJECT:$one" --and \
-            bq "--project_id=$PROJECT" rm --recursive --force --dataset "$PROJECT:$one"
-    done
+    remove_ours dataset "$STAGING_DATASET"
+    remove_ours dataset "$DATASET"
     remove gcloud firestore databases describe --database="$FIRESTORE_DATABASE" --and \
         gcloud firestore databases delete --database="$FIRESTORE_DATABASE"
-    remove_ours is_ours_repository "$REPOSITORY" gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" --and \
-        gcloud artifacts repositories delete "$REPOSITORY" --location="$REGION"
-    remove_ours is_ours_bucket "$(build_bucket)" gcloud storage buckets describe "$(build_bucket)" --and gcloud storage rm "$(build_bucket)" --recursive
+    remove_ours repository "$REPOSITORY"
+    remove_ours bucket "$(build_bucket)"
 }
 
 off_project() { # ACCOUNT ROLE [CONDITION]: only while the account is there to have the right
@@ -484,8 +467,5 @@ destroy_accounts() {
     off_project coordinator roles/datastore.user "$(of_this_database)"
     off_project coordinator roles/bigquery.jobUser
     for role in roles/logging.logWriter roles/bigquery.jobUser; do off_project build "$role"; done
-    for name in "${ACCOUNT_NAMES[@]}"; do
-        remove_ours is_ours_account "$(account "$name")" gcloud iam service-accounts describe "$(account "$name")" --and \
-            gcloud iam service-accounts delete "$(account "$name")"
-    done
+    for name in "${ACCOUNT_NAMES[@]}"; do remove_ours account "$(account "$name")"; done
 }

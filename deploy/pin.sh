@@ -70,6 +70,9 @@ named_by() { # LINE
     echo "$name $tag"
 }
 
+# A text as a regular expression of sed has it.
+literally() { sed 's/[][\\.*^$|]/\\&/g'; }
+
 CHECK=''
 if [[ ${1:-} == --check ]]; then
     CHECK=1
@@ -84,18 +87,15 @@ if [[ $CHECK ]]; then
     exit
 fi
 
-declare -A PINS=()
+# By sed and not by a table of names, which the bash of macOS (3.2) does not have.
+PINS=''
 while read -r line; do
     read -r image tag < <(named_by "$line")
     digest=$(digest_of "$image" "$tag")
-    PINS[$line]="name: $image@$digest # $tag"
+    PINS+="s|^\( *\)$(literally <<<"$line")\$|\\1name: $image@$digest # $tag|"$'\n'
     echo "$image:$tag is $digest"
 done < <(grep -hoE '^ +name: .*' "${FILES[@]}" | sort -u)
 for file in "${FILES[@]}"; do
-    pinned=$(while IFS= read -r line; do
-        stripped=${line#"${line%%[! ]*}"}
-        if [[ ${PINS[$stripped]:-} ]]; then line=${line%%name: *}${PINS[$stripped]}; fi
-        printf '%s\n' "$line"
-    done <"$file")
+    pinned=$(sed "$PINS" "$file")
     printf '%s\n' "$pinned" >"$file"
 done

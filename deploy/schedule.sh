@@ -11,8 +11,8 @@ call_by_the_clock() {
         --oidc-service-account-email="$(account scheduler)" --oidc-token-audience="$(url "$COORDINATOR")"
         --attempt-deadline="$deadline" --max-retry-attempts="$attempts" --min-backoff=30s --max-backoff=300s
     )
-    refuse_anothers is_ours_job "$job" gcloud scheduler jobs describe "$job" --location="$REGION"
-    ensure gcloud scheduler jobs describe "$job" --location="$REGION" --or \
+    refuse_anothers job "$job"
+    make job "$job" \
         gcloud scheduler jobs create http "$job" --description="$MARK" --headers=Content-Type=application/json "${flags[@]}" --then \
         gcloud scheduler jobs update http "$job" --update-headers=Content-Type=application/json "${flags[@]}"
 }

@@ -89,9 +89,9 @@ for argument in "$@"; do
         --format=*) format=${argument#*=} ;;
         --filter=bindings.members=*) member=${argument##*=} ;;
         --invoker-iam-check) rm -f "$FAKE_CLOUD"/openings/*__unchecked ;;
-        --filter=*) shown=${argument#*displayName=} shown=${shown//\"/} ;;
-        --policy=*) shown=$(sed 's/.*"displayName": "\([^"]*\)".*/\1/' <<<"${argument%%\"documentation\"*}") ;;
-        --policy-from-file=* | --config-from-file=*/dashboard.json) policy=${argument#*=} ;;
+        --filter=*displayName=*) shown=${argument#*displayName=} shown=${shown//\"/} ;;
+        --policy=*) label=managed-by=tipoff shown=$(sed 's/.*"displayName": "\([^"]*\)".*/\1/' <<<"${argument%%\"documentation\"*}") ;;
+        --policy-from-file=* | --config-from-file=*/dashboard.json) label=managed-by=tipoff policy=${argument#*=} ;;
         --substitutions=*) tag=${argument##*_TAG=} ;;
         --*) ;;
         *) words+=("$argument") ;;
@@ -130,7 +130,13 @@ case $kind:$verb in
     artifacts_docker_images:describe) [[ -f $resource ]] && { [[ $format != *digest* ]] || echo "sha256:${name##*/}"; } ;;
     run_services:get-iam-policy) ! opening "${name}__$member" || echo roles/run.invoker ;;
     run_services:remove-iam-policy-binding) rm "$FAKE_CLOUD/openings/${name}__$member" ;;
-    *:list) [[ ! -f $resource ]] || echo "${name//[^A-Za-z0-9]/_}" ;;
+    *:list) # by label, and by display name where one is given
+        for resource in "$FAKE_CLOUD/resources/${kind}__"*; do
+            found=${resource#"$FAKE_CLOUD/resources/${kind}__"}
+            [[ -f $FAKE_CLOUD/labels/${resource##*/} && ($found == "${name//[^A-Za-z0-9]/_}" || ! $name) ]] && echo "$found"
+        done
+        true
+        ;;
     *:describe | *:show)
         label=$(cat "$FAKE_CLOUD/labels/${resource##*/}" 2>/dev/null)
         case $format in
