@@ -11,14 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]  # it ships no types
 from google.api_core import exceptions as api
-from google.pubsub_v1 import PublisherClient, SubscriberClient
-from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
-from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from google.pubsub_v1.types import PubsubMessage, PushConfig
 
-from local.emulated.provision import Topics
+from local.emulated.provision import Topics, pubsub_clients, told
 from local.one_machine.faulty_day import SWEEP_JOB, Attempt, Line
 from local.one_machine.gcloud import Gcloud, error_of
 from shared.errors import InvalidInput, Unavailable
@@ -39,14 +35,14 @@ class PubsubMessages:
     """
 
     def __init__(self, topics: Topics, *, environ: Mapping[str, str]) -> None:
-        self._publisher, self._subscriber = _clients(environ.get(EMULATOR))
+        self._publisher, self._subscriber = pubsub_clients(environ.get(EMULATOR))
         self._dead_letters = self._publisher.topic_path(topics.project, topics.dead_requests)
         self._outcomes = self._subscriber.subscription_path(topics.project, topics.outcomes)
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """See `Messages.held`: the subscription waits to be pulled from, and then pushes as before."""
-        with _told("subscription", self._outcomes):
+        with told("subscription", self._outcomes):
             found = self._subscriber.get_subscription(subscription=self._outcomes, timeout=_SECONDS)
         if not found.push_config.push_endpoint:
             problem = (
@@ -63,7 +59,7 @@ class PubsubMessages:
         """See `Messages.lose`."""
         lost = idle = 0
         while idle < _IDLE_PULLS:
-            with _told("subscription", self._outcomes):
+            with told("subscription", self._outcomes):
                 ours = self._taken(batch_id)
             lost += ours
             idle = 0 if ours else idle + 1
@@ -76,7 +72,7 @@ class PubsubMessages:
             "CloudPubSubDeadLetterSourceDeliveryCount": "0",
             "CloudPubSubDeadLetterSourceSubscription": "tipoff acceptance",
         }
-        with _told("topic", self._dead_letters):
+        with told("topic", self._dead_letters):
             message = PubsubMessage(data=b"unreadable", attributes=attributes)
             self._publisher.publish(topic=self._dead_letters, messages=[message], timeout=_SECONDS)
 
@@ -99,26 +95,8 @@ class PubsubMessages:
         return len(ours)
 
     def _push_by(self, config: PushConfig) -> None:
-        with _told("subscription", self._outcomes):
+        with told("subscription", self._outcomes):
             self._subscriber.modify_push_config(subscription=self._outcomes, push_config=config, timeout=_SECONDS)
-
-
-def _clients(emulator: str | None) -> tuple[PublisherClient, SubscriberClient]:
-    if not emulator:
-        return PublisherClient(), SubscriberClient()
-    channel = grpc.insecure_channel(emulator)
-    return (
-        PublisherClient(transport=PublisherGrpcTransport(channel=channel)),
-        SubscriberClient(transport=SubscriberGrpcTransport(channel=channel)),
-    )
-
-
-@contextmanager
-def _told(kind: str, name: str) -> Iterator[None]:
-    try:
-        yield
-    except api.GoogleAPIError as error:
-        raise Unavailable(f"{kind} {name}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

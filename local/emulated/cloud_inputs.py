@@ -38,11 +38,8 @@ def load_inputs(
         summary = load_folder(checked, folder=folder, game_date=game_date, max_bytes=max_bytes)
         for table in INPUT_TABLES:
             file = Path(scratch) / f"{table}.parquet"
-            cursor = checked.cursor()
-            try:
+            with closing(checked.cursor()) as cursor:
                 cursor.execute(f"COPY {table} TO '{file}' (FORMAT parquet)")
-            finally:
-                cursor.close()
             load_file(client, f"{client.project}.{dataset}.{table}", tables.load(table).columns, file)
     return summary
 

@@ -8,10 +8,7 @@ cloud; only the addresses differ.
 from __future__ import annotations
 
 import fcntl
-import json
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,16 +18,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import grpc  # type: ignore[import-untyped]  # it ships no types
-from google.pubsub_v1 import PublisherClient, SubscriberClient
-from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
-from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+import requests
 
 from local.emulated.cloud_inputs import load_inputs
 from local.emulated.emulators import Emulator, firestore_emulator, pubsub_emulator
 from local.emulated.local_bigquery import LocalBigquery, local_bigquery
 from local.emulated.processes import Process
-from local.emulated.provision import Delivery, Topics, provision_dataset, provision_tables, provision_topics
+from local.emulated.provision import (
+    Delivery,
+    Topics,
+    provision_dataset,
+    provision_tables,
+    provision_topics,
+    pubsub_clients,
+)
 from local.one_machine.input_bound import MAX_INPUT_MB, MIB
 from local.one_machine.inputs import InputSummary
 from shared.adapters import bigquery_clients
@@ -164,9 +165,17 @@ class CloudStack:
         self._services[service] = process
         self._urls[service] = f"http://127.0.0.1:{process.wait_for_line(_LISTENING).split()[0]}"
         if len(self._urls) == len(COMMANDS):
-            self._provision_topics()
-            for each in self._urls:
-                self._wait_until_ready(each)
+            provision_topics(
+                self.publisher,
+                self.subscriber,
+                TOPICS,
+                worker_url=self.worker_url,
+                coordinator_url=self.coordinator_url,
+                delivery=self._delivery,
+            )
+            for name, url in self._urls.items():
+                if not self._services[name].is_ready(f"{url}/ready"):
+                    raise self._services[name].failure("is not ready")
 
     def load(self, folder: Path, game_date: date, *, max_bytes: int = MAX_INPUT_MB * MIB) -> InputSummary:
         """Replace the input tables by a folder's CSV files; see `load_inputs`."""
@@ -199,12 +208,7 @@ class CloudStack:
         )
         # Last in, first out: the ledger is written down after the services have stopped and before the emulator does.
         self._exit.callback(self._keep_ledger)
-        self.publisher = PublisherClient(
-            transport=PublisherGrpcTransport(channel=grpc.insecure_channel(self.pubsub.address))
-        )
-        self.subscriber = SubscriberClient(
-            transport=SubscriberGrpcTransport(channel=grpc.insecure_channel(self.pubsub.address))
-        )
+        self.publisher, self.subscriber = pubsub_clients(self.pubsub.address)
         self._exit.callback(self.publisher.transport.close)
         self._exit.callback(self.subscriber.transport.close)
         clients = bigquery_clients.clients(self.bigquery.environment, project=PROJECT, location=LOCATION)
@@ -238,20 +242,6 @@ class CloudStack:
             **self._changes,
         }
 
-    def _provision_topics(self) -> None:
-        provision_topics(
-            self.publisher,
-            self.subscriber,
-            TOPICS,
-            worker_url=self.worker_url,
-            coordinator_url=self.coordinator_url,
-            delivery=self._delivery,
-        )
-
-    def _wait_until_ready(self, service: str) -> None:
-        if not self._services[service].is_ready(f"{self._urls[service]}/ready"):
-            raise self._services[service].failure("is not ready")
-
     def _keep_ledger(self) -> None:
         """Have the emulator write the ledger down, in the place of the last one."""
         body = {
@@ -259,15 +249,12 @@ class CloudStack:
             "export_directory": str(self._folder),
             "export_name": _LEDGER,
         }
-        asked = urllib.request.Request(
-            f"http://{self.firestore.address}/emulator/v1/projects/{PROJECT}:export",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-            method="POST",
-        )
+        url = f"http://{self.firestore.address}/emulator/v1/projects/{PROJECT}:export"
         try:
-            urllib.request.urlopen(asked, timeout=_ADMIN_SECONDS).close()  # noqa: S310 - on loopback
-        except (urllib.error.URLError, OSError) as error:
+            with requests.Session() as session:
+                session.trust_env = False
+                session.post(url, json=body, timeout=_ADMIN_SECONDS).raise_for_status()
+        except requests.RequestException as error:
             raise Unavailable(f"the ledger was not kept in {self._folder}: {error}") from error
 
     def _log(self, name: str) -> Path:

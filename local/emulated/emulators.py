@@ -10,13 +10,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from local.emulated.processes import Process, free_port
+from local.emulated.processes import answering
 from shared.errors import InvalidInput
 
-_STARTS = 3
 _WELL_KNOWN_ROOTS = (
     "/usr/lib/google-cloud-sdk",
     "/usr/share/google-cloud-sdk",
@@ -68,44 +68,30 @@ _PUBSUB = _Kind(
 
 
 @contextmanager
-def firestore_emulator(*arguments: str) -> Iterator[Emulator]:
-    """Run a Firestore emulator of one's own, on a free port and in memory, for the length of the block.
-
-    Args:
-        arguments: more of its own options.
-
-    Raises:
-        InvalidInput: this machine has no Java or no Google Cloud SDK with the emulator.
-        Unavailable: it did not start; the text is its own.
-    """
-    with _running(replace(_FIRESTORE, arguments=(*_FIRESTORE.arguments, *arguments))) as emulator:
-        yield emulator
+def _running(kind: _Kind, *arguments: str) -> Iterator[Emulator]:
+    command = [*_launch_command(kind), *arguments, "--host=127.0.0.1"]
+    with tempfile.TemporaryDirectory(prefix="tipoff-") as scratch:
+        folder = Path(scratch)
+        started = answering(
+            lambda ports: [*command, f"--port={ports[0]}"], path=kind.ready_path, folder=folder, log=folder / "log"
+        )
+        with started as (port, _):
+            yield Emulator(kind.variable, f"127.0.0.1:{port}")
 
 
-@contextmanager
-def pubsub_emulator() -> Iterator[Emulator]:
-    """Run a Pub/Sub emulator of one's own, as `firestore_emulator` does."""
-    with _running(_PUBSUB) as emulator:
-        yield emulator
+firestore_emulator = partial(_running, _FIRESTORE)
+"""Run a Firestore emulator of one's own, on a free port and in memory, for the length of the block.
 
+Args:
+    arguments: more of its own options.
 
-@contextmanager
-def _running(kind: _Kind) -> Iterator[Emulator]:
-    command = _launch_command(kind)
-    with tempfile.TemporaryDirectory(prefix="tipoff-") as folder:
-        # Another process may take the free port first: then the emulator ends at once, and another port is tried.
-        for _ in range(_STARTS):
-            port = free_port()
-            process = Process(
-                [*command, "--host=127.0.0.1", f"--port={port}"], folder=Path(folder), log=Path(folder) / "log"
-            )
-            try:
-                if process.is_ready(f"http://127.0.0.1:{port}{kind.ready_path}"):
-                    yield Emulator(kind.variable, f"127.0.0.1:{port}")
-                    return
-            finally:
-                process.stop()
-        raise process.failure(f"({kind.name} emulator) did not start")
+Raises:
+    InvalidInput: this machine has no Java or no Google Cloud SDK with the emulator.
+    Unavailable: it did not start; the text is its own.
+"""
+
+pubsub_emulator = partial(_running, _PUBSUB)
+"""Run a Pub/Sub emulator of one's own, as `firestore_emulator` does."""
 
 
 def _launch_command(kind: _Kind) -> list[str]:

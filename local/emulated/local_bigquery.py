@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.emulated.processes import Process, free_port
+from local.emulated.processes import answering
 from shared.errors import InvalidInput, Unavailable
 
 VERSION = "0.3.2"
@@ -33,7 +33,6 @@ _IMPORT_EXTENSIONS = (
 )
 _SERVER = Path(__file__).with_name("local_bigquery_server.py")
 _BUILD_SECONDS = 900
-_STARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,25 @@ def local_bigquery(data: Path, *, environ: Mapping[str, str], log: Path) -> Iter
         Unavailable: the environment could not be made, or the server did not start.
     """
     home = ensure_environment(environ)
-    process, server = _start(home, data, environ=environ, log=log)
-    try:
-        yield server
-    finally:
-        process.stop()
+    data.mkdir(parents=True, exist_ok=True)
+    # -P: a script's folder is else searched first, and ours has a module of the package's name.
+    command = [
+        str(home / "venv" / "bin" / "python"),
+        "-P",
+        str(_SERVER),
+        "--host",
+        "127.0.0.1",
+        "--data-dir",
+        str(data),
+    ]
+    with answering(
+        lambda ports: [*command, "--port", str(ports[0]), "--grpc-port", str(ports[1])],
+        path="/bigquery/v2/projects/local/datasets",
+        environ={**environ, "HOME": str(home)},
+        folder=data,
+        log=log,
+    ) as (rest, grpc):
+        yield LocalBigquery(rest=f"http://127.0.0.1:{rest}", grpc=f"127.0.0.1:{grpc}")
 
 
 def ensure_environment(environ: Mapping[str, str]) -> Path:
@@ -134,22 +147,3 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> None:
         raise Unavailable(f"local-bigquery's environment: {' '.join(command)} did not end in time") from error
     if done.returncode != 0:
         raise Unavailable(f"local-bigquery's environment: {' '.join(command)} failed:\n{done.stderr[-2000:]}")
-
-
-def _start(home: Path, data: Path, *, environ: Mapping[str, str], log: Path) -> tuple[Process, LocalBigquery]:
-    data.mkdir(parents=True, exist_ok=True)
-    # Another process may take a free port first: then the server ends at once, and other ports are tried.
-    for _ in range(_STARTS):
-        rest, grpc = free_port(), free_port()
-        ports = ["--host", "127.0.0.1", "--port", str(rest), "--grpc-port", str(grpc)]
-        process = Process(
-            # -P: a script's folder is else searched first, and ours has a module of the package's name.
-            [str(home / "venv" / "bin" / "python"), "-P", str(_SERVER), *ports, "--data-dir", str(data)],
-            environ={**environ, "HOME": str(home)},
-            folder=data,
-            log=log,
-        )
-        if process.is_ready(f"http://127.0.0.1:{rest}/bigquery/v2/projects/local/datasets"):
-            return process, LocalBigquery(rest=f"http://127.0.0.1:{rest}", grpc=f"127.0.0.1:{grpc}")
-        process.stop()
-    raise process.failure("did not start")

@@ -12,13 +12,14 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared.errors import Unavailable
 
 _POLL_SECONDS = 0.05
+_STARTS = 3
 _READY_SECONDS = 90.0
 _STOP_SECONDS = 15.0
 _TOLD_CHARACTERS = 2_000
@@ -114,6 +115,34 @@ class Process:
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._popen.pid, number)
+
+
+@contextmanager
+def answering(
+    command: Callable[[tuple[int, int]], Sequence[str]],
+    *,
+    path: str,
+    environ: Mapping[str, str] | None = None,
+    folder: Path,
+    log: Path,
+) -> Iterator[tuple[int, int]]:
+    """Run a command on free loopback ports for the length of the block, once it answers at `path` on the first of them.
+
+    Another process may take a free port first: then the command ends at once, and other ports are tried.
+
+    Raises:
+        Unavailable: it did not start; the text has the end of its output.
+    """
+    for _ in range(_STARTS):
+        ports = free_port(), free_port()
+        process = Process(command(ports), environ=environ, folder=folder, log=log)
+        try:
+            if process.is_ready(f"http://127.0.0.1:{ports[0]}{path}"):
+                yield ports
+                return
+        finally:
+            process.stop()
+    raise process.failure("did not start")
 
 
 def free_port() -> int:

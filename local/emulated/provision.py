@@ -7,14 +7,18 @@ after so many attempts is kept as a dead letter. Knows nothing of batches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]  # it ships no types
 from google.api_core import exceptions as api
 from google.cloud import bigquery
 from google.pubsub_v1 import PublisherClient, SubscriberClient
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from shared.declared import every_spec
 from shared.errors import Unavailable
@@ -56,6 +60,26 @@ class Delivery:
     """Then a request becomes a dead letter."""
 
 
+def pubsub_clients(emulator: str | None) -> tuple[PublisherClient, SubscriberClient]:
+    """Make the clients of Pub/Sub, or of an emulator at `host:port`."""
+    if not emulator:
+        return PublisherClient(), SubscriberClient()
+    channel = grpc.insecure_channel(emulator)
+    return (
+        PublisherClient(transport=PublisherGrpcTransport(channel=channel)),
+        SubscriberClient(transport=SubscriberGrpcTransport(channel=channel)),
+    )
+
+
+@contextmanager
+def told(kind: str, name: str) -> Iterator[None]:
+    """Have a refusal of Google's name what it is about. Raises `Unavailable`."""
+    try:
+        yield
+    except api.GoogleAPIError as error:
+        raise Unavailable(f"{kind} {name}: {error}") from error
+
+
 def provision_topics(
     publisher: PublisherClient,
     subscriber: SubscriberClient,
@@ -68,14 +92,14 @@ def provision_topics(
     """Create the topics and their subscriptions: requests are pushed to the worker, outcomes and requests that nobody
     could take to the coordinator.
 
-    A subscription that is there gets the given endpoint and
-    delivery; what it holds stays.
+    A subscription that is there gets the given endpoint and delivery; what it holds stays.
 
     Raises:
         Unavailable: Pub/Sub did not do it; what was made so far stays, and a repeat goes on.
     """
     for topic in (topics.requests, topics.outcomes, topics.finished, topics.dead_requests):
-        _create_topic(publisher, publisher.topic_path(topics.project, topic))
+        with told("topic", topic), suppress(api.AlreadyExists):
+            publisher.create_topic(name=publisher.topic_path(topics.project, topic))
     dead_letters = publisher.topic_path(topics.project, topics.dead_requests)
     subscribe(
         subscriber,
@@ -122,10 +146,8 @@ def subscribe(
             "dead_letter_topic": dead_letters,
             "max_delivery_attempts": delivery.maximum_attempts,
         }
-    try:
+    with told("subscription", name):
         _create_or_mend(subscriber, name, subscriber.topic_path(project, topic), wanted)
-    except api.GoogleAPIError as error:
-        raise Unavailable(f"subscription {name}: {error}") from error
     return name
 
 
@@ -138,15 +160,6 @@ def _create_or_mend(subscriber: SubscriberClient, name: str, topic: str, wanted:
         subscriber.update_subscription(request=changed)
 
 
-def _create_topic(publisher: PublisherClient, name: str) -> None:
-    try:
-        publisher.create_topic(name=name)
-    except api.AlreadyExists:
-        return
-    except api.GoogleAPIError as error:
-        raise Unavailable(f"topic {name}: {error}") from error
-
-
 def provision_dataset(client: bigquery.Client, dataset: str, *, location: str) -> None:
     """Create the dataset; one that is there is left as it is.
 
@@ -155,10 +168,8 @@ def provision_dataset(client: bigquery.Client, dataset: str, *, location: str) -
     """
     wanted = bigquery.Dataset(bigquery.DatasetReference(client.project, dataset))
     wanted.location = location
-    try:
+    with told("dataset", dataset):
         client.create_dataset(wanted, exists_ok=True)
-    except api.GoogleAPIError as error:
-        raise Unavailable(f"dataset {dataset}: {error}") from error
 
 
 def provision_tables(warehouse: Warehouse) -> None:
