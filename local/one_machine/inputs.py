@@ -33,17 +33,9 @@ _KEYS = {_LOGS: ("game_id", "player_id"), _GAMES: ("game_date", "game_id")}
 
 @dataclass(frozen=True, slots=True)
 class InputSummary:
-    """What was loaded: files in the order read, rows per table, and what a person should know."""
+    """What was loaded: rows per table, and what a person should know."""
 
-    files: tuple[str, ...]
     rows: Mapping[str, int]
-    games: int
-    """Games on the game date."""
-    games_from: str
-    """The table the games come from: `scheduled_games`, or `player_game_logs` where no such file is given."""
-    void_lines: int
-    """Lines without a player_id, in all: the player did not play, so they are of no player."""
-    void_lines_on_date: int
     warnings: tuple[str, ...]
 
 
@@ -223,24 +215,15 @@ def _summary(
     cursor: duckdb.DuckDBPyConnection, staged: Mapping[str, Sequence[StagedFile]], game_date: date
 ) -> InputSummary:
     files = [file for table in INPUT_TABLES for file in staged[table]]
-    games = _count(cursor, f"{_GAMES} WHERE game_date = ?", game_date)
     warnings = [f"{file.name}: columns not read: {', '.join(file.extra)}" for file in files if file.extra]
     void_on_date = _count(cursor, f"{_LINES} WHERE player_id IS NULL AND game_date = ?", game_date)
     if void_on_date:
         warnings.append(
             f"{void_on_date} lines on {game_date} have no player_id and are not used: the player did not play"
         )
-    if not games:
+    if not _count(cursor, f"{_GAMES} WHERE game_date = ?", game_date):
         warnings.append(_no_games(cursor, game_date, has_schedule=bool(staged[_GAMES])))
-    return InputSummary(
-        files=tuple(file.name for file in files),
-        rows={table: _count(cursor, table) for table in INPUT_TABLES},
-        games=games,
-        games_from=_GAMES if staged[_GAMES] else _LOGS,
-        void_lines=_count(cursor, f"{_LINES} WHERE player_id IS NULL"),
-        void_lines_on_date=void_on_date,
-        warnings=tuple(warnings),
-    )
+    return InputSummary({table: _count(cursor, table) for table in INPUT_TABLES}, tuple(warnings))
 
 
 def _no_games(cursor: duckdb.DuckDBPyConnection, game_date: date, *, has_schedule: bool) -> str:

@@ -41,15 +41,7 @@ Any likeness to real people is a coincidence. It has the form of real input file
 Cells = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class SampleSeason:
-    """What was written: rows per file, and the date to predict."""
-
-    game_date: date
-    rows: Mapping[str, int]
-
-
-def write(folder: Path) -> SampleSeason:
+def write(folder: Path) -> None:
     """Write the sample season's CSV files and a notice into a folder, made when absent; a repeat writes the same bytes."""
     season = _Season(random.Random(_SEED))  # noqa: S311 - a simulation, to be repeated exactly
     season.run()
@@ -60,7 +52,6 @@ def write(folder: Path) -> SampleSeason:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-    return SampleSeason(SAMPLE_GAME_DATE, {table: len(rows) for table, rows in season.tables.items()})
 
 
 class _Season:
@@ -219,11 +210,7 @@ class _Season:
                 "minutes": score.minutes,
                 "points": score.points,
                 "rebounds": score.oreb + score.dreb,
-                "assists": score.assists,
-                "steals": score.steals,
-                "blocks": score.blocks,
-                "turnovers": score.turnovers,
-                "fouls": score.fouls,
+                **{name: getattr(score, name) for name in ("assists", "steals", "blocks", "turnovers", "fouls")},
                 "fgm": score.fgm,
                 "fga": "" if is_untracked else score.fga,
                 "fg3m": score.fg3m,

@@ -66,15 +66,14 @@ def test_it_says_that_it_is_simulated(folder: Path) -> None:
 
 
 def test_it_loads_as_it_is(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:
-    written = write(tmp_path)
+    write(tmp_path)
 
-    summary = load_folder(warehouse, folder=tmp_path, game_date=written.game_date)
+    summary = load_folder(warehouse, folder=tmp_path, game_date=SAMPLE_GAME_DATE)
 
-    assert dict(summary.rows) == dict(written.rows)
-    assert (summary.games, summary.games_from) == (6, "scheduled_games")
-    assert summary.warnings == (
-        f"{summary.void_lines_on_date} lines on {DATE} have no player_id and are not used: the player did not play",
-    )
+    assert summary.rows == {table: len(rows(tmp_path, table)) for table in summary.rows}
+    void = sum(row["game_date"] == DATE and not row["player_id"] for row in rows(tmp_path, "points_lines"))
+    told = f"{void} lines on {DATE} have no player_id and are not used: the player did not play"
+    assert (void > 0, summary.warnings) == (True, (told,))
 
 
 def test_box_scores_add_up(folder: Path) -> None:
@@ -184,7 +183,8 @@ def test_a_player_is_traded_during_the_season(folder: Path) -> None:
 def test_the_empty_date_has_no_games(folder: Path, warehouse: DuckdbWarehouse) -> None:
     summary = load_folder(warehouse, folder=folder, game_date=SAMPLE_EMPTY_DATE)
 
-    assert summary.games == 0
+    (warning,) = summary.warnings
+    assert warning.startswith(f"no games on {SAMPLE_EMPTY_DATE}: ")
 
 
 def test_points_are_plausible(folder: Path) -> None:
