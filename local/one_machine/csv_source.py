@@ -27,13 +27,45 @@ _READ_AT_ONCE_BYTES = 2**20
 _CONTROL_CHARACTERS = r"[\p{Cc}\x{2028}-\x{202E}\x{2066}-\x{2069}]"
 """What a terminal may take for a command, or shows in another order than it is read."""
 
-_EXPECTED = {
-    "DATE": "a date such as 2026-01-30",
-    "INT64": "a whole number such as 23",
-    "FLOAT64": "a number such as 0.5238",
-    "BOOL": "1 or 0 (or true or false)",
-    "TIMESTAMP": "a UTC time such as 2026-01-31T00:10:00Z",
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How cells of a type are cast, when they are sound, in DuckDB's SQL with `@` for the cell and `#` for its cast, and what
+    a person is told to write."""
+
+    cast: str
+    is_sound: str
+    expected: str
+
+
+_FORMS = {
+    "STRING": _Form("@", f"NOT regexp_matches(@, '{_CONTROL_CHARACTERS}')", "text without control characters"),
+    "DATE": _Form(
+        "TRY_CAST(@ AS DATE)",
+        r"regexp_full_match(@, '\d{4}-\d{2}-\d{2}') AND # IS NOT NULL",
+        "a date such as 2026-01-30",
+    ),
+    # A cast alone would round 12.6; comparing accepts 12.0, which spreadsheets write for a column with gaps.
+    "INT64": _Form("TRY_CAST(@ AS BIGINT)", "# = TRY_CAST(@ AS DOUBLE)", "a whole number such as 23"),
+    "FLOAT64": _Form("TRY_CAST(@ AS DOUBLE)", "isfinite(#)", "a number such as 0.5238"),
+    "BOOL": _Form("LOWER(@) IN ('1', 'true')", "LOWER(@) IN ('1', '0', 'true', 'false')", "1 or 0 (or true or false)"),
+    "TIMESTAMP": _Form(
+        "TRY_CAST(@ AS TIMESTAMPTZ)",
+        r"regexp_matches(@, '^\d{4}-\d{2}-\d{2}[T ]') AND # IS NOT NULL",
+        "a UTC time such as 2026-01-31T00:10:00Z",
+    ),
 }
+
+
+def _form(column: Column) -> _Form:
+    if column.type != "NUMERIC":
+        return _FORMS[column.type]
+    precision, scale = (column.precision, column.scale or 0) if column.precision else (38, 9)
+    return _Form(
+        f"TRY_CAST(@ AS DECIMAL({precision}, {scale}))",
+        "# = TRY_CAST(@ AS DECIMAL(38, 9))",
+        f"a number with at most {precision - scale} digits before the point and {scale} after it",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,53 +239,17 @@ def _is_bad(column: Column) -> str:
 
 
 def _is_sound(column: Column) -> str:
-    name = column.name
-    match column.type:
-        case "DATE":
-            return rf"regexp_full_match({name}, '\d{{4}}-\d{{2}}-\d{{2}}') AND {_typed(column)} IS NOT NULL"
-        case "INT64":
-            # A cast alone would round 12.6; comparing accepts 12.0, which spreadsheets write for a column with gaps.
-            return f"{_typed(column)} = TRY_CAST({name} AS DOUBLE)"
-        case "FLOAT64":
-            return f"isfinite({_typed(column)})"
-        case "NUMERIC":
-            return f"{_typed(column)} = TRY_CAST({name} AS DECIMAL(38, 9))"
-        case "BOOL":
-            return f"LOWER({name}) IN ('1', '0', 'true', 'false')"
-        case "TIMESTAMP":
-            return rf"regexp_matches({name}, '^\d{{4}}-\d{{2}}-\d{{2}}[T ]') AND {_typed(column)} IS NOT NULL"
-        case _:
-            return f"NOT regexp_matches({name}, '{_CONTROL_CHARACTERS}')"
+    return _form(column).is_sound.replace("#", _typed(column)).replace("@", column.name)
 
 
 def _typed(column: Column) -> str:
-    name = column.name
-    match column.type:
-        case "DATE":
-            return f"TRY_CAST({name} AS DATE)"
-        case "INT64":
-            return f"TRY_CAST({name} AS BIGINT)"
-        case "FLOAT64":
-            return f"TRY_CAST({name} AS DOUBLE)"
-        case "NUMERIC":
-            return (
-                f"TRY_CAST({name} AS DECIMAL({column.precision or 38}, {column.scale or 0 if column.precision else 9}))"
-            )
-        case "BOOL":
-            return f"LOWER({name}) IN ('1', 'true')"
-        case "TIMESTAMP":
-            return f"TRY_CAST({name} AS TIMESTAMPTZ)"
-        case _:
-            return name
+    return _form(column).cast.replace("@", column.name)
 
 
 def _expected(column: Column, value: object) -> str:
-    if column.type == "NUMERIC" and column.precision is not None:
-        digits = column.precision - (column.scale or 0)
-        return f"a number with at most {digits} digits before the point and {column.scale or 0} after it"
-    if column.type == "STRING" and value is not None:
-        return "text without control characters"
-    return _EXPECTED.get(column.type, "a value; the column may not be empty")
+    if column.type == "STRING" and value is None:
+        return "a value; the column may not be empty"
+    return _form(column).expected
 
 
 def _line_of(text: Path, data_row: int) -> int:

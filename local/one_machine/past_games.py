@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -42,16 +43,10 @@ def read_past_games(folder: Path, *, until: date, max_bytes: int = MAX_INPUT_MB 
         InvalidInput: the folder or a file is unusable, or there is no game before `until`.
         Unavailable: the files could not be taken in.
     """
-    warehouse = DuckdbWarehouse(":memory:")
-    try:
+    with closing(DuckdbWarehouse(":memory:")) as warehouse:
         load_folder(warehouse, folder=folder, game_date=until, max_bytes=max_bytes)
-        cursor = warehouse.cursor()
-        try:
+        with closing(warehouse.cursor()) as cursor:
             return _read(cursor, until)
-        finally:
-            cursor.close()
-    finally:
-        warehouse.close()
 
 
 _LOGS = """\
