@@ -15,10 +15,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
-from local.one_machine.coordinator_client import Answer, CoordinatorClient
-from local.one_machine.faulty_day import Clock, FaultyDay, Messages, ReadLines, law_of_trace
+from local.one_machine.coordinator_client import CoordinatorClient
+from local.one_machine.faulty_day import (
+    Clock,
+    FaultyDay,
+    Messages,
+    Pause,
+    ReadLines,
+    View,
+    has_ended,
+    law_of_trace,
+    wait_for,
+)
 from local.one_machine.input_bound import MAX_INPUT_MB, MIB
 from local.one_machine.inputs import INPUT_TABLES
 from local.one_machine.law import Law, Verdict, judged
@@ -34,8 +43,6 @@ SCRATCH_FROM = date(2098, 1, 1)
 """From here on all rows are ours; no season is planned so far ahead."""
 SCRATCH_DATE = SAMPLE_GAME_DATE.replace(year=SAMPLE_GAME_DATE.year + YEARS_AWAY)
 _TABLES = (*INPUT_TABLES, names.PREDICTIONS_TABLE)
-_LOOK_EVERY_SECONDS = 2.0
-_ENDED = ("COMPLETE", "PARTIAL", "FAILED", "CANCELLED", "EMPTY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +65,7 @@ class Acceptance:
     messages: Messages | None = None
     clock: Clock | None = None
     read_lines: ReadLines | None = None
-    pause: Callable[[float], None] = time.sleep
+    pause: Pause = time.sleep
 
     def run(self) -> Iterator[Law]:
         """Run the day and tell of each law as soon as it is known; in the end the scratch rows are deleted.
@@ -72,7 +79,7 @@ class Acceptance:
         try:
             yield from self._day()
         finally:
-            self._clean()
+            clean(self.warehouse)
         yield self._is_clean()
 
     # --- strangers --------------------------------------------------------------------------------------------
@@ -123,7 +130,7 @@ class Acceptance:
         )
         yield from faulty.run(rows=view["rows"]["staged"])
 
-    def _of_the_batch(self, view: dict[str, Any]) -> Iterator[Law]:
+    def _of_the_batch(self, view: View) -> Iterator[Law]:
         players = view["players"]
         counted = sum(players[kind] for kind in ("predicted", "skipped", "failed", "silent"))
         saw = f"{view['state']}; {', '.join(f'{count} {kind}' for kind, count in players.items())}"
@@ -133,24 +140,24 @@ class Acceptance:
         whole = rows["staged"] == rows["inserted"] + rows["updated"] + rows["unchanged"] > 0
         yield judged("staged rows are those that were merged", whole, f"{rows}")
 
-    def _of_staging(self, view: dict[str, Any]) -> Law:
+    def _of_staging(self, view: View) -> Law:
         staged = self._staged(view)
         saw = f"{staged} distinct rows of the batch are staged"
         return judged("what was appended is visible", staged == view["rows"]["staged"], saw)
 
-    def _staged(self, view: dict[str, Any]) -> int:
+    def _staged(self, view: View) -> int:
         table = names.staging_table(view["schema_version"])
         planned_on = datetime.fromisoformat(view["planned_at"]).date()
         (found,) = self.warehouse.query(staged_text(table, planned_on, view["batch_id"]))
         return int(str(found["ids"]))
 
-    def _of_pruning(self, view: dict[str, Any]) -> Law:
+    def _of_pruning(self, view: View) -> Law:
         name = "the MERGE reads one partition of the predictions"
         processed = self.job_bytes(view["merges"][-1]["job_id"])
-        whole = self.warehouse.estimate(whole_text())
+        whole = self.warehouse.estimate(WHOLE)
         if not processed or not whole:
             return Law(name, Verdict.NOT_SHOWN, "the warehouse counts no bytes here")
-        (others,) = self.warehouse.query(others_text())
+        (others,) = self.warehouse.query(OTHERS)
         saw = f"{processed:,} bytes; the whole table has {whole:,}"
         if not others["rows"]:
             return Law(name, Verdict.NOT_SHOWN, f"the table has no other date yet ({saw})")
@@ -192,30 +199,20 @@ class Acceptance:
 
     def _start(self, key: str, policy: dict[str, int] | None = None) -> tuple[str, int]:
         body = {"game_date": SCRATCH_DATE.isoformat(), "policy": policy or {}}
-        answer: Answer = self.client.ask("POST", "/start", body=body, headers={"Idempotency-Key": key})
+        answer = self.client.ask("POST", "/start", body=body, headers={"Idempotency-Key": key})
         if answer.status not in (200, 202):
             raise Conflict(f"/start answered {answer.status}: {answer.detail}")
         return str(answer.body["batch_id"]), answer.status
 
-    def _wait(self, batch_id: str) -> dict[str, Any]:
-        left = self.patience_seconds
-        while left > 0:
-            view = self.client.get(f"/batches/{batch_id}")
-            if view["state"] in _ENDED:
-                return view
-            self.pause(_LOOK_EVERY_SECONDS)
-            left -= _LOOK_EVERY_SECONDS
-        raise Conflict(f"batch {batch_id} did not end in time; `tipoff explain {batch_id}` says why", batch_id=batch_id)
+    def _wait(self, batch_id: str) -> View:
+        return wait_for(self.client, batch_id, has_ended, pause=self.pause, seconds=self.patience_seconds)
 
     def _rows(self) -> list[Row]:
-        return self.warehouse.query(rows_text())
+        return self.warehouse.query(ROWS)
 
     def _count(self, table: str) -> int:
         (found,) = self.warehouse.query(scratch_text(table))
         return int(str(found["n"]))
-
-    def _clean(self) -> None:
-        clean(self.warehouse)
 
     def _is_clean(self) -> Law:
         left = {table: rows for table in _TABLES if (rows := self._count(table))}
@@ -243,22 +240,15 @@ def staged_text(table: str, planned_on: date, batch_id: str) -> str:
     )
 
 
-def whole_text() -> str:
-    """Write the query that reads all of the predictions; only ever estimated."""
-    return f"SELECT * FROM `{names.PREDICTIONS_TABLE}`"
-
-
-def others_text() -> str:
-    """Write the query for how many predictions are of real dates: `rows`."""
-    return f"SELECT COUNT(*) AS `rows` FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` < DATE '{SCRATCH_FROM}'"
-
-
-def rows_text() -> str:
-    """Write the query for the scratch date's predictions, in order."""
-    return (
-        f"SELECT `prediction_id`, `updated_at`, `is_active` FROM `{names.PREDICTIONS_TABLE}` "
-        f"WHERE `game_date` = DATE '{SCRATCH_DATE}' ORDER BY `prediction_id`"
-    )
+WHOLE = f"SELECT * FROM `{names.PREDICTIONS_TABLE}`"
+"""All of the predictions; only ever estimated."""
+OTHERS = f"SELECT COUNT(*) AS `rows` FROM `{names.PREDICTIONS_TABLE}` WHERE `game_date` < DATE '{SCRATCH_FROM}'"
+"""How many predictions are of real dates."""
+ROWS = (
+    f"SELECT `prediction_id`, `updated_at`, `is_active` FROM `{names.PREDICTIONS_TABLE}` "
+    f"WHERE `game_date` = DATE '{SCRATCH_DATE}' ORDER BY `prediction_id`"
+)
+"""The scratch date's predictions, in order."""
 
 
 def scratch_text(table: str) -> str:

@@ -6,15 +6,23 @@ are held, the clock's job is run and lines are read is the caller's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from coordinator.rules.lifecycle import LIVE
 from local.one_machine.coordinator_client import CoordinatorClient
 from local.one_machine.law import Law, Verdict, judged
 from shared.errors import Conflict
 from shared.push import SliceName
+
+View = dict[str, Any]
+"""A batch as `GET /batches/{id}` shows it."""
+Pause = Callable[[float], None]
+"""Waits so many seconds."""
+Seen = TypeVar("Seen")
 
 LOST = "the sweep finishes what a killed revision has left"
 CLOCK = "Cloud Scheduler's calls arrive"
@@ -30,7 +38,8 @@ _OF_THE_DAY = (
 )
 """Which lines each day has, and of which service."""
 _LOOK_EVERY_SECONDS = 2.0
-_LOOKS_A_SWEEP = 10
+_SWEEP_SECONDS = 20.0
+"""How long a sweep is waited for before the next."""
 _LOG_SECONDS = 180.0
 """Lines may be read some seconds after they were written, seldom minutes."""
 
@@ -100,8 +109,8 @@ class FaultyDay:
     messages: Messages | None
     clock: Clock | None
     start: Callable[[dict[str, int]], str]
-    staged: Callable[[dict[str, Any]], int]
-    pause: Callable[[float], None]
+    staged: Callable[[View], int]
+    pause: Pause
     patience_seconds: float
 
     def run(self, *, rows: int) -> Iterator[Law]:
@@ -110,7 +119,7 @@ class FaultyDay:
         Raises:
             TipoffError: the day cannot go on.
         """
-        others = [one for one in self.client.get("/batches")["batches"] if one["state"] in _LIVING]
+        others = [one for one in self.client.get("/batches")["batches"] if one["state"] in LIVE]
         if self.messages is None or others:
             why = f"batch {others[0]['batch_id']} lives, and its outcomes would wait" if others else _BY_HAND
             yield from (Law(name, Verdict.NOT_SHOWN, why) for name in (DEAD_LETTER, LOST))
@@ -137,50 +146,58 @@ class FaultyDay:
         if self.clock and before:
             yield self._of_clock(self.clock, before)
 
-    def _swept(self, batch_id: str) -> dict[str, Any]:
+    def _swept(self, batch_id: str) -> View:
         """Sweep until the batch has ended: who has no rows, being skipped, is asked for again by the first sweep."""
-        left = self.patience_seconds
-        while left > 0:
+        for _ in range(math.ceil(self.patience_seconds / _SWEEP_SECONDS)):
             if self.clock:
                 self.clock.run()
             else:
                 self.client.post("/sweep", {"dry_run": False})
-            for _ in range(_LOOKS_A_SWEEP):
-                view = self.client.get(f"/batches/{batch_id}")
-                if view["state"] not in _LIVING:
-                    return view
-                self.pause(_LOOK_EVERY_SECONDS)
-                left -= _LOOK_EVERY_SECONDS
+            with suppress(Conflict):
+                return wait_for(self.client, batch_id, has_ended, pause=self.pause, seconds=_SWEEP_SECONDS)
         raise _not_in_time(batch_id)
 
     def _of_clock(self, clock: Clock, before: Attempt) -> Law:
-        left, last = self.patience_seconds, clock.last()
-        while last.at == before.at and left > 0:
-            self.pause(_LOOK_EVERY_SECONDS)
-            left, last = left - _LOOK_EVERY_SECONDS, clock.last()
+        last = look_until(clock.last, lambda one: one.at != before.at, pause=self.pause, seconds=self.patience_seconds)
         saw = f"{SWEEP_JOB} was told to run; its last attempt, at {last.at or 'no time'}, {last.problem or 'was answered 2xx'}"
         return judged(CLOCK, last.at != before.at and last.problem is None, saw)
 
-    def _until(self, batch_id: str, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        left = self.patience_seconds
-        while left > 0:
-            view = self.client.get(f"/batches/{batch_id}")
-            if is_so(view):
-                return view
-            self.pause(_LOOK_EVERY_SECONDS)
-            left -= _LOOK_EVERY_SECONDS
+    def _until(self, batch_id: str, is_so: Callable[[View], bool]) -> View:
+        return wait_for(self.client, batch_id, is_so, pause=self.pause, seconds=self.patience_seconds)
+
+
+def look_until(look: Callable[[], Seen], is_so: Callable[[Seen], bool], *, pause: Pause, seconds: float) -> Seen:
+    """Look every two seconds until it is so, for so long at the most; what was seen last."""
+    seen = look()
+    while not is_so(seen) and seconds > 0:
+        pause(_LOOK_EVERY_SECONDS)
+        seconds, seen = seconds - _LOOK_EVERY_SECONDS, look()
+    return seen
+
+
+def wait_for(
+    client: CoordinatorClient, batch_id: str, is_so: Callable[[View], bool], *, pause: Pause, seconds: float
+) -> View:
+    """Look at a batch until it is so. Raises `Conflict` where that takes longer than so many seconds."""
+    view = look_until(lambda: client.get(f"/batches/{batch_id}"), is_so, pause=pause, seconds=seconds)
+    if not is_so(view):
         raise _not_in_time(batch_id)
+    return view
+
+
+def has_ended(view: View) -> bool:
+    """Whether a batch is no longer live."""
+    return view["state"] not in LIVE
 
 
 def _not_in_time(batch_id: str) -> Conflict:
     return Conflict(f"batch {batch_id} did not go on in time; `tipoff explain {batch_id}` says why", batch_id=batch_id)
 
 
-_LIVING = ("PLANNED", "RUNNING", "CONSOLIDATING")
 _BY_HAND = "takes --requests-topic and --outcomes-topic, whose subscriptions it disturbs"
 
 
-def law_of_trace(batch_id: str, read_lines: ReadLines | None, *, pause: Callable[[float], None]) -> Law:
+def law_of_trace(batch_id: str, read_lines: ReadLines | None, *, pause: Pause) -> Law:
     """Look whether each line that a day has was written, all within one trace; asks again while some may still come.
 
     Raises:
@@ -189,10 +206,7 @@ def law_of_trace(batch_id: str, read_lines: ReadLines | None, *, pause: Callable
     if read_lines is None:
         asked = f"gcloud logging read 'labels.batch_id=\"{batch_id}\"' shows the lines and their traces"
         return Law(TRACE, Verdict.NOT_SHOWN, asked)
-    left, lines = _LOG_SECONDS, read_lines(batch_id)
-    while _lacking(lines) and left > 0:
-        pause(_LOOK_EVERY_SECONDS)
-        left, lines = left - _LOOK_EVERY_SECONDS, read_lines(batch_id)
+    lines = look_until(lambda: read_lines(batch_id), lambda seen: not _lacking(seen), pause=pause, seconds=_LOG_SECONDS)
     of_day = [line for line in lines if (line.service, line.message) in _OF_THE_DAY]
     traces = {line.trace for line in of_day}
     saw = f"{len(of_day)} lines of both services in {', '.join(sorted(traces)) or 'no trace'}"

@@ -196,7 +196,7 @@ def _as_csv(cell: object) -> str:
         case bool():
             return str(cell).lower()
         case list():
-            return json.dumps(cell)
+            return json.dumps(cell, separators=(",", ":"))
         case _:
             return str(cell)
 

@@ -23,7 +23,7 @@ from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
 from coordinator.usecases.leases import use_up
 from local.cli import adoption_texts
-from local.one_machine import acceptance, export, loading, run
+from local.one_machine import acceptance, loading, run
 from schemas import names, tables
 from schemas.tables import Column, Row
 from shared.adapters.bigquery import BigqueryWarehouse
@@ -87,13 +87,11 @@ def of_inputs_and_models() -> Mapping[str, Sequence[Text]]:
             ]
     of_day = {
         "staged_text": [acceptance.staged_text(names.staging_table(2), GAME_DATE, BATCH_ID)],
-        "whole_text": [acceptance.whole_text()],
-        "others_text": [acceptance.others_text()],
-        "rows_text": [acceptance.rows_text()],
         "scratch_text": [acceptance.scratch_text(table) for table in loading.KEYS],
         "deletion_text": [acceptance.deletion_text(table) for table in (*loading.KEYS, PREDICTIONS)],
     }
     return {
+        "local.one_machine.acceptance": [Text(part, getattr(acceptance, part)) for part in ("WHOLE", "OTHERS", "ROWS")],
         **{f"local.one_machine.acceptance.{part}": [Text(part, sql) for sql in of_day[part]] for part in of_day},
         **{f"local.one_machine.loading.{part}": found for part in ("merge_text", "count_text", "_source")},
         "coordinator/rules/completeness.sql": [
@@ -145,9 +143,6 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator.rules.planning.requests_statement": [requests],
         **of_inputs_and_models(),
         "coordinator.usecases.leases.use_up": [a_job_id_used_up()],
-        "local.one_machine.export.active_predictions_sql": [
-            Text("export", export.active_predictions_sql(), {"game_date": GAME_DATE})
-        ],
         "local.one_machine.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],
         **adopting(),
         **{where: [Text(*text) for text in texts] for where, texts in season_texts().items()},
