@@ -32,7 +32,7 @@ from bench.many_players import write_copies
 from local.emulated.cloud_stack import CloudStack
 from local.one_machine.inputs import load_folder
 from local.one_machine.run import follow, start_batch
-from local.one_machine.stack import LocalStack
+from local.one_machine.stack import local_stack
 from local.sample.season import SAMPLE_GAME_DATE
 
 ONE_MACHINE, EMULATED = "one machine", "emulated"
@@ -61,7 +61,7 @@ class Measured:
 
 def measure_one_machine(season: Path, scratch: Path) -> Iterator[Measured]:
     """Measure a day on `tipoff run`'s stack."""
-    with LocalStack(scratch) as stack:
+    with local_stack(scratch) as stack:
         load_folder(stack.warehouse, folder=season, game_date=SAMPLE_GAME_DATE)
         begun = datetime.now(UTC)
         batch = start_batch(stack, SAMPLE_GAME_DATE)

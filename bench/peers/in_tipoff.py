@@ -26,7 +26,7 @@ from google.cloud import firestore
 from bench.peers.players import digest, players_of, processor_seconds
 from local.one_machine import stack as one_machine
 from local.one_machine.run import Seen, follow, start_batch
-from local.one_machine.stack import LocalStack
+from local.one_machine.stack import LocalStack, local_stack
 from schemas.tables import Cell
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.firestore import FirestoreDocuments
@@ -84,7 +84,7 @@ def main() -> None:
     policy = Policy(players_per_request=asked.players_a_message)
     with ExitStack() as opened:
         scratch = opened.enter_context(tempfile.TemporaryDirectory(prefix="tipoff-peers-"))
-        stack = opened.enter_context(LocalStack(Path(scratch), policy=policy))
+        stack = opened.enter_context(local_stack(Path(scratch), policy=policy))
         _load(stack.warehouse, players_of(asked.players))
         spent = processor_seconds(os.getpid())
         ended, seconds = _run(stack)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from local.cli.coordinator_options import Where, console, coordinator_options
 from local.cli.options import date_option
-from local.cli.terminal import plain_table, show
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from local.cli.terminal import errors_table, show
 
 _BY = ("system", "month", "tier", "position", "team")
 
@@ -36,14 +33,9 @@ def accuracy(
       tipoff accuracy --from 2025-10-21 --to 2026-01-31 --by month
       tipoff accuracy --json | jq .systems.ensemble.mae
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
-    spoken = {
-        "from": first.isoformat() if first else None,
-        "to": last.isoformat() if last else None,
-        "by": by,
-        "system": system,
-    }
+    spoken = {"from": first, "to": last, "by": by, "system": system}
     with where.client() as client:
-        answer = client.get("/accuracy", {name: value for name, value in spoken.items() if value})
+        answer = client.get("/accuracy", {name: str(value) for name, value in spoken.items() if value})
     show(answer, _print, as_json=as_json)
 
 
@@ -62,14 +54,14 @@ def _print(answer: Mapping[str, Any]) -> None:
         out.print(
             f"{answer['after_tipoff']:,} rows were predicted when their game had begun: nothing was active at tip-off"
         )
-    out.print(_systems(answer["systems"]))
+    out.print(errors_table(answer["systems"]))
     for share, held in answer["intervals"].items():
         out.print(f"The {float(share):.0%} interval held {held:.1%} of the games")
     for name, group in sorted(answer["groups"].items(), key=lambda each: place(each[0])):
         held = group["intervals"].get("0.8")
         beside = "" if held is None else f": the 80% interval held {held:.1%} of the games"
         out.print(f"\n{answer['by']} {name}{beside}")
-        out.print(_systems(group["systems"]))
+        out.print(errors_table(group["systems"]))
     for one in answer["lines"]["recommendations"]:
         if one["share_won"] is not None:
             out.print(
@@ -78,10 +70,3 @@ def _print(answer: Mapping[str, Any]) -> None:
             )
     if answer["drift"]["warning"]:
         out.print(f"\nwarning: {answer['drift']['warning']}")
-
-
-def _systems(systems: Mapping[str, Any]) -> Table:
-    table = plain_table("system", "games", "mean absolute error", "rmse", "bias")
-    for name, found in systems.items():
-        table.add_row(name, f"{found['n']:,}", *(f"{found[figure]:.4f}" for figure in ("mae", "rmse", "bias")))
-    return table

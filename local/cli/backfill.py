@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from local.cli.terminal import Terminal, echo, plain_table, print_json
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from local.one_machine.backfill import Due, Ended
+    from local.one_machine.backfill import Due
     from local.one_machine.coordinator_client import CoordinatorClient
 
 _SWEEP_SECONDS = 15.0
@@ -99,19 +100,17 @@ def backfill(**options: Any) -> int:
 
 def _on_this_machine(wanted: Wanted) -> int:
     from local.one_machine.coordinator_client import client_of_url  # noqa: PLC0415 - so that --help answers at once
-    from local.one_machine.day import open_stack  # noqa: PLC0415 - as above
+    from local.one_machine.day import folder_of  # noqa: PLC0415 - as above
     from local.one_machine.inputs import load_folder  # noqa: PLC0415 - as above
-    from local.sample.season import write  # noqa: PLC0415 - as above
+    from local.one_machine.stack import local_stack, model_of  # noqa: PLC0415 - as above
 
     home = wanted.state / "simulated" if wanted.data is None else wanted.state
-    folder = wanted.data or home / "csv"
-    if wanted.data is None:
-        write(folder)
+    folder = folder_of(wanted.data, home)
     console = Terminal(stderr=True, highlight=False)
-    with open_stack(home, model=wanted.model) as stack:
-        today = stack.today()
-        if wanted.last > today:
-            raise InvalidInput("--to", f"{wanted.last} has not been played, today is {today}; `tipoff run` predicts it")
+    with local_stack(home, model=model_of(wanted.model)) as stack:
+        if wanted.last > stack.today:
+            problem = f"{wanted.last} has not been played, today is {stack.today}; `tipoff run` predicts it"
+            raise InvalidInput("--to", problem)
         with console.status("loading inputs"):
             load_folder(
                 stack.warehouse, folder=folder, game_date=wanted.first, last=wanted.last, max_bytes=wanted.max_bytes
@@ -142,7 +141,10 @@ def _sweeping(url: str) -> Iterator[None]:
 
 
 def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int:
-    from local.one_machine.backfill import carry_out, check_hindsight, decide  # noqa: PLC0415 - so that --help answers at once
+    from rich.progress import TimeRemainingColumn  # noqa: PLC0415 - so that --help answers at once
+
+    from local.cli.report import progress_bar  # noqa: PLC0415 - as above
+    from local.one_machine.backfill import Step, carry_out, check_hindsight, decide  # noqa: PLC0415 - as above
 
     opened: AbstractContextManager[CoordinatorClient] = open_client()
     with opened as client:
@@ -156,8 +158,14 @@ def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int
             check_hindsight(due, trained_until, allowed=wanted.allow_hindsight)
         if wanted.dry_run:
             return _print_due(due, as_json=wanted.as_json)
-        with _bar(due) as shown:
-            ended = carry_out(due, open_client=open_client, patience=wanted.patience, shown=shown)
+        total, done = sum(one.step is not Step.SKIP for one in due), count(1)
+        with progress_bar(Terminal(stderr=True, highlight=False), TimeRemainingColumn()) as bar:
+            ended = carry_out(
+                due,
+                open_client=open_client,
+                patience=wanted.patience,
+                shown=lambda one: bar.count(str(one.game_date), done=next(done), of=total, things="dates"),
+            )
         season = client.get("/season", span)
     failed = [one for one in ended if not one.is_whole]
     if wanted.as_json:
@@ -189,36 +197,6 @@ def _print_due(due: Sequence[Due], *, as_json: bool) -> int:
         table.add_row(str(one.game_date), str(one.games), one.state or "–", one.step.value)
     Terminal(highlight=False).print(table)
     return 0
-
-
-@contextmanager
-def _bar(due: Sequence[Due]) -> Iterator[Any]:
-    """A progress bar with rate and estimated end, over dates."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
-
-    console = Terminal(stderr=True, highlight=False)
-    total = sum(one.step.value != "skip" for one in due)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed} of {task.total} dates, {task.fields[rate]}"),
-    )
-    with Progress(
-        *columns,
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        task = progress.add_task("backfilling", total=total, rate="")
-
-        def shown(one: Ended) -> None:
-            progress.advance(task)
-            speed = progress.tasks[0].speed
-            progress.update(task, description=str(one.game_date), rate=f"{60 * speed:.0f} a minute" if speed else "")
-
-        yield shown
 
 
 def print_matrix(season: Mapping[str, Any]) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.progress import Progress
-from rich.table import Table
 
-from local.cli.options import max_input_option
-from local.cli.terminal import Terminal, echo
-from local.one_machine.input_bound import MIB
+from local.cli.options import date_option, json_option, max_input_option
+from local.cli.terminal import Terminal, errors_table, plain_table, print_json
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -23,8 +20,6 @@ if TYPE_CHECKING:
 ABSENCES = ("none", "last_game", "reports", "recall", "appeared")
 """How much a backtest may know of who is absent."""
 
-_DATE = click.DateTime(["%Y-%m-%d"])
-
 
 @click.command(short_help="Measure a model on games after its training.")
 @click.option(
@@ -32,8 +27,8 @@ _DATE = click.DateTime(["%Y-%m-%d"])
 )
 @max_input_option
 @click.option("--model", required=True, metavar="MODEL.json", help="A file of `tipoff train`, or its gs:// URL.")
-@click.option("--from", "first", required=True, type=_DATE, metavar="YYYY-MM-DD", help="First date to predict.")
-@click.option("--to", "last", required=True, type=_DATE, metavar="YYYY-MM-DD", help="Last date to predict.")
+@date_option("--from", "first", required=True, help="First date to predict.")
+@date_option("--to", "last", required=True, help="Last date to predict.")
 @click.option(
     "--absences",
     type=click.Choice(ABSENCES),
@@ -47,25 +42,14 @@ _DATE = click.DateTime(["%Y-%m-%d"])
     metavar="SHARE",
     help="Compare with so large a share of the changes since the team's last game known.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@json_option
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write a report with plots, which needs nothing but a browser.",
 )
-def backtest(
-    *,
-    data: Path,
-    max_input_mb: int,
-    model: str,
-    first: datetime,
-    last: datetime,
-    absences: str | None,
-    recall: float,
-    as_json: bool,
-    html: Path | None,
-) -> int:
+def backtest(*, first: date, last: date, as_json: bool, html: Path | None, **options: Any) -> int:
     """Predict every game of a span as its request would have been planned, and compare with the points scored.
 
     The headline figures are of players with 10 or more games and a mean of 15 or more minutes this season, before the
@@ -82,22 +66,12 @@ def backtest(
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
     from local.cli.backtest_report import write_report  # noqa: PLC0415 - so that --help answers at once
 
-    since, to = date(first.year, first.month, first.day), date(last.year, last.month, last.day)
     console = Terminal(stderr=as_json, highlight=False)
-    found = _measure(
-        console,
-        data=data,
-        max_bytes=max_input_mb * MIB,
-        model=model,
-        first=since,
-        last=to,
-        absences=absences,
-        recall=recall,
-    )
+    found = _measure(console, first=first, last=last, **options)
     if html is not None:
-        write_report(found, html, first=since, last=to)
+        write_report(found, html, first=first, last=last)
     if as_json:
-        echo(json.dumps(found.figures, allow_nan=False))
+        print_json(found.figures)
         return 0
     _print(console, found.figures)
     if html is not None:
@@ -119,10 +93,9 @@ def _measure(
     from local.cli.backtesting import backtest as measure  # noqa: PLC0415 - as above
     from local.cli.backtesting import check_span, degrees_of_knowledge  # noqa: PLC0415 - as above
     from local.one_machine.past_games import DAY_ZERO, read_past_games  # noqa: PLC0415 - so that --help answers at once
-    from shared.adapters.model_files import read_file  # noqa: PLC0415 - as above
-    from worker.model import read_model  # noqa: PLC0415 - as above
+    from local.one_machine.stack import model_of  # noqa: PLC0415 - as above
 
-    fitted = read_model(read_file(model), name=model)
+    fitted = model_of(model)
     check_span(fitted, first=first, last=last)
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("reading games", total=None)
@@ -160,7 +133,7 @@ def _print_lines(console: Terminal, lines: Mapping[str, Any]) -> None:
     errors = ", ".join(f"{name} {games[name]}" for name in ("line", "market", "anchored", "ensemble"))
     console.print(f"{games['n']} games with lines, mean absolute error: {errors}")
     console.print(f"market less line: {_interval(games['market_less_line'])}")
-    odds = Table("P(over)", "lines", "Brier", "log loss", "ECE", "ECE, equal bins", box=None, pad_edge=False)
+    odds = plain_table("P(over)", "lines", "Brier", "log loss", "ECE", "ECE, equal bins")
     named = {"calibrated": lines, "raw": lines["raw"], "market": lines["implied"], "anchored": lines["anchored"]}
     for name, found in (named | {"books' own": lines["market"]}).items():
         if found["n"]:
@@ -168,7 +141,7 @@ def _print_lines(console: Terminal, lines: Mapping[str, Any]) -> None:
     console.print(odds)
     console.print(f"market's Brier less the books' own: {_interval(lines['implied_brier_less_market'])}")
     console.print(f"ECE, equal bins, that chance alone makes: {lines['chance_ece_equal_count']}")
-    bets = Table("bets", "number", "won", "return of a stake of 1", box=None, pad_edge=False)
+    bets = plain_table("bets", "number", "won", "return of a stake of 1")
     for name, found in lines["bets"].items():
         bets.add_row(name.replace("_", " "), f"{found['n']}", f"{found['won']}", _interval(found["return"]))
     console.print(bets)
@@ -179,7 +152,7 @@ def _interval(found: tuple[float, float, float] | None) -> str:
 
 
 def _print_absences(console: Terminal, figures: Mapping[str, Any]) -> None:
-    table = Table("absences known", "ensemble", "rmse", "bias", "ridge", box=None, pad_edge=False)
+    table = plain_table("absences known", "ensemble", "rmse", "bias", "ridge")
     for name, found in figures["absences"].items():
         if not found["ensemble"]["n"]:
             return
@@ -193,10 +166,7 @@ def _print_systems(console: Terminal, figures: Mapping[str, Any]) -> None:
     if not any(found["n"] for found in figures["systems"].values()):
         console.print("No such player plays in this span; choose dates later in the season")
         return
-    table = Table("system", "games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
-    for name, found in figures["systems"].items():
-        table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
-    console.print(table)
+    console.print(errors_table(figures["systems"]))
     for share, covered in figures["intervals"].items():
         fitted = figures["intervals_fitted"][share]
         console.print(f"The {float(share):.0%} interval holds {covered:.1%} of the games; as fitted {fitted:.1%}")

@@ -23,7 +23,7 @@ from worker.systems.forecast import Situation
 _PROBABLE = 0.55
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """Games with what was said of them and what came, by place; `lines` are on these games."""
 

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from coordinator.operator.dashboard.plots import Scale
 from local.cli.backtesting import Backtest
 from shared.errors import InvalidInput
 
 _WIDTH, _HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 16, 44
-
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Where values of an axis lie on the page."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def at(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
-        return round(self.start + share * (self.end - self.start), 1)
 
 
 def write_report(found: Backtest, path: Path, *, first: date, last: date) -> None:
@@ -55,12 +41,12 @@ def write_report(found: Backtest, path: Path, *, first: date, last: date) -> Non
         raise InvalidInput("--html", f"{path} cannot be written: {error.strerror}") from error
 
 
-def _horizontal(low: float, high: float) -> _Scale:
-    return _Scale(low, high, _LEFT, _WIDTH - _RIGHT)
+def _horizontal(low: float, high: float) -> Scale:
+    return Scale(low, high, _LEFT, _WIDTH - _RIGHT)
 
 
-def _vertical(low: float, high: float) -> _Scale:
-    return _Scale(low, high, _HEIGHT - _BOTTOM, _TOP)
+def _vertical(low: float, high: float) -> Scale:
+    return Scale(low, high, _HEIGHT - _BOTTOM, _TOP)
 
 
 def _curve(curve: Sequence[tuple[float, float, int]]) -> dict[str, Any] | None:
@@ -117,7 +103,7 @@ def _tiers(tiers: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _coverage(intervals: Any) -> list[dict[str, Any]]:
     """Nominal and found coverage, as widths of bars."""
-    across = _Scale(0.0, 1.0, 0.0, _WIDTH - _LEFT - _RIGHT - 60)
+    across = Scale(0.0, 1.0, 0.0, _WIDTH - _LEFT - _RIGHT - 60)
     return [
         {
             "name": f"{float(share):.0%}",
@@ -136,7 +122,7 @@ def _waterfall(parts: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
     ends = [0.0]
     for _, points in parts:
         ends.append(ends[-1] + points)
-    across = _Scale(min(ends), max(*ends, 1.0), 150.0, _WIDTH - 70.0)
+    across = Scale(min(ends), max(*ends, 1.0), 150.0, _WIDTH - 70.0)
     bars = [(name, start, end, points) for (name, points), start, end in zip(parts, ends[:-1], ends[1:], strict=True)]
     if parts:
         bars.append(("the prediction", 0.0, ends[-1], ends[-1]))

@@ -67,7 +67,7 @@ def backtest(
     """
     games = _predicted(model, past, known[shown], first_day=first_day, progress=progress)
     headline = _is_regular(games.players)
-    by_line, curve = line_figures(model, games.judged)
+    by_line, curve = line_figures(model, games)
     ours = _systems(games, headline)
     figures: dict[str, object] = {
         "model": model.version,
@@ -94,28 +94,15 @@ def backtest(
     return Backtest(figures, tiers, curve, _parts_of_one(model, games.players.take(headline)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Games:
-    """The games of the span: their rows in the logs, what was said of them and what came."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Games(Judged):
+    """The games of the span, and their rows in the logs."""
 
     rows: NDArray[np.intp]
-    judged: Judged
     held: Floats
     """Of each the narrowest interval of the ensemble's that holds what came, as a share."""
     asked: Floats
     """What the served intervals ask for, `(N, 3)`: as the days before taught them."""
-
-    @property
-    def players(self) -> Players:
-        return self.judged.players
-
-    @property
-    def points(self) -> Floats:
-        return self.judged.points
-
-    @property
-    def day(self) -> NDArray[np.intp]:
-        return self.judged.day
 
 
 def _predicted(
@@ -134,10 +121,15 @@ def _predicted(
     deviation = model.spread.deviation(predicted, players.points)
     held = model.spread.central_share(points, predicted=predicted, deviation=deviation)
     return _Games(
-        rows,
-        Judged(players, said, deviation, points, logs.day[rows], past.lines.moved(place)),
-        held,
-        adapted_shares(held, day=logs.day[rows], group=learning_groups(players, logs.season[rows])),
+        players=players,
+        said=said,
+        deviation=deviation,
+        points=points,
+        day=logs.day[rows],
+        lines=past.lines.moved(place),
+        rows=rows,
+        held=held,
+        asked=adapted_shares(held, day=logs.day[rows], group=learning_groups(players, logs.season[rows])),
     )
 
 
@@ -204,7 +196,7 @@ def _is_regular(players: Players) -> NDArray[np.bool_]:
 
 
 def _systems(games: _Games, rows: NDArray[np.bool_]) -> dict[str, dict[str, float | None]]:
-    said = games.judged.said
+    said = games.said
     return {name: asdict(scores.point_scores(said[name][rows], games.points[rows])) for name in OWN_SYSTEMS}
 
 
@@ -272,7 +264,7 @@ def _largest_misses(
 ) -> list[dict[str, object]]:
     """The games that were predicted worst, by name, with what moved the ridge most from an average player's points."""
     logs, rows, players = past.logs, games.rows[headline], games.players.take(headline)
-    predicted = games.judged.said[ensemble.SYSTEM_ID][headline]
+    predicted = games.said[ensemble.SYSTEM_ID][headline]
     worst = np.argsort(-np.abs(predicted - logs.points[rows]), kind="stable")[:_MOST_MISSES]
     found: list[dict[str, object]] = []
     for each, terms in zip(worst, _terms(model, players.take(worst)), strict=True):

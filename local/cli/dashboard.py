@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
 from collections.abc import Mapping
 
 import click
 
 from local.cli.options import audience_option, impersonate_option, open_option, port_option
-from local.cli.terminal import Terminal
+from local.cli.terminal import announce, until_stopped
 from shared.errors import InvalidInput
 
 DEFAULT_PORT = 8322
@@ -43,7 +40,8 @@ def dashboard(
         --impersonate tipoff-viewer@my-project.iam.gserviceaccount.com
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
     from local.one_machine.coordinator_client import address_of, token_source  # noqa: PLC0415 - so that --help answers at once
-    from local.one_machine.proxy import create_proxy, serving  # noqa: PLC0415 - as above
+    from local.one_machine.proxy import create_proxy  # noqa: PLC0415 - as above
+    from local.one_machine.serving import serving  # noqa: PLC0415 - as above
 
     given = url or environ.get("TIPOFF_URL")
     if not given:
@@ -53,14 +51,8 @@ def dashboard(
     base = address_of(given)
     new_token = token_source(base, audience=audience, impersonate=impersonate, search_path=environ.get("PATH"))
     new_token()  # so that a missing right is told here, and not in the browser
-    console, ends = Terminal(highlight=False, soft_wrap=True), threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: ends.set())
+    ends = until_stopped()
     with serving(create_proxy(base, new_token), port=port) as address:
-        console.print(f"Dashboard of {base}: {address}/  (Ctrl-C stops it)")
-        if browse and sys.stdout.isatty():
-            import webbrowser  # noqa: PLC0415 - it looks for programs when imported
-
-            webbrowser.open(address)
+        announce(base, address, browse=browse)
         ends.wait()
     return 0

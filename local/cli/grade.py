@@ -48,9 +48,11 @@ def grade(*, where: Where, first: date | None, last: date | None, data: Path | N
 def _load(where: Where, data: Path, game_date: date | None) -> None:
     if where.url is not None:
         raise InvalidInput("--data", "is for a state folder; a running coordinator reads its own tables")
-    from local.cli.state_client import load_inputs  # noqa: PLC0415 - so that --help answers at once
+    from local.cli.state_client import parts_of_state  # noqa: PLC0415 - so that --help answers at once
+    from local.one_machine.inputs import load_folder  # noqa: PLC0415 - as above
 
-    load_inputs(where.state_folder, data, game_date)
+    with parts_of_state(where.state_folder) as parts:
+        load_folder(parts.warehouse, folder=data, game_date=game_date or parts.coordinator.parts.today())
 
 
 def _print(answer: Mapping[str, Any]) -> None:

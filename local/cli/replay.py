@@ -29,10 +29,9 @@ def replay(*, where: Where, batch: str, player: str, model: str | None, as_json:
     Exits 0 when every cell is the same, 1 when one differs, 2 when the call is mistaken.
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
     from local.one_machine.replaying import replay_rows  # noqa: PLC0415 - so that --help answers at once
-    from shared.adapters.model_files import read_file  # noqa: PLC0415 - as above
-    from worker.model import read_model, shipped_model  # noqa: PLC0415 - as above
+    from local.one_machine.stack import model_of  # noqa: PLC0415 - as above
 
-    fitted = shipped_model() if model is None else read_model(read_file(model), name=model)
+    fitted = model_of(model)
     with where.client() as client:
         batch_id = client.find(batch)
         found = client.get(f"/batches/{batch_id}/player", {"name": player})

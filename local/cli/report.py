@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from local.cli.options import DEFAULT_STATE
-from local.cli.terminal import Terminal, called, plain_table
+from local.cli.terminal import Terminal, called, plain_table, some
 from local.one_machine.day import Done
 from local.one_machine.run import Phases, Sample, Seen
 
@@ -23,33 +23,39 @@ _SIMULATED = "Simulated sample season: invented players and teams"
 
 
 class Bar:
-    """The progress bar of one batch: players with an outcome, out of those expected."""
+    """A progress bar: what is going on, and how much of it is done."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("starting", total=None, counted="")
 
     def say(self, what: str) -> None:
-        """Show what is going on before there is a batch, or after it."""
+        """Show what is going on where there is nothing to count."""
         self._progress.update(self._task, description=what)
 
+    def count(self, what: str, *, done: int, of: int, things: str) -> None:
+        """Show how many things of how many are done, and how fast."""
+        speed = self._progress.tasks[0].speed
+        counted = f"{done:,} of {of:,} {things}" + (f", {60 * speed:,.0f} a minute" if speed else "")
+        self._progress.update(self._task, description=what, total=max(of, 1), completed=done, counted=counted)
+
     def show(self, seen: Seen) -> None:
-        """Show how the batch stands."""
+        """Show how a batch stands: players with an outcome, out of those expected."""
         expected = seen.players.expected
-        self._progress.update(
-            self._task,
-            description="predicting" if seen.answered < expected else "merging",
-            total=max(expected, 1),
-            completed=seen.answered,
-            counted=f"{seen.answered:,} of {expected:,} players",
-        )
+        what = "predicting" if seen.answered < expected else "merging"
+        self.count(what, done=seen.answered, of=expected, things="players")
 
 
 @contextmanager
-def progress_bar(console: Terminal) -> Iterator[Bar]:
+def progress_bar(console: Terminal, *columns: ProgressColumn) -> Iterator[Bar]:
     """A bar on the console for as long as the block lasts; nothing is drawn where the console is no terminal."""
-    texts = (TextColumn("{task.description:<17}"), BarColumn(), TextColumn("{task.fields[counted]}"))
-    with Progress(*texts, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal) as bar:
+    texts = (
+        TextColumn("{task.description:<17}"),
+        BarColumn(),
+        TextColumn("{task.fields[counted]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*texts, *columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         yield Bar(bar)
 
 
@@ -68,7 +74,7 @@ def print_report(console: Terminal, done: Done) -> None:
     console.print()
     for what, named in (("failed", seen.failed), ("skipped", seen.skipped)):
         if named:
-            _line(console, f"{what}: {_some(named)}")
+            _line(console, f"{what}: {_named(named)}")
     if done.samples:
         _line(console, "The ensemble's highest predictions, one line a player:")
         console.print(_predictions(done.samples))
@@ -98,7 +104,7 @@ def what_to_do(done: Done) -> str:
     seen = done.seen
     if seen.state == "CANCELLED":
         return f"batch {seen.batch_id} was cancelled; run without --resume to start a new one"
-    named = f": {_some(seen.failed)}" if seen.failed else ""
+    named = f": {_named(seen.failed)}" if seen.failed else ""
     return (
         f"batch {seen.batch_id} {seen.state}: {seen.reason}{named}. Nothing was merged or exported; mend the inputs and "
         f"run again, with --allow-retiring if earlier rows are to go. Details: {done.log}"
@@ -135,7 +141,7 @@ def _predictions(samples: Sequence[Sample]) -> Table:
         table.add_row(
             sample.player_lookup,
             str(sample.predicted_points),
-            "–" if sample.points_line is None else str(sample.points_line),
+            "–" if sample.current_points_line is None else str(sample.current_points_line),
             _SOURCES.get(sample.line_source, sample.line_source),
             sample.recommendation,
             f"{sample.confidence_score} %",
@@ -143,7 +149,5 @@ def _predictions(samples: Sequence[Sample]) -> Table:
     return table
 
 
-def _some(named: dict[str, str]) -> str:
-    shown = [f"{player} ({why})" for player, why in sorted(named.items())[:_NAMES_SHOWN]]
-    more = len(named) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+def _named(players: dict[str, str]) -> str:
+    return some([f"{player} ({why})" for player, why in sorted(players.items())], _NAMES_SHOWN)

@@ -15,7 +15,10 @@ from local.cli.terminal import Terminal, echo, print_json, show
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from local.one_machine.day import Day
+    from local.one_machine.day import Day, Done
+
+_SHADOW = "shadow"
+"""The shadow's state, within the folder of the system that it shadows."""
 
 
 def _export_file(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
@@ -99,10 +102,7 @@ def run(*, shadow: bool, keep_open: bool, as_json: bool, **options: Any) -> int:
     _check(**options, shadow=shadow, keep_open=keep_open)
     from local.one_machine.day import Day  # noqa: PLC0415 - so that --help and mistakes answer at once
 
-    wanted = Day(**options)
-    if shadow:
-        return _run_shadow(wanted, as_json=as_json)
-    return _run(wanted, as_json=as_json, keep_open=keep_open)
+    return _run(Day(**options), shadow=shadow, as_json=as_json, keep_open=keep_open)
 
 
 def _check(
@@ -128,32 +128,33 @@ def _check(
         raise InvalidInput("--shadow", "cannot go with --resume, --force, --export or --open; it only compares")
 
 
-def _run_shadow(wanted: Day, *, as_json: bool) -> int:
-    """Run the day where nothing of it reaches the predictions, and print how it differs; return the exit status."""
+def _run(wanted: Day, *, shadow: bool, as_json: bool, keep_open: bool) -> int:
+    """Carry it out and print what came of it, or where nothing of it is to reach the predictions, how it differs; return
+    the exit status."""
     from local.cli.diff import print_difference  # noqa: PLC0415 - as in `run`
     from local.cli.report import progress_bar, what_to_do  # noqa: PLC0415 - as in `run`
+    from local.cli.state_client import compare_folders  # noqa: PLC0415 - as in `run`
     from local.one_machine.day import home_of_day, run_day  # noqa: PLC0415 - as in `run`
-    from local.one_machine.shadow import FOLDER, compare_folders  # noqa: PLC0415 - as in `run`
 
-    shadowed = home_of_day(wanted)
-    with progress_bar(Terminal(stderr=True, highlight=False)) as bar:
-        done = run_day(replace(wanted, state=wanted.state / FOLDER), say=bar.say, shown=bar.show)
-    if not done.seen.has_ended_well:
-        echo(f"tipoff: {what_to_do(done)}", err=True)
-        return NO_SUCCESS
-    found = compare_folders(shadowed, done.home, done.seen.game_date).model_dump(mode="json")
-    show(found, print_difference, as_json=as_json)
-    return 0
-
-
-def _run(wanted: Day, *, as_json: bool, keep_open: bool) -> int:
-    """Carry it out and print what came of it; return the exit status."""
-    from local.cli.report import print_next, print_report, progress_bar, what_to_do  # noqa: PLC0415 - as in `run`
-    from local.one_machine.day import run_day  # noqa: PLC0415 - as in `run`
-
-    console = Terminal(stderr=as_json, highlight=False)
+    shadowed = home_of_day(wanted) if shadow else None
+    wanted = replace(wanted, state=wanted.state / _SHADOW) if shadow else wanted
+    console = Terminal(stderr=as_json or shadow, highlight=False)
     with progress_bar(console) as bar:
         done = run_day(wanted, say=bar.say, shown=bar.show)
+    if shadowed is None:
+        _tell(console, done, wanted, as_json=as_json, keep_open=keep_open)
+    elif done.seen.has_ended_well:
+        found = compare_folders(shadowed, done.home, done.seen.game_date).model_dump(mode="json")
+        show(found, print_difference, as_json=as_json)
+    if done.seen.has_ended_well:
+        return 0
+    echo(f"tipoff: {what_to_do(done)}", err=True)
+    return NO_SUCCESS
+
+
+def _tell(console: Terminal, done: Done, wanted: Day, *, as_json: bool, keep_open: bool) -> None:
+    from local.cli.report import print_next, print_report  # noqa: PLC0415 - as in `run`
+
     if as_json:
         print_json(done.as_object())
     else:
@@ -164,7 +165,3 @@ def _run(wanted: Day, *, as_json: bool, keep_open: bool) -> int:
         serve_folder(done.home, port=DEFAULT_PORT, model=wanted.model, browse=True)
     elif not as_json:
         print_next(console, done, wanted.state)
-    if done.seen.has_ended_well:
-        return 0
-    echo(f"tipoff: {what_to_do(done)}", err=True)
-    return NO_SUCCESS

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
 from pathlib import Path
 
 import click
 
 from local.cli.options import open_option, port_option, state_option
-from local.cli.terminal import Terminal
+from local.cli.terminal import announce, until_stopped
 
 DEFAULT_PORT = 8321
 SWEEP_SECONDS = 30.0
@@ -46,17 +43,11 @@ def serve_folder(home: Path, *, port: int, model: str | None, browse: bool) -> i
     Raises:
         InvalidInput: the folder or the port cannot be used.
     """
-    from local.one_machine.day import open_stack  # noqa: PLC0415 - so that --help answers at once
+    from local.one_machine.stack import local_stack, model_of  # noqa: PLC0415 - so that --help answers at once
 
-    console, ends = Terminal(highlight=False, soft_wrap=True), threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: ends.set())
-    with open_stack(home, model=model, port=port) as stack:
-        console.print(f"Dashboard of {home}: {stack.coordinator_url}/  (Ctrl-C stops it)")
-        if browse and sys.stdout.isatty():
-            import webbrowser  # noqa: PLC0415 - it looks for programs when imported
-
-            webbrowser.open(stack.coordinator_url)
+    ends = until_stopped()
+    with local_stack(home, model=model_of(model), port=port) as stack:
+        announce(home, stack.coordinator_url, browse=browse)
         while not ends.wait(SWEEP_SECONDS):
-            stack.post("/sweep", {})
+            stack.client.ask("POST", "/sweep", body={})
     return 0

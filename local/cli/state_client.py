@@ -12,10 +12,10 @@ from http import HTTPStatus
 from pathlib import Path
 
 from coordinator.app import create_app
+from coordinator.rules.comparing import Difference, Said, compare
 from local.one_machine.coordinator_client import Answer, Ask, CoordinatorClient
-from local.one_machine.inputs import load_folder
 from local.one_machine.stack import LocalParts, open_parts
-from shared.errors import InvalidInput, Unavailable
+from shared.errors import InvalidInput
 
 _LEDGER = "ledger.sqlite"
 
@@ -53,29 +53,8 @@ def client_of_state(state: Path, *, resuming: str) -> Iterator[CoordinatorClient
 @contextmanager
 def parts_of_state(state: Path) -> Iterator[LocalParts]:
     """What a state folder with a ledger holds, opened for the length of the block. Raises as `client_of_state`."""
-    home = home_of(state)
     with ExitStack() as opened:
-        try:
-            parts = open_parts(home, opened)
-        except OSError as error:
-            raise InvalidInput("--state", f"{home} cannot be used: {error}") from error
-        except Unavailable as error:
-            problem = f"{home} is in use by another process, or damaged; wait for it, or name another folder ({error})"
-            raise InvalidInput("--state", problem) from error
-        yield parts
-
-
-def load_inputs(state: Path, folder: Path, game_date: date | None) -> None:
-    """Replace a state folder's input tables by what a folder of CSV files holds.
-
-    Args:
-        game_date: the date whose games come from the logs where no schedule is given; today's without it.
-
-    Raises:
-        InvalidInput: as `client_of_state`, or a file is unusable.
-    """
-    with parts_of_state(state) as parts:
-        load_folder(parts.warehouse, folder=folder, game_date=game_date or parts.coordinator.parts.today())
+        yield open_parts(home_of(state), opened)
 
 
 def home_of(state: Path) -> Path:
@@ -87,3 +66,22 @@ def home_of(state: Path) -> Path:
             f"{state} holds no run yet; make one with `tipoff run`, or name another folder, or a coordinator with --url",
         )
     return max(found, key=lambda folder: (folder / _LEDGER).stat().st_mtime)
+
+
+def compare_folders(shadowed: Path, shadow: Path, game_date: date) -> Difference:
+    """Compare the newest batches of a date in the folders of a run and of its shadow.
+
+    Raises:
+        InvalidInput: one of them has none, or another process uses it.
+        Conflict: the staging of one has ended.
+    """
+    return compare(_said(shadowed, game_date), _said(shadow, game_date))
+
+
+def _said(home: Path, game_date: date) -> Said:
+    with ExitStack() as opened:
+        coordinator = open_parts(home, opened).coordinator
+        found = coordinator.views.batches(game_date=game_date, limit=1)
+        if not found:
+            raise InvalidInput("--shadow", f"{home} has no batch of {game_date} to compare with; run the date first")
+        return coordinator.differences.said(found[0].batch_id)

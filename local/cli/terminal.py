@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +68,32 @@ def plain_table(*titles: str, right: Collection[str] = (), wrapped: Collection[s
     table = Table(box=None, pad_edge=False)
     for title in titles:
         table.add_column(title, justify="right" if title in right else "left", no_wrap=title not in wrapped)
+    return table
+
+
+def until_stopped() -> threading.Event:
+    """What Ctrl-C and SIGTERM set from now on, in place of ending the process."""
+    ends = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: ends.set())
+    return ends
+
+
+def announce(name: object, address: str, *, browse: bool) -> None:
+    """Say where a dashboard is, and open it where that is asked for on a terminal."""
+    Terminal(highlight=False, soft_wrap=True).print(f"Dashboard of {name}: {address}/  (Ctrl-C stops it)")
+    if browse and sys.stdout.isatty():
+        import webbrowser  # noqa: PLC0415 - it looks for programs when imported
+
+        webbrowser.open(address)
+
+
+def errors_table(systems: Mapping[str, Mapping[str, float | None]]) -> Table:
+    """The errors of systems in points, by name."""
+    table = plain_table("system", "games", "mean absolute error", "rmse", "bias")
+    for name, found in systems.items():
+        errors = (found[figure] for figure in ("mae", "rmse", "bias"))
+        table.add_row(name, f"{found['n']:,}", *("–" if error is None else f"{error:.4f}" for error in errors))
     return table
 
 

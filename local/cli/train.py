@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from local.cli.options import date_option, json_option, max_input_option
-from local.cli.terminal import Terminal, plain_table, print_json
+from local.cli.terminal import Terminal, errors_table, print_json
 
 
 @click.command(short_help="Train a model on past games.")
@@ -57,10 +57,7 @@ def train(*, data: Path, max_bytes: int, until: date, out: Path, as_json: bool) 
     if as_json:
         print_json(told | {"file": str(out)})
         return 0
-    table = plain_table("system", "games", "mean absolute error", "rmse", "bias")
-    for name, found in told["metrics"]["walk_forward"].items():
-        table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
-    console.print(table)
+    console.print(errors_table(told["metrics"]["walk_forward"]))
     calibration = document.calibration
     console.print(
         f"Calibration {calibration.method}: slope {calibration.slope}, from {calibration.lines or 'none of these'} lines"

@@ -14,7 +14,7 @@ import click
 from local.cli.exits import INTERRUPTED
 from local.cli.options import data_option, date_option, max_input_option, state_option
 from local.cli.terminal import Terminal, plain_table
-from local.sample.season import SAMPLE_GAME_DATE, write
+from local.sample.season import SAMPLE_GAME_DATE
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None,
     """
     # Imported here so that --help answers at once.
     from local.emulated.cloud_stack import CloudStack  # noqa: PLC0415 - as said above
+    from local.one_machine.day import folder_of  # noqa: PLC0415 - as said above
 
     console = Terminal(highlight=False, soft_wrap=True)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -57,22 +58,13 @@ def up(environ: Mapping[str, str], *, game_date: date | None, data: Path | None,
         console.print("starting (the first time takes a minute longer)")
         with CloudStack(home, environ=environ) as stack:
             day = game_date or SAMPLE_GAME_DATE
-            _load(console, stack, home, data=data, game_date=day, max_bytes=max_bytes)
+            for warning in stack.load(folder_of(data, home), day, max_bytes=max_bytes).warnings:
+                console.print(f"note: {warning}")
             _introduce(console, stack, home, game_date=day)
             _keep_running(console, stack)
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
-
-
-def _load(
-    console: Terminal, stack: CloudStack, home: Path, *, data: Path | None, game_date: date, max_bytes: int
-) -> None:
-    if data is None:
-        write(home / "csv")
-    summary = stack.load(data or home / "csv", game_date, max_bytes=max_bytes)
-    for warning in summary.warnings:
-        console.print(f"note: {warning}")
 
 
 def _introduce(console: Terminal, stack: CloudStack, home: Path, *, game_date: date) -> None:

@@ -112,7 +112,7 @@ def judged(answer: Answer) -> dict[str, Any]:
         case 200 | 202:
             return answer.body
         case 409:
-            raise Conflict(detail)
+            raise Conflict(detail, batch_id=answer.body.get("batch_id"))
         case 401 | 403:
             fix = "name a service account that may operate it with --impersonate"
             raise InvalidInput("identity token", f"the coordinator refused it: {detail}; {fix}")

@@ -3,8 +3,8 @@ and its tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -13,11 +13,9 @@ from pathlib import Path
 from local.one_machine.export import export
 from local.one_machine.inputs import InputSummary, load_folder
 from local.one_machine.run import Phases, Sample, Seen, find_batch, follow, samples, start_batch
-from local.one_machine.stack import LocalStack
+from local.one_machine.stack import LocalStack, local_stack, model_of
 from local.sample.season import SAMPLE_GAME_DATE, write
-from shared.adapters.model_files import read_file
-from shared.errors import Conflict, InvalidInput, Unavailable
-from worker.model import read_model
+from shared.errors import Conflict, InvalidInput
 
 LOG_NAME = "tipoff.log"
 """The services' log within the folder of a system, which every run writes to."""
@@ -100,7 +98,7 @@ def run_day(day: Day, *, say: Callable[[str], None], shown: Callable[[Seen], Non
     with ExitStack() as opened:
         say("starting services")
         with phases.timed("start"):
-            stack = opened.enter_context(open_stack(home, model=day.model))
+            stack = opened.enter_context(local_stack(home, model=model_of(day.model)))
         begun, inputs = _begin(stack, day, home, phases, say=say)
         seen = _wait(stack, begun, phases, patience=day.patience, shown=shown)
         exported = None
@@ -145,27 +143,6 @@ def _last_used(home: Path) -> float:
     return log.stat().st_mtime if log.exists() else 0.0
 
 
-@contextmanager
-def open_stack(home: Path, *, model: str | None, port: int = 0) -> Iterator[LocalStack]:
-    """The system over a folder, for the length of the block.
-
-    Args:
-        model: path or gs:// URL; None is the shipped model.
-        port: the coordinator's; 0 takes a free one.
-
-    Raises:
-        InvalidInput: the model, the folder or the port cannot be used.
-    """
-    fitted = None if model is None else read_model(read_file(model), name=model)
-    with ExitStack() as opened:
-        try:
-            stack = opened.enter_context(LocalStack(home, model=fitted, port=port))
-        except Unavailable as error:
-            problem = f"{home} is in use by another process, or damaged; wait for it, or name another folder ({error})"
-            raise InvalidInput("--state", problem) from error
-        yield stack
-
-
 def _begin(
     stack: LocalStack, day: Day, home: Path, phases: Phases, *, say: Callable[[str], None]
 ) -> tuple[Seen, InputSummary | None]:
@@ -185,7 +162,9 @@ def _begin(
     game_date = day.game_date or SAMPLE_GAME_DATE
     say("loading inputs")
     with phases.timed("load"):
-        inputs = load_folder(stack.warehouse, folder=_folder(day, home), game_date=game_date, max_bytes=day.max_bytes)
+        inputs = load_folder(
+            stack.warehouse, folder=folder_of(day.data, home), game_date=game_date, max_bytes=day.max_bytes
+        )
     say("planning")
     with phases.timed("plan"):
         return _start(stack, day, game_date, left), inputs
@@ -205,10 +184,10 @@ def _start(stack: LocalStack, day: Day, game_date: date, left: Seen | None) -> S
         return start()
 
 
-def _folder(day: Day, home: Path) -> Path:
+def folder_of(data: Path | None, home: Path) -> Path:
     """The user's folder, or one into which the sample season is written anew, the same bytes every time."""
-    if day.data is not None:
-        return day.data
+    if data is not None:
+        return data
     folder = home / "csv"
     write(folder)
     return folder

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import requests
 from flask import Flask, Response, request
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from shared.edge import is_loopback
-from shared.errors import InvalidInput
 
 TOKEN_SECONDS = 45 * 60
 """Google's identity tokens hold for an hour."""
@@ -108,33 +105,3 @@ def _passed_back(answer: requests.Response) -> Response:
         parts = [part for part in cookie.split(";") if part.strip().lower() != "secure"]
         passed.headers.add("Set-Cookie", ";".join(parts))
     return passed
-
-
-_STOP_SECONDS = 0.02
-"""How often the server looks whether it is to stop."""
-
-
-class _Silent(WSGIRequestHandler):
-    def log(self, *_: object) -> None:
-        """Say nothing of each request."""
-
-
-@contextmanager
-def serving(app: Flask, *, port: int = 0) -> Iterator[str]:
-    """Serve an app on loopback for the length of the block, on a free port unless one is named; gives its address.
-
-    Raises:
-        InvalidInput: the port is taken.
-    """
-    try:
-        server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Silent)
-    except (OSError, SystemExit) as error:
-        raise InvalidInput("--port", f"{port} cannot be used; name another, or 0 for a free one") from error
-    thread = threading.Thread(target=server.serve_forever, args=(_STOP_SECONDS,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,8 +20,7 @@ from coordinator.rules.lifecycle import LIVE
 from local.one_machine.stack import LocalStack
 from schemas import names
 from schemas.messages import PlayerCounts, RowCounts
-from schemas.tables import Row
-from shared.errors import Conflict, InvalidInput, Unavailable
+from shared.errors import Unavailable
 
 _GOOD_ENDS = ("COMPLETE", "PARTIAL", "EMPTY")
 _LOOK_EVERY = timedelta(milliseconds=100)
@@ -86,7 +85,7 @@ class Sample:
     """One prediction as a person reads it."""
 
     player_lookup: str
-    points_line: Decimal | None
+    current_points_line: Decimal | None
     line_source: str
     predicted_points: Decimal
     recommendation: str
@@ -96,13 +95,13 @@ class Sample:
 def find_batch(stack: LocalStack, game_date: date | None) -> Seen | None:
     """The newest batch of a date, or of all dates, in this state folder, whatever became of it."""
     of_date = {"game_date": game_date.isoformat()} if game_date else {}
-    found = stack.get("/batches", {"limit": "1"} | of_date).body["batches"]
+    found = stack.client.get("/batches", {"limit": "1"} | of_date)["batches"]
     return look(stack, found[0]["batch_id"]) if found else None
 
 
 def look(stack: LocalStack, batch_id: str) -> Seen:
     """Ask the coordinator how a batch stands."""
-    return Seen.model_validate(stack.get(f"/batches/{batch_id}").body)
+    return Seen.model_validate(stack.client.get(f"/batches/{batch_id}"))
 
 
 def start_batch(
@@ -125,20 +124,15 @@ def start_batch(
         InvalidInput: the inputs of the date are unusable.
         Unavailable: the coordinator could not plan or publish for now.
     """
-    body: dict[str, Any] = {"game_date": game_date.isoformat()}
+    body: dict[str, Any] = {"game_date": game_date.isoformat(), "policy": {}}
     if force:
         body["force"] = force
-    body["policy"] = {"max_retired_share": 1.0} if allow_retiring else {}
+    if allow_retiring:
+        body["policy"]["max_retired_share"] = 1.0
     if allow_incomplete:
-        body["policy"] = {**body["policy"], "min_inputs_share": 0.0}
-    answer = stack.post("/start", body, {"Idempotency-Key": str(uuid.uuid4())})
-    if answer.status == 409:
-        raise Conflict(answer.detail, batch_id=answer.body.get("batch_id"))
-    if answer.status == 422:
-        raise InvalidInput(str(answer.body.get("field", "input")), answer.detail)
-    if answer.status not in (200, 202):
-        raise Unavailable(f"/start answered {answer.status}: {answer.detail}")
-    return look(stack, answer.body["batch_id"])
+        body["policy"]["min_inputs_share"] = 0.0
+    begun = stack.client.post("/start", body, {"Idempotency-Key": str(uuid.uuid4())})
+    return look(stack, begun["batch_id"])
 
 
 def follow(stack: LocalStack, batch_id: str, *, patience: timedelta, shown: Callable[[Seen], None]) -> Seen:
@@ -166,18 +160,18 @@ def follow(stack: LocalStack, batch_id: str, *, patience: timedelta, shown: Call
                 "run again with --resume to go on"
             )
         if now > next_sweep:
-            stack.post("/sweep", {}, {})
+            stack.client.ask("POST", "/sweep", body={})
             swept_at = time.monotonic()
             next_sweep = swept_at + max(SWEEP_EVERY.total_seconds(), (swept_at - now) / _SHARE)
         rested_at = time.monotonic() + pause
         while time.monotonic() < rested_at and stack.finished.depth() == heard:
-            stack.pause(_LOOK_EVERY)
+            time.sleep(_LOOK_EVERY.total_seconds())
 
 
 def samples(stack: LocalStack, game_date: date) -> tuple[Sample, ...]:
     """The ensemble's ten highest predictions of a date, one a player."""
     rows = stack.warehouse.query(_SAMPLES, {"game_date": game_date})
-    return tuple(_sample(row) for row in rows)
+    return tuple(Sample(**cast("Mapping[str, Any]", row)) for row in rows)
 
 
 _SAMPLES = f"""\
@@ -192,15 +186,3 @@ FROM (
 WHERE `nth` = 1
 ORDER BY `predicted_points` DESC, `player_lookup`
 LIMIT 10"""
-
-
-def _sample(row: Row) -> Sample:
-    cells: dict[str, Any] = dict(row)
-    return Sample(
-        player_lookup=cells["player_lookup"],
-        points_line=cells["current_points_line"],
-        line_source=cells["line_source"],
-        predicted_points=cells["predicted_points"],
-        recommendation=cells["recommendation"],
-        confidence_score=cells["confidence_score"],
-    )

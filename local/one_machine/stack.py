@@ -7,35 +7,29 @@ One process, because the embedded warehouse's file has one owner. The code of bo
 from __future__ import annotations
 
 import logging
-import socket
-import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import requests
-from flask import Flask
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from coordinator.app import create_app as serve_coordinator
-from coordinator.assembly import US_EASTERN, Coordinator, Parts, assemble
-from local.one_machine.coordinator_client import Answer
+from coordinator.assembly import Coordinator, Parts, assemble
+from local.one_machine.coordinator_client import CoordinatorClient, client_of_url
 from local.one_machine.push import PushPolicy, PushTopic
+from local.one_machine.serving import serving
 from shared import logs
 from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.duckdb import DuckdbWarehouse
+from shared.adapters.model_files import read_file
 from shared.adapters.sqlite import SqliteDocuments
 from shared.adapters.traced import TracedPublisher, traced_documents, traced_warehouse
 from shared.declared import every_spec
 from shared.errors import InvalidInput, Unavailable
 from shared.policy import PlanningRules, Policy
 from worker.app import create_app as serve_worker
-from worker.model import Model, shipped_model
+from worker.model import Model, read_model, shipped_model
 from worker.service import Worker
 
 log = logging.getLogger(__name__)
@@ -46,16 +40,6 @@ _OUTCOMES = PushPolicy(concurrency=4, minimum_backoff=timedelta(milliseconds=200
 _REQUESTS = replace(_OUTCOMES, concurrency=16, maximum_attempts=20)
 """Workers that wait for one another's commit share the next one, so more of them at once cost less. A request that is
 refused for more than a minute is a dead letter."""
-_REQUEST_SECONDS = 600
-_STOP_SECONDS = 0.02
-"""How often a server looks whether it is to stop."""
-
-
-class _Silent(WSGIRequestHandler):
-    """Leaves access lines out: the services log every request's end."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Write no access line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +64,18 @@ def open_parts(
         policy, rules: as the coordinator's settings would say.
 
     Raises:
-        OSError: the folder cannot be used.
-        Unavailable: another process uses it.
+        InvalidInput: the folder cannot be used, or another process uses it.
     """
+    try:
+        return _opened(state, opened, policy=policy or Policy(), rules=rules or PlanningRules())
+    except OSError as error:
+        raise InvalidInput("--state", f"{state} cannot be used: {error}") from error
+    except Unavailable as error:
+        problem = f"{state} is in use by another process, or damaged; wait for it, or name another folder ({error})"
+        raise InvalidInput("--state", problem) from error
+
+
+def _opened(state: Path, opened: ExitStack, *, policy: Policy, rules: PlanningRules) -> LocalParts:
     state.mkdir(parents=True, exist_ok=True)
     revision = f"local-{version('tipoff')}"
     _log_to(state / "tipoff.log", opened, revision=revision)
@@ -105,8 +98,8 @@ def open_parts(
             # The state folder has one process at a time, so its start is enough to tell holders apart.
             holder=f"{revision}/{_now().isoformat()}",
             revision=revision,
-            policy=policy or Policy(),
-            rules=rules or PlanningRules(),
+            policy=policy,
+            rules=rules,
             lease=LEASE,
             renew_every=LEASE / 4,
             max_bytes=_ANY_SIZE,
@@ -143,8 +136,37 @@ def _log_to(path: Path, opened: ExitStack, *, revision: str) -> None:
     opened.callback(logging.getLogger().handlers.clear)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalStack:
-    """The running system over one state folder; a context manager that stops everything it started.
+    """The running system."""
+
+    client: CoordinatorClient
+    """Asks the coordinator."""
+    coordinator_url: str
+    warehouse: DuckdbWarehouse
+    finished: PushTopic
+    today: date
+    """The date in US Eastern, as game dates go."""
+    trained_until: date
+    """The first date whose games the worker's model has not seen."""
+
+
+def model_of(where: str | None) -> Model:
+    """Read the model of a path or gs:// URL; the shipped one where none is named. Raises `InvalidInput`."""
+    return shipped_model() if where is None else read_model(read_file(where), name=where)
+
+
+@contextmanager
+def local_stack(
+    state: Path,
+    *,
+    policy: Policy | None = None,
+    rules: PlanningRules | None = None,
+    model: Model | None = None,
+    worker_schema_version: int | None = None,
+    port: int = 0,
+) -> Iterator[LocalStack]:
+    """Run the system over one state folder for the length of the block, at whose end all that was started is stopped.
 
     Opened again on the same folder it goes on where the last process stopped, however it ended: ledger, warehouse and
     undelivered messages are all in files.
@@ -157,131 +179,36 @@ class LocalStack:
         port: where the coordinator listens; 0 takes a free one.
 
     Raises:
-        InvalidInput: the folder cannot be used.
-        Unavailable: another process uses it.
+        InvalidInput: the folder or the port cannot be used.
     """
-
-    def __init__(
-        self,
-        state: Path,
-        *,
-        policy: Policy | None = None,
-        rules: PlanningRules | None = None,
-        model: Model | None = None,
-        worker_schema_version: int | None = None,
-        port: int = 0,
-    ) -> None:
-        self._state = state
-        self._policy = policy or Policy()
-        self._rules = rules or PlanningRules()
-        self._model = model or shipped_model()
-        self._worker_schema_version = worker_schema_version or self._rules.schema_version
-        self._port = port
-        self._exit = ExitStack()
-        self._stopping = threading.Event()
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self.revision = ""
-        self.coordinator_url = ""
-        self.worker_url = ""
-
-    def __enter__(self) -> Self:
-        try:
-            with self._exit:
-                self._start()
-                self._exit = self._exit.pop_all()
-        except OSError as error:
-            raise InvalidInput("--state", f"{self._state} cannot be used: {error}") from error
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._stopping.set()
-        self._exit.close()
-
-    # --- as a client of the services --------------------------------------------------------------------------
-
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> Answer:
-        """Ask the coordinator; any status but 200 raises `Unavailable`."""
-        response = self._session.get(self.coordinator_url + path, params=query, timeout=_REQUEST_SECONDS)
-        answer = Answer(response.status_code, response.json())
-        if answer.status != 200:
-            raise Unavailable(f"GET {path} answered {answer.status}: {answer.detail}")
-        return answer
-
-    def post(self, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
-        """Post JSON to the coordinator."""
-        response = self._session.post(
-            self.coordinator_url + path, json=body, headers=dict(headers or {}), timeout=_REQUEST_SECONDS
-        )
-        return Answer(response.status_code, response.json())
-
-    def today(self) -> date:
-        """The date in US Eastern, as game dates go."""
-        return _now().astimezone(US_EASTERN).date()
-
-    @property
-    def trained_until(self) -> date:
-        """The first date whose games the worker's model has not seen."""
-        return date.fromisoformat(self._model.document.trained_on.until)
-
-    def pause(self, lasting: timedelta) -> None:
-        """Wait, unless the stack is being stopped."""
-        self._stopping.wait(lasting.total_seconds())
-
-    # --- wiring -----------------------------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        parts = open_parts(self._state, self._exit, policy=self._policy, rules=self._rules)
-        self.warehouse, self.finished, self.revision = parts.warehouse, parts.finished, parts.revision
+    rules, model = rules or PlanningRules(), model or shipped_model()
+    with ExitStack() as opened:
+        parts = open_parts(state, opened, policy=policy, rules=rules)
         worker = Worker(
-            warehouse=traced_warehouse(self.warehouse, system="duckdb"),
+            warehouse=traced_warehouse(parts.warehouse, system="duckdb"),
             outcomes=TracedPublisher(parts.outcomes, topic="outcomes"),
-            revision=self.revision,
-            schema_version=self._worker_schema_version,
-            model=self._model,
+            revision=parts.revision,
+            schema_version=worker_schema_version or rules.schema_version,
+            model=model,
             clock=_now,
         )
-        self._serve(parts.coordinator, worker)
-        parts.requests.start(f"{self.worker_url}/predict")
-        parts.outcomes.start(f"{self.coordinator_url}/complete")
-        parts.dead_letters.start(f"{self.coordinator_url}/dead-letter")
-
-    def _serve(self, coordinator: Coordinator, worker: Worker) -> None:
         # Loopback only, and callers are this process's own topics: no tokens to check.
-        self.coordinator_url = self._listen(
-            serve_coordinator(coordinator, guard=lambda _header, _callers: None), port=self._port
+        open_to_all = serve_coordinator(parts.coordinator, guard=lambda _header, _callers: None)
+        coordinator_url = opened.enter_context(serving(open_to_all, port=port))
+        worker_url = opened.enter_context(serving(serve_worker(worker, guard=lambda _header: None)))
+        client = opened.enter_context(client_of_url(coordinator_url))
+        log.info("services listening", extra={"json_fields": {"coordinator": coordinator_url, "worker": worker_url}})
+        parts.requests.start(f"{worker_url}/predict")
+        parts.outcomes.start(f"{coordinator_url}/complete")
+        parts.dead_letters.start(f"{coordinator_url}/dead-letter")
+        yield LocalStack(
+            client=client,
+            coordinator_url=coordinator_url,
+            warehouse=parts.warehouse,
+            finished=parts.finished,
+            today=parts.coordinator.parts.today(),
+            trained_until=date.fromisoformat(model.document.trained_on.until),
         )
-        self.worker_url = self._listen(serve_worker(worker, guard=lambda _header: None))
-        log.info(
-            "services listening",
-            extra={"json_fields": {"coordinator": self.coordinator_url, "worker": self.worker_url}},
-        )
-
-    def _listen(self, app: Flask, *, port: int = 0) -> str:
-        with _bound(port) as bound:
-            address = f"http://127.0.0.1:{bound.getsockname()[1]}"
-            server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Silent, fd=bound.fileno())
-        thread = threading.Thread(
-            target=server.serve_forever, args=(_STOP_SECONDS,), name=f"http-{app.name}", daemon=True
-        )
-        thread.start()
-        self._exit.callback(_stop_serving, server, thread)
-        return address
-
-
-def _bound(port: int) -> socket.socket:
-    """A socket that listens on a port of this machine. Raises `InvalidInput` where it is taken."""
-    bound = socket.socket()
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(("127.0.0.1", port))
-        bound.listen(128)
-    except OSError as error:
-        bound.close()
-        raise InvalidInput("--port", f"{port} cannot be used: {error.strerror}; name another, or 0 for any") from error
-    return bound
 
 
 _ANY_SIZE = 1 << 62
@@ -290,9 +217,3 @@ _ANY_SIZE = 1 << 62
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _stop_serving(server: BaseWSGIServer, thread: threading.Thread) -> None:
-    server.shutdown()
-    thread.join()
-    server.server_close()

@@ -21,7 +21,7 @@ from local.emulated.cloud_stack import COMMANDS, PROJECT, RETRYING, TOPICS, Clou
 from local.emulated.provision import Delivery, subscribe
 from local.one_machine.inputs import load_folder
 from local.one_machine.run import follow, look
-from local.one_machine.stack import LocalStack
+from local.one_machine.stack import local_stack
 from local.sample.season import SAMPLE_GAME_DATE, write
 from schemas import names, tables
 from schemas.messages import BatchFinished
@@ -117,10 +117,10 @@ def predictions(warehouse: Jobs) -> list[Row]:
 
 def on_one_machine(folder: Path, state: Path, game_date: date) -> list[Row]:
     """The same day by the embedded parts, under the same idempotency key and so the same batch id."""
-    with LocalStack(state) as stack:
+    with local_stack(state) as stack:
         load_folder(stack.warehouse, folder=folder, game_date=game_date)
-        answer = stack.post("/start", {"game_date": game_date.isoformat()}, {"Idempotency-Key": KEY})
-        begun = look(stack, answer.body["batch_id"])
+        answer = stack.client.post("/start", {"game_date": game_date.isoformat()}, {"Idempotency-Key": KEY})
+        begun = look(stack, answer["batch_id"])
         ended = follow(stack, begun.batch_id, patience=timedelta(seconds=PATIENCE_SECONDS), shown=lambda _seen: None)
         assert ended.state == "COMPLETE"
         return predictions(stack.warehouse)

@@ -9,7 +9,7 @@ import pytest
 
 from local.one_machine.inputs import load_folder
 from local.one_machine.run import Seen, follow, start_batch
-from local.one_machine.stack import LocalStack
+from local.one_machine.stack import local_stack
 from schemas import names, tables
 from schemas.tables import Row
 from shared.policy import PlanningRules
@@ -27,7 +27,7 @@ def a_day(folder: Path, *, coordinator: int, worker: int) -> tuple[Seen, list[Ro
     """Run the day; returns its end, the rows less their stamps, and the staging tables that were written."""
     data = write_league(folder / "data", players=PLAYERS)
     rules = PlanningRules(schema_version=coordinator)
-    with LocalStack(folder / "state", rules=rules, worker_schema_version=worker) as stack:
+    with local_stack(folder / "state", rules=rules, worker_schema_version=worker) as stack:
         load_folder(stack.warehouse, folder=data, game_date=GAME_DATE)
         batch = start_batch(stack, GAME_DATE)
         seen = follow(stack, batch.batch_id, patience=timedelta(seconds=60), shown=lambda _seen: None)

@@ -10,14 +10,12 @@ from pathlib import Path
 from coordinator.documents import batch_fields, batch_path, date_path, new_shard, shard_path
 from coordinator.rules.lifecycle import Status
 from local.one_machine.push import PushTopic
-from local.one_machine.stack import LocalStack
+from local.one_machine.stack import local_stack
 from shared.adapters.sqlite import SqliteDocuments
 from shared.ports import Create, Outgoing, Value
 from shared.push import SliceName
+from tests import waiting
 from tests.ledger_factory import a_batch
-
-A_MOMENT = timedelta(milliseconds=20)
-LOOKS = 1_000
 
 
 def test_a_dead_letter_left_in_the_state_folder_fails_its_player(tmp_path: Path) -> None:
@@ -38,11 +36,8 @@ def test_a_dead_letter_left_in_the_state_folder_fails_its_player(tmp_path: Path)
     left_behind.publish([Outgoing(b"{}", SliceName(batch.batch_id, 0, 1, 2).attributes)])
     left_behind.stop()
 
-    with LocalStack(tmp_path) as stack:
-        for _ in range(LOOKS):
-            view = stack.get(f"/batches/{batch.batch_id}").body
-            if view["failed"]:
-                break
-            stack.pause(A_MOMENT)
+    with local_stack(tmp_path) as stack:
+        waiting.until(lambda: bool(stack.client.get(f"/batches/{batch.batch_id}")["failed"]))
+        view = stack.client.get(f"/batches/{batch.batch_id}")
 
     assert (view["failed"], view["silent"]) == ({"bob": "dead_lettered"}, ["ann"])

@@ -12,7 +12,8 @@ from flask import Flask, Response, request
 
 from coordinator.app import create_app
 from coordinator.routes.exchange import Caller
-from local.one_machine.proxy import TOKEN_SECONDS, create_proxy, serving
+from local.one_machine.proxy import TOKEN_SECONDS, create_proxy
+from local.one_machine.serving import serving
 from shared.errors import CallerRefused, NotAuthorised
 from tests.batch_stand import Stand
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from coordinator.operator.failures import cause_of, failure_groups
-from local.one_machine.proxy import serving
+from local.one_machine.serving import serving
 from schemas.messages import Failed, FailureCode
 from shared.policy import Policy
 from tests.batch_stand import PLAYERS, Stand

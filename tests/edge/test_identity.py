@@ -10,7 +10,7 @@ from flask import Flask, request
 
 from local.one_machine.coordinator_client import Ask, _over_http, client_of_url
 from local.one_machine.identity import identity_token
-from local.one_machine.proxy import serving
+from local.one_machine.serving import serving
 from shared.errors import InvalidInput, Unavailable
 
 AUDIENCE = "https://coordinator-123.us-central1.run.app"

@@ -15,7 +15,7 @@ from flask import Flask, Response, request
 
 from coordinator.app import create_app
 from coordinator.rules.lifecycle import Status
-from local.one_machine.proxy import serving
+from local.one_machine.serving import serving
 from shared.errors import CallerRefused
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, Outage, a_failure

@@ -10,7 +10,7 @@ from flask import Flask
 
 from coordinator.app import create_app
 from coordinator.routes.exchange import Caller
-from local.one_machine.proxy import serving
+from local.one_machine.serving import serving
 from tests.batch_stand import PLAYERS, Crash, Stand
 from tests.coordinator_front import START, Front, assert_problem
 from tests.terminal import Terminal

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from flask import Flask, Response, request
 
+from local.one_machine.serving import serving
 from shared.auth import Certificates, TokenVerifier
 from shared.errors import Unavailable
 from tests.provision_stand import DEPLOY, ROOT, Provisioning
@@ -124,23 +124,10 @@ def asked_by_strangers(*arguments: str) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def answering(status_of: Callable[[str | None], int]) -> Iterator[str]:
     """Serve whoever asks, by the header that says who he is; where."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status_of(self.headers["Authorization"]))
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    app = Flask("service", static_folder=None)
+    app.before_request(lambda: Response(status=status_of(request.headers.get("Authorization"))))
+    with serving(app) as url:
+        yield url
 
 
 def test_f6_a_build_gives_no_traffic_before_both_services_refused_strangers() -> None:
