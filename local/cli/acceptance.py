@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from local.cli.exits import NO_SUCCESS
-from local.cli.options import audience_option, impersonate_option, json_option, timeout_option
+from local.cli.options import audience_option, bundled, impersonate_option, json_option, timeout_option
 from local.cli.targets import Target, told_how_to_log_in
 from local.cli.terminal import echo, print_json
 from shared.errors import InvalidInput
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Prove a deployed system by a small simulated day.")
 @click.option("--url", required=True, help="The coordinator; an identity token is sent to https addresses.")
-@click.option("--project", required=True, help="Google Cloud project of the datasets.")
-@click.option("--dataset", required=True, help="BigQuery dataset of the predictions and inputs.")
-@click.option("--staging-dataset", required=True, help="BigQuery dataset of the staging tables.")
-@click.option("--location", required=True, help="Their location, such as US.")
+@bundled(
+    "target",
+    Target,
+    click.option("--project", required=True, help="Google Cloud project of the datasets."),
+    click.option("--dataset", required=True, help="BigQuery dataset of the predictions and inputs."),
+    click.option("--staging-dataset", required=True, help="BigQuery dataset of the staging tables."),
+    click.option("--location", required=True, help="Their location, such as US."),
+)
 @impersonate_option
 @audience_option
 @click.option("--requests-topic", help="Topic of the requests; with --outcomes-topic, outcomes are lost on purpose.")
@@ -36,15 +40,10 @@ if TYPE_CHECKING:
 @timeout_option(ends="Stop waiting for a batch after so many minutes.", minutes=20)
 @click.option("--clean", "only_clean", is_flag=True, help="Only delete what a run that was killed has left.")
 @json_option
-@click.pass_obj
 def acceptance(
-    environ: Mapping[str, str],
     *,
+    target: Target,
     url: str,
-    project: str,
-    dataset: str,
-    staging_dataset: str,
-    location: str,
     impersonate: str | None,
     audience: str | None,
     requests_topic: str | None,
@@ -72,21 +71,15 @@ def acceptance(
     from local.one_machine.coordinator_client import client_of_url, status_of  # noqa: PLC0415 - as above
     from local.one_machine.law import Verdict  # noqa: PLC0415 - as above
 
-    messages = _messages(environ, project=project, requests=requests_topic, outcomes=outcomes_topic)
-    clock, read_lines = _of_project(environ, project=project, region=region)
-    target = Target(
-        environ=environ,
-        state=None,
-        project=project,
-        dataset=dataset,
-        location=location,
-        staging_dataset=staging_dataset,
-    )
+    messages = _messages(target, requests=requests_topic, outcomes=outcomes_topic)
+    clock, read_lines = _of_project(target, region=region)
     with target.input_tables() as (warehouse, stage):
         if only_clean:
             clean(warehouse)
             return 0
-        with client_of_url(url, audience=audience, impersonate=impersonate, search_path=environ.get("PATH")) as client:
+        with client_of_url(
+            url, audience=audience, impersonate=impersonate, search_path=target.environ.get("PATH")
+        ) as client:
             day = Acceptance(
                 client=client,
                 warehouse=warehouse,
@@ -114,9 +107,7 @@ def _shown(laws: Iterator[Law], *, as_json: bool) -> Iterator[Law]:
         yield law
 
 
-def _messages(
-    environ: Mapping[str, str], *, project: str, requests: str | None, outcomes: str | None
-) -> PubsubMessages | None:
+def _messages(target: Target, *, requests: str | None, outcomes: str | None) -> PubsubMessages | None:
     if requests is None and outcomes is None:
         return None
     if requests is None or outcomes is None:
@@ -126,18 +117,19 @@ def _messages(
     from local.emulated.provision import Topics  # noqa: PLC0415 - as above
 
     with told_how_to_log_in():
-        return PubsubMessages(Topics(project, requests=requests, outcomes=outcomes), environ=environ)
+        return PubsubMessages(
+            Topics(target.project or "", requests=requests, outcomes=outcomes), environ=target.environ
+        )
 
 
-def _of_project(
-    environ: Mapping[str, str], *, project: str, region: str | None
-) -> tuple[CloudClock | None, CloudLines | None]:
+def _of_project(target: Target, *, region: str | None) -> tuple[CloudClock | None, CloudLines | None]:
     if region is None:
         return None, None
     from local.emulated.cloud_faults import CloudClock, CloudLines  # noqa: PLC0415 - so that --help answers at once
     from local.one_machine.gcloud import Gcloud  # noqa: PLC0415 - as above
 
-    gcloud = Gcloud.found(environ.get("PATH"))
+    gcloud = Gcloud.found(target.environ.get("PATH"))
     if gcloud is None:
         raise InvalidInput("--region", "needs gcloud, which is not on the PATH; install the Google Cloud SDK")
+    project = target.project or ""
     return CloudClock(gcloud=gcloud, project=project, region=region), CloudLines(gcloud=gcloud, project=project)

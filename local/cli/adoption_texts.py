@@ -292,22 +292,11 @@ def key_rows(adoption: Adoption, found: Iterable[Row]) -> list[Row]:
 
 
 def _key_row(adoption: Adoption, row: Row) -> Row:
+    key = {name: str(row[name]) for name in ("game_id", "player_lookup", "system_id")}
     line = row["current_points_line"]
-    game_id, player, system = (str(row[name]) for name in ("game_id", "player_lookup", "system_id"))
-    prediction_id = names.prediction_id(
-        game_date=adoption.game_date,
-        game_id=game_id,
-        player_lookup=player,
-        system_id=system,
-        points_line=None if line is None else Decimal(str(line)),
-    )
-    return {
-        "prediction_id": prediction_id,
-        "game_id": game_id,
-        "player_lookup": player,
-        "system_id": system,
-        "points_line": line,
-    }
+    exact = None if line is None else Decimal(str(line))
+    prediction_id = names.prediction_id(game_date=adoption.game_date, **key, points_line=exact)
+    return {"prediction_id": prediction_id, **key, "points_line": line}
 
 
 def judge(counted: merge.Counted, *, keys: int, is_done: bool) -> None:

@@ -22,8 +22,6 @@ from shared.errors import InvalidInput
 if TYPE_CHECKING:
     from local.one_machine.coordinator_client import CoordinatorClient
 
-_LATER = "nothing runs on a state folder meanwhile: `{}` delivers what was published"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
@@ -154,4 +152,7 @@ def console() -> Terminal:
 def tell_later(where: Where) -> None:
     """Say that what was published over a state folder waits there."""
     if where.url is None:
-        echo(f"tipoff: {_LATER.format(where.resuming)}", err=True)
+        echo(
+            f"tipoff: nothing runs on a state folder meanwhile: `{where.resuming}` delivers what was published",
+            err=True,
+        )

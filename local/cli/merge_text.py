@@ -23,10 +23,6 @@ class MergeText:
     statements: tuple[str, ...]
     parameters: Mapping[str, object]
 
-    def as_object(self) -> dict[str, object]:
-        """What `--json` prints."""
-        return {"job_id": self.job_id, "statements": self.statements, "parameters": self.parameters}
-
 
 def merge_text(warehouse: Tables, ledger: Ledger, batch_id: str) -> MergeText:
     """Write the MERGE that would consolidate a batch as its ledger stands; changes nothing.

@@ -44,14 +44,11 @@ def quota(*, players: int, rows_per_player: int | None, as_json: bool) -> int:
     found = quotas.forecast(players, rows_per_player=rows_per_player or quotas.ROWS_PER_PLAYER)
     over = [one for one in found if one.is_hard and not one.fits]
     if as_json:
-        print_json({"players": players, "fits": not over, "quotas": [_as_object(one) for one in found]})
+        quotas_found = [{**dataclasses.asdict(one), "share": round(one.share, 6), "fits": one.fits} for one in found]
+        print_json({"players": players, "fits": not over, "quotas": quotas_found})
     else:
         _print(players, found, fits=not over)
     return NO_SUCCESS if over else 0
-
-
-def _as_object(one: Quota) -> dict[str, object]:
-    return {**dataclasses.asdict(one), "share": round(one.share, 6), "fits": one.fits}
 
 
 def _print(players: int, found: tuple[Quota, ...], *, fits: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -117,11 +118,7 @@ def check(*, release: bool, as_json: bool) -> int:
     except ValueError as error:
         raise InvalidInput("schemas/released.json", str(error)) from error
     if as_json:
-        wrong = [
-            {"table": b.table, "version": b.version, "column": b.column, "rule": b.rule.value, "problem": b.problem}
-            for b in breaches
-        ]
-        print_json({"recorded": recorded, "breaches": wrong})
+        print_json({"recorded": recorded, "breaches": [asdict(breach) for breach in breaches]})
     else:
         for name in recorded:
             echo(f"recorded: {name}")
@@ -266,7 +263,7 @@ def sql(*, target: Target, batch_id: str, as_json: bool) -> None:
     with target.documents() as documents, target.warehouse() as warehouse:
         text = merge_text(warehouse, Ledger(documents), batch_id)
     if as_json:
-        print_json(text.as_object())
+        print_json(asdict(text))
         return
     for statement in text.statements:
         echo(f"{statement};\n")

@@ -6,8 +6,8 @@ The cloud is an emulator where BIGQUERY_EMULATOR_HOST (with BIGQUERY_STORAGE_EMU
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,8 @@ from shared.errors import InvalidInput, Unavailable
 from shared.ports import DocumentStore, TableSpec, Warehouse
 
 if TYPE_CHECKING:
+    from google.cloud import bigquery
+
     from local.one_machine.loading import StageFile
     from schemas.tables import Column
     from shared.adapters.duckdb import DuckdbWarehouse
@@ -32,14 +34,12 @@ class Target:
     """What the options say; a project makes it the cloud."""
 
     environ: Mapping[str, str]
-    state: Path | None
+    state: Path | None = None
     project: str | None
     dataset: str | None
     location: str | None
     staging_dataset: str | None = None
     firestore_database: str | None = None
-    is_exact: bool = False
-    """Whether the state folder is the one that is named, whatever lies in it."""
 
     def __post_init__(self) -> None:
         if self.project is None:
@@ -59,8 +59,6 @@ class Target:
         """The state folder that holds a warehouse; the sample season's where only that was run."""
         state = self.state or DEFAULT_STATE
         simulated = state / "simulated"
-        if self.is_exact:
-            return state
         return simulated if not (state / _WAREHOUSE).exists() and (simulated / _WAREHOUSE).exists() else state
 
     @property
@@ -81,26 +79,8 @@ class Target:
         if self.project is not None:
             yield self._bigquery()
             return
-        with self.embedded(is_made=is_made) as embedded:
+        with _embedded(self.home, is_made=is_made) as embedded:
             yield embedded
-
-    @contextmanager
-    def embedded(self, *, is_made: bool) -> Iterator[DuckdbWarehouse]:
-        """Open the warehouse of the state folder; as `warehouse`."""
-        from shared.adapters.duckdb import DuckdbWarehouse  # noqa: PLC0415 - so that --help answers at once
-
-        file = self.home / _WAREHOUSE
-        if is_made:
-            self.home.mkdir(parents=True, exist_ok=True)
-        try:
-            embedded = DuckdbWarehouse(file if is_made or file.exists() else ":memory:")
-        except Unavailable as error:
-            problem = f"{self.home} is in use by another process, or damaged; wait for it, or name another ({error})"
-            raise InvalidInput("--state", problem) from error
-        try:
-            yield embedded
-        finally:
-            embedded.close()
 
     @contextmanager
     def input_tables(self) -> Iterator[tuple[Warehouse, StageFile]]:
@@ -114,21 +94,17 @@ class Target:
         from local.one_machine.inputs import copy_in  # noqa: PLC0415 - as above
 
         if self.project is None:
-            own = replace(self, state=self.state or DEFAULT_STATE, is_exact=True)
-            with own.embedded(is_made=True) as embedded:
+            with _embedded(self.state or DEFAULT_STATE, is_made=True) as embedded:
                 yield embedded, partial(copy_in, embedded)
             return
         from local.emulated.cloud_inputs import load_file  # noqa: PLC0415 - as above
-        from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
 
-        place = f"{self.project}.{self.dataset}"
-        with told_how_to_log_in():
-            client, _ = bigquery_clients.clients(self.environ, project=self.project, location=self.location or "")
-        warehouse = self._bigquery()
+        client, warehouse = self._client(), self._bigquery()
 
         def load(table: str, columns: Sequence[Column], file: Path) -> None:
-            warehouse.create(TableSpec(table, tuple(columns), partition_by="game_date", expires_at=_tomorrow()))
-            load_file(client, f"{place}.{table}", columns, file)
+            tomorrow = datetime.now(UTC) + timedelta(days=1)
+            warehouse.create(TableSpec(table, tuple(columns), partition_by="game_date", expires_at=tomorrow))
+            load_file(client, f"{self.name}.{table}", columns, file)
 
         yield warehouse, load
 
@@ -138,15 +114,10 @@ class Target:
         Raises:
             Unavailable: BigQuery did not answer.
         """
-        from google.api_core import exceptions as api  # noqa: PLC0415 - as above
+        from local.emulated.provision import told  # noqa: PLC0415 - as above
 
-        from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
-
-        client, _ = bigquery_clients.clients(self.environ, project=self.project or "", location=self.location or "")
-        try:
-            found = client.get_job(job_id, location=self.location)
-        except api.GoogleAPIError as error:
-            raise Unavailable(f"job {job_id}: {error}") from error
+        with told("job", job_id):
+            found = self._client().get_job(job_id, location=self.location)
         return int(getattr(found, "total_bytes_processed", None) or 0) or None
 
     @contextmanager
@@ -164,11 +135,8 @@ class Target:
         file = self.home / _LEDGER
         if not file.exists():
             raise InvalidInput("--state", f"{self.home} holds no run yet; name the folder of a `tipoff run`")
-        opened = SqliteDocuments(file)
-        try:
+        with closing(SqliteDocuments(file)) as opened:
             yield opened
-        finally:
-            opened.close()
 
     @contextmanager
     def documents_if_any(self) -> Iterator[DocumentStore | None]:
@@ -178,6 +146,12 @@ class Target:
             return
         with self.documents() as opened:
             yield opened
+
+    def _client(self) -> bigquery.Client:
+        from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
+
+        with told_how_to_log_in():
+            return bigquery_clients.clients(self.environ, project=self.project or "", location=self.location or "")[0]
 
     def _bigquery(self) -> Warehouse:
         from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
@@ -204,8 +178,20 @@ class Target:
             return FirestoreDocuments(firestore.Client(project=self.project, database=self.firestore_database))
 
 
-def _tomorrow() -> datetime:
-    return datetime.now(UTC) + timedelta(days=1)
+@contextmanager
+def _embedded(home: Path, *, is_made: bool) -> Iterator[DuckdbWarehouse]:
+    from shared.adapters.duckdb import DuckdbWarehouse  # noqa: PLC0415 - so that --help answers at once
+
+    file = home / _WAREHOUSE
+    if is_made:
+        home.mkdir(parents=True, exist_ok=True)
+    try:
+        embedded = DuckdbWarehouse(file if is_made or file.exists() else ":memory:")
+    except Unavailable as error:
+        problem = f"{home} is in use by another process, or damaged; wait for it, or name another ({error})"
+        raise InvalidInput("--state", problem) from error
+    with closing(embedded):
+        yield embedded
 
 
 @contextmanager
