@@ -108,7 +108,7 @@ named() {
         job) group='scheduler jobs' place=--location=$REGION says=description ;;
         metric) group='logging metrics' says=description ;;
         dataset)
-            LOOK=(bq "--project_id=$PROJECT" show --dataset "$PROJECT:$2") SAYS=--format=prettyjson
+            LOOK=(bq "--project_id=$PROJECT" show --format=prettyjson --dataset "$PROJECT:$2") SAYS='' # it tells anyway
             DELETE=(bq "--project_id=$PROJECT" rm --recursive --force --dataset "$PROJECT:$2")
             return
             ;;
@@ -130,7 +130,7 @@ make() {
 is_ours() { # KIND NAME
     local label
     named "$1" "$2"
-    label=$(found_by "${LOOK[@]}" "$SAYS")
+    label=$(found_by "${LOOK[@]}" ${SAYS:+"$SAYS"})
     [[ $DRY_RUN || $label == tipoff || $label == *"$MARK"* || $label == *'"managed-by": "tipoff"'* ]]
 }
 
