@@ -47,20 +47,9 @@ def _end(status: int, why: str) -> NoReturn:
 
 
 _COMMANDS = (
-    *(
-        "acceptance",
-        "accuracy",
-        "adopt",
-        "backfill",
-        "backtest",
-        "cancel",
-        "consolidate",
-        "dashboard",
-        "diff",
-        "explain",
-    ),
-    *("gaps", "grade", "load", "policy", "quota", "redrive", "replay", "run", "schema", "serve", "status", "sweep"),
-    *("train", "up"),
+    *("acceptance", "accuracy", "adopt", "backfill", "backtest", "cancel", "consolidate", "dashboard", "diff"),
+    *("explain", "gaps", "grade", "load", "policy", "quota", "redrive", "replay", "run", "schema", "serve", "status"),
+    *("sweep", "train", "up"),
 )
 
 
