@@ -20,7 +20,6 @@ from schemas.messages import PlayerCounts
 
 NAMES_LISTED = 200
 """So many names of a group are on the page; the rest is a number."""
-HISTOGRAM_WIDTH, HISTOGRAM_HEIGHT = 480, 120
 TONES = {"COMPLETE": "good", "EMPTY": "good", "PARTIAL": "warn", "FAILED": "bad", "CANCELLED": "idle"}
 
 
@@ -52,27 +51,6 @@ class Group:
     count: int
     names: tuple[tuple[str, str], ...]
     more: int
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the histogram, placed on a ground of `HISTOGRAM_WIDTH` by `HISTOGRAM_HEIGHT`."""
-
-    label: str
-    players: int
-    x: float
-    middle: float
-    width: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """How long outcomes took."""
-
-    columns: tuple[Column, ...]
-    median: str
-    slowest: str
 
 
 def by_date(batches: Sequence[BatchSummary]) -> list[tuple[date, list[BatchSummary]]]:
@@ -190,27 +168,18 @@ def group(title: str, meaning: str, players: Collection[str] | Mapping[str, str]
     return Group(title, meaning, len(players), names, len(players) - len(listed))
 
 
-def histogram(times: AnswerTimes) -> Histogram | None:
-    """Draw how long outcomes took; None without any."""
-    if times.median_seconds is None or times.slowest_seconds is None:
-        return None
+def histogram(times: AnswerTimes) -> list[tuple[str, int]]:
+    """The columns of how long outcomes took, four or more of them, by label; none without any outcome."""
     used = [number for number, bucket in enumerate(times.buckets) if bucket.players]
-    shown = times.buckets[: max(used[-1] + 1, 4)]
-    highest = max(bucket.players for bucket in shown)
+    shown = times.buckets[: max(used[-1] + 1, 4)] if used else []
     before = [0, *(bucket.up_to_seconds or 0 for bucket in times.buckets)]
-    step = HISTOGRAM_WIDTH / len(shown)
-    columns = tuple(
-        Column(
-            label=f"≤ {_short(bucket.up_to_seconds)}" if bucket.up_to_seconds else f"> {_short(before[number])}",
-            players=bucket.players,
-            x=round((number + 0.14) * step, 1),
-            middle=round((number + 0.5) * step, 1),
-            width=round(0.72 * step, 1),
-            height=round(HISTOGRAM_HEIGHT * bucket.players / highest, 1),
+    return [
+        (
+            f"≤ {_short(bucket.up_to_seconds)}" if bucket.up_to_seconds else f"> {_short(before[number])}",
+            bucket.players,
         )
         for number, bucket in enumerate(shown)
-    )
-    return Histogram(columns, lasting(times.median_seconds), lasting(times.slowest_seconds))
+    ]
 
 
 def _short(seconds: int) -> str:
