@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.documents import batch_fields, batch_path, date_path, entry_of, new_shard, shard_path, shards_path
+from coordinator.documents import BATCH, batch_path, date_path, entry_of, new_shard, shard_path, shards_path
 from coordinator.ledger import Ledger
 from coordinator.rules import planning
 from coordinator.rules.batch import Batch, BatchMark
@@ -125,7 +125,7 @@ class Bench:
             for number, shard in enumerate(shards)
         ]
         self.documents.commit(
-            [*shard_writes, Create(batch_path(batch.batch_id), batch_fields(batch)), self._newest(batch)]
+            [*shard_writes, Create(batch_path(batch.batch_id), BATCH.fields(batch)), self._newest(batch)]
         )
         return batch.batch_id
 

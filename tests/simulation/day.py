@@ -41,8 +41,9 @@ def simulated() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "MIN_SHARD_PLAYERS", 2)
-        for read in (documents.read_batch, documents.read_date, documents.read_shard):
-            patch.setattr(ledger, read.__name__, _once_each(read))
+        patch.setattr(ledger, "read_shard", _once_each(documents.read_shard))
+        patch.setattr(documents.BATCH, "read", _once_each(documents.BATCH.read))
+        patch.setattr(documents.DATE, "read", _once_each(documents.DATE.read))
         yield
 
 
