@@ -22,9 +22,15 @@ from coordinator.operator.differences import Evidence
 from coordinator.operator.explaining import Explanation
 from coordinator.operator.failures import players_of
 from coordinator.operator.gaps import Gaps
-from coordinator.operator.operation import KEY_AND_WHY_HEADERS, WHY_HEADER
 from coordinator.operator.views import BatchView
-from coordinator.routes.exchange import Caller, batch_id_of, idempotency_key, note_action
+from coordinator.routes.exchange import (
+    KEY_AND_WHY_HEADERS,
+    WHY_HEADER,
+    Caller,
+    batch_id_of,
+    idempotency_key,
+    note_action,
+)
 from coordinator.routes.route import Routes, as_made
 from coordinator.rules.comparing import Difference
 from coordinator.usecases import cancel as cancelling
