@@ -118,7 +118,7 @@ def test_before_anything_is_graded_what_waits_is_counted(stand: Stand) -> None:
     [(600, 444, "too narrow"), (600, 450, "too narrow"), (600, 452, None), (600, 512, "too wide"), (199, 100, None)],
 )
 def test_the_interval_drifts_by_the_rule_that_is_stated(games: int, held: int, warns: str | None) -> None:
-    warning = Drift(games, held, GAME_DATE, GAME_DATE).warning
+    warning = Drift(games=games, held=held, first=GAME_DATE, last=GAME_DATE).warning
 
     assert (warning is None) if warns is None else (warning is not None and warns in warning)
 
