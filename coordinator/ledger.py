@@ -123,10 +123,10 @@ class Ledger:
     ) -> Look:
         """Return what decides on a batch; its shards, and its date if not given, are read when they are first asked for."""
         return Look(
-            batch,
-            shards=lambda: self.shards(batch.batch_id),
-            day=lambda: day or self.day(batch.game_date) or DateRecord(_mark(batch)),
-            living=lambda: self.living(batch.game_date),
+            batch=batch,
+            read_shards=lambda: self.shards(batch.batch_id),
+            read_day=lambda: day or self.day(batch.game_date) or DateRecord(_mark(batch)),
+            read_living=lambda: self.living(batch.game_date),
             now=now,
             touched=touched,
         )

@@ -250,7 +250,6 @@ def compare(declared: Sequence[Column], live: Sequence[Column]) -> Drift:
 
 
 @functools.cache
-@functools.cache
 def versions(table: str) -> tuple[int, ...]:
     """The released versions of a table, oldest first. Raises `UnknownTable`."""
     if table not in TABLES:

@@ -24,6 +24,7 @@ from schemas.messages import PredictionRequest
 from schemas.tables import Cell, Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import table_spec
+from shared.policy import PlanningRules
 from shared.ports import TableSpec, Warehouse
 
 GAME_DATE = date(2026, 1, 30)
@@ -148,13 +149,10 @@ def freeze(
 ) -> None:
     """Write the batch's plan table, unless it is there; where nothing was ever graded, the grades are an empty table."""
     warehouse.create(table_spec(tables.GRADES))
-    parameters = plan_parameters(
-        game_date,
-        planned_at=planned_at,
-        roster_games=roster_games,
-        recent_games=recent_games,
-        preferred_sportsbook=preferred_sportsbook,
+    rules = PlanningRules(
+        roster_games=roster_games, recent_games=recent_games, preferred_sportsbook=preferred_sportsbook
     )
+    parameters = plan_parameters(game_date, planned_at=planned_at, rules=rules)
     warehouse.query(plan_statement(batch_id, expires_at=PLANNED_AT + timedelta(days=10)), parameters)
 
 

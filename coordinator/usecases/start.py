@@ -192,13 +192,7 @@ class Starter:
 
     def _freeze(self, game_date: date, batch_id: str, wanted: Wanted, *, planned_at: datetime) -> None:
         """Write the plan table, unless an earlier try has."""
-        parameters = planning.plan_parameters(
-            game_date,
-            planned_at=planned_at,
-            roster_games=self.rules.roster_games,
-            recent_games=self.rules.recent_games,
-            preferred_sportsbook=self.rules.preferred_sportsbook,
-        )
+        parameters = planning.plan_parameters(game_date, planned_at=planned_at, rules=self.rules)
         some = {} if wanted.players is None else {"players": wanted.players}
         expires_at = planned_at + timedelta(days=KEEP_DAYS)
         self.warehouse.query(

@@ -29,6 +29,7 @@ from schemas.tables import Column, Row
 from shared.adapters.bigquery import BigqueryWarehouse
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import create_statement, every_spec
+from shared.policy import PlanningRules
 from shared.ports import Parameters
 from tests import zetasql_check
 from tests.ledger_factory import a_batch
@@ -116,9 +117,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         Text(f"staging check {job_name}", merge.staging_check(job), merge.staging_check_parameters(job))
         for job_name, job in jobs().items()
     ]
-    plan_parameters = planning.plan_parameters(
-        GAME_DATE, planned_at=NOON, roster_games=10, recent_games=25, preferred_sportsbook="draftkings"
-    )
+    plan_parameters = planning.plan_parameters(GAME_DATE, planned_at=NOON, rules=PlanningRules())
     plan = Text("plan", planning.plan_statement(BATCH_ID, expires_at=NOON), plan_parameters)
     findings = Text("plan check", planning.check_query(), {"game_date": GAME_DATE})
     plan_of_some = Text(
