@@ -8,11 +8,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from coordinator.ledger import Ledger
-from coordinator.operator.accuracy import Accuracy
 from coordinator.operator.diagnosis import Diagnosis
-from coordinator.operator.differences import Differences
-from coordinator.operator.players import Players
-from coordinator.operator.season import Season
 from coordinator.operator.views import Views
 from coordinator.rules import planning
 from coordinator.usecases.consolidate import Consolidator
@@ -76,10 +72,6 @@ class Coordinator:
     consolidator: Consolidator
     sweeper: Sweeper
     grader: Grader
-    accuracy: Accuracy
-    season: Season
-    players: Players
-    differences: Differences
     views: Views
     diagnosis: Diagnosis
 
@@ -104,7 +96,19 @@ class Coordinator:
 def assemble(parts: Parts) -> Coordinator:
     """Build the use cases; asks nothing of the world yet."""
     ledger = Ledger(parts.documents)
-    consolidator = _consolidator(parts, ledger)
+    consolidator = Consolidator(
+        ledger=ledger,
+        warehouse=parts.warehouse,
+        finished=parts.finished,
+        leases=Leases(
+            ledger=ledger, warehouse=parts.warehouse, holder=parts.holder, lasting=parts.lease, clock=parts.clock
+        ),
+        clock=parts.clock,
+        revision=parts.revision,
+        max_bytes=parts.max_bytes,
+        renew_every=parts.renew_every,
+        auto_migrate=parts.auto_migrate,
+    )
     publishing = RequestPublishing(
         ledger=ledger,
         warehouse=parts.warehouse,
@@ -138,26 +142,6 @@ def assemble(parts: Parts) -> Coordinator:
         consolidator=consolidator,
         sweeper=sweeper,
         grader=Grader(warehouse=parts.warehouse, clock=parts.clock, today=parts.today, max_bytes=parts.max_bytes),
-        accuracy=Accuracy(warehouse=parts.warehouse, today=parts.today),
-        season=Season(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
-        players=Players(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
-        differences=Differences(ledger=ledger, warehouse=parts.warehouse),
         views=Views(ledger),
         diagnosis=Diagnosis(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
-    )
-
-
-def _consolidator(parts: Parts, ledger: Ledger) -> Consolidator:
-    return Consolidator(
-        ledger=ledger,
-        warehouse=parts.warehouse,
-        finished=parts.finished,
-        leases=Leases(
-            ledger=ledger, warehouse=parts.warehouse, holder=parts.holder, lasting=parts.lease, clock=parts.clock
-        ),
-        clock=parts.clock,
-        revision=parts.revision,
-        max_bytes=parts.max_bytes,
-        renew_every=parts.renew_every,
-        auto_migrate=parts.auto_migrate,
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from pydantic import BaseModel
@@ -103,75 +102,76 @@ class AccuracyView(Group):
     drift: Watched = Watched()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accuracy:
-    """The use case of those who look, over the warehouse."""
+def measure(
+    warehouse: Warehouse,
+    first: date | None,
+    last: date | None,
+    *,
+    today: date,
+    by: By = By.SYSTEM,
+    system: str | None = None,
+) -> AccuracyView:
+    """Measure a span by its grades, to today and for 400 days without one.
 
-    warehouse: Warehouse
-    today: Callable[[], date]
+    Args:
+        system: show no other system's figures.
 
-    def measure(
-        self, first: date | None, last: date | None, *, by: By = By.SYSTEM, system: str | None = None
-    ) -> AccuracyView:
-        """Measure a span, to today and for 400 days without one.
-
-        Args:
-            system: show no other system's figures.
-
-        Raises:
-            InvalidInput: the span is upside down, or no grade is of that system.
-            QueryRefused, Unavailable: the warehouse did not answer.
-        """
-        last = last or self.today()
-        first = first or last - SEASON
-        if last < first:
-            raise InvalidInput("to", f"{last} is before {first}; give the later date")
-        span = accuracy.span(first, last)
-        if not has_grades(self.warehouse):
-            return AccuracyView(first=first, last=last, by=by, ungraded=self._ungraded(span))
-        found = [self.warehouse.query(accuracy.points(each), span) for each in dict.fromkeys((By.SYSTEM, by))]
-        whole = _groups(found[0], system).get("", Group())
-        known = sorted({str(row["system_id"]) for row in found[0]})
-        if system is not None and system not in known:
-            raise InvalidInput(
-                "system", f"there is no grade of {system!r}; graded are: {', '.join(known) or 'none at all'}"
-            )
-        (totals,) = self.warehouse.query(accuracy.totals(), span)
-        days = [DayErrors.model_validate(row) for row in self.warehouse.query(accuracy.by_day(), span)]
-        return AccuracyView.model_validate(
-            {
-                **totals,
-                "first": first,
-                "last": last,
-                "by": by,
-                "ungraded": self._ungraded(span),
-                "systems": whole.systems,
-                "intervals": whole.intervals,
-                "groups": _groups(found[-1], system) if by is not By.SYSTEM else {},
-                "days": [day for day in days if system in (None, day.system_id)],
-                "lines": self._lines(span, system or accuracy.NAMED),
-                "drift": watch(self.warehouse, last),
-            }
+    Raises:
+        InvalidInput: the span is upside down, or no grade is of that system.
+        QueryRefused, Unavailable: the warehouse did not answer.
+    """
+    last = last or today
+    first = first or last - SEASON
+    if last < first:
+        raise InvalidInput("to", f"{last} is before {first}; give the later date")
+    span = accuracy.span(first, last)
+    if not has_grades(warehouse):
+        return AccuracyView(first=first, last=last, by=by, ungraded=_ungraded(warehouse, span))
+    found = [warehouse.query(accuracy.points(each), span) for each in dict.fromkeys((By.SYSTEM, by))]
+    whole = _groups(found[0], system).get("", Group())
+    known = sorted({str(row["system_id"]) for row in found[0]})
+    if system is not None and system not in known:
+        raise InvalidInput(
+            "system", f"there is no grade of {system!r}; graded are: {', '.join(known) or 'none at all'}"
         )
+    (totals,) = warehouse.query(accuracy.totals(), span)
+    days = [DayErrors.model_validate(row) for row in warehouse.query(accuracy.by_day(), span)]
+    return AccuracyView.model_validate(
+        {
+            **totals,
+            "first": first,
+            "last": last,
+            "by": by,
+            "ungraded": _ungraded(warehouse, span),
+            "systems": whole.systems,
+            "intervals": whole.intervals,
+            "groups": _groups(found[-1], system) if by is not By.SYSTEM else {},
+            "days": [day for day in days if system in (None, day.system_id)],
+            "lines": _lines(warehouse, span, system or accuracy.NAMED),
+            "drift": watch(warehouse, last),
+        }
+    )
 
-    def _lines(self, span: Parameters, system: str) -> Lines:
-        of_system: Parameters = {**span, "system": system}
-        bins = self.warehouse.query(accuracy.reliability(), of_system)
-        made = self.warehouse.query(accuracy.recommendations(), of_system)
-        n = sum(accuracy.whole(row, "n") for row in bins)
-        brier = sum(accuracy.number(row, "brier") for row in bins)
-        return Lines(
-            n=n,
-            brier=round(brier / n, 5) if n else None,
-            reliability=[Bin.model_validate({**row, **_band(row, "came")}) for row in bins],
-            recommendations=[Recommended.model_validate({**row, **_band(row, "share_won")}) for row in made],
-        )
 
-    def _ungraded(self, span: Parameters) -> int:
-        if self.warehouse.columns(names.PREDICTIONS_TABLE) is None:
-            return 0
-        waiting = self.warehouse.query(grading.ungraded_games(), span)
-        return sum(accuracy.whole(row, "predictions") for row in waiting)
+def _lines(warehouse: Warehouse, span: Parameters, system: str) -> Lines:
+    of_system: Parameters = {**span, "system": system}
+    bins = warehouse.query(accuracy.reliability(), of_system)
+    made = warehouse.query(accuracy.recommendations(), of_system)
+    n = sum(accuracy.whole(row, "n") for row in bins)
+    brier = sum(accuracy.number(row, "brier") for row in bins)
+    return Lines(
+        n=n,
+        brier=round(brier / n, 5) if n else None,
+        reliability=[Bin.model_validate({**row, **_band(row, "came")}) for row in bins],
+        recommendations=[Recommended.model_validate({**row, **_band(row, "share_won")}) for row in made],
+    )
+
+
+def _ungraded(warehouse: Warehouse, span: Parameters) -> int:
+    if warehouse.columns(names.PREDICTIONS_TABLE) is None:
+        return 0
+    waiting = warehouse.query(grading.ungraded_games(), span)
+    return sum(accuracy.whole(row, "predictions") for row in waiting)
 
 
 def has_grades(warehouse: Tables) -> bool:
