@@ -94,22 +94,16 @@ class Starter:
         for _ in range(_DISTURBANCES):
             known = self.ledger.find(batch_id)
             if known is not None:
-                return Started(self._resume(known), is_new=False)
+                is_left = known.status is Status.PLANNED
+                return Started(self._publish_and_close(known) if is_left else known, is_new=False)
             day = self.ledger.day(game_date)
             batch, shards = self._plan(game_date, batch_id, choose(day), day)
             if not self.ledger.plan(batch, shards, after=day):
                 continue
-            log.info(
-                "batch planned",
-                extra={
-                    "json_fields": {"batch_id": batch_id, "game_date": str(game_date), "players": batch.expected_count}
-                },
-            )
+            fields = {"batch_id": batch_id, "game_date": str(game_date), "players": batch.expected_count}
+            log.info("batch planned", extra={"json_fields": fields})
             return Started(self._publish_and_close(batch), is_new=True)
         raise Unavailable(f"others changed the ledger of {game_date} {_DISTURBANCES} times in a row")
-
-    def _resume(self, batch: Batch) -> Batch:
-        return self._publish_and_close(batch) if batch.status is Status.PLANNED else batch
 
     def _publish_and_close(self, batch: Batch) -> Batch:
         """Publish, then close: every outcome may have come before the batch was RUNNING, or nobody is expected."""
