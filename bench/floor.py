@@ -25,7 +25,7 @@ from schemas import names, tables
 from schemas.tables import Cell
 from shared.adapters.duckdb_schema import definition
 from shared.adapters.duckdb_sql import translate
-from shared.policy import PlanningRules
+from shared.settings import PlanningRules
 from worker import inputs
 from worker.model import shipped_model
 from worker.rows import staged_rows

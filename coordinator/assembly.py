@@ -22,8 +22,8 @@ from coordinator.usecases.repair import StagingRepair
 from coordinator.usecases.start import Starter
 from coordinator.usecases.sweep import Sweeper
 from shared.errors import Unavailable
-from shared.policy import PlanningRules, Policy
 from shared.ports import DocumentStore, Publisher, Warehouse
+from shared.settings import PlanningRules, Policy
 
 US_EASTERN = ZoneInfo("America/New_York")
 """Game dates are US Eastern, whatever the clock of the machine says (D6)."""

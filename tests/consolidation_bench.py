@@ -30,9 +30,9 @@ from schemas.messages import BatchFinished, Failed, FailureCode, Predicted, Skip
 from schemas.tables import DELIVERY_COLUMN, Cell, Column, Row
 from shared.adapters.sqlite import SqliteDocuments
 from shared.declared import staging_spec
-from shared.policy import Policy
 from shared.ports import Create, FieldPath, TableSpec, Update, Value
 from shared.ports import Path as DocumentPath
+from shared.settings import Policy
 from tests.memory_publisher import MemoryPublisher
 from tests.warehouse_kit import Peer, WatchedWarehouse, open_warehouse
 

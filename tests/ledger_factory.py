@@ -18,8 +18,8 @@ from coordinator.rules.entries import AnyOutcome, Shard
 from coordinator.rules.lifecycle import Status
 from schemas import digest, names
 from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
-from shared.policy import Policy
 from shared.ports import Document, FieldPath, Value
+from shared.settings import Policy
 
 GAME_DATE = date(2026, 1, 30)
 PLANNED_AT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)

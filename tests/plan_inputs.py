@@ -24,8 +24,8 @@ from schemas.messages import PredictionRequest
 from schemas.tables import Cell, Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import table_spec
-from shared.policy import PlanningRules
 from shared.ports import TableSpec, Warehouse
+from shared.settings import PlanningRules
 
 GAME_DATE = date(2026, 1, 30)
 PLANNED_AT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from coordinator.rules.due import CLOSING, By, Look, Step, due_now, named
 from coordinator.rules.lifecycle import MERGED, Event, Status
-from shared.policy import MAX_MINUTES
+from shared.settings import MAX_MINUTES
 
 _MORE_TIME = timedelta(hours=1)
 

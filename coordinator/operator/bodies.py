@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from coordinator.rules.accuracy import By
 from coordinator.rules.player_queries import Sort
 from schemas.names import BATCH_ID_PATTERN
-from shared.policy import Policy
+from shared.settings import Policy
 
 
 def _only_iso(value: object) -> date | None:

@@ -14,7 +14,7 @@ from coordinator.operator.timeline import Moment, timeline
 from coordinator.rules.batch import AdminAction, Merge
 from coordinator.rules.entries import Shard, take_snapshot
 from schemas.messages import PlayerCounts, RowCounts
-from shared.policy import Policy
+from shared.settings import Policy
 
 
 class BatchSummary(BaseModel):

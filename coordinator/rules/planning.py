@@ -35,8 +35,8 @@ from schemas.messages import (
 from schemas.names import check_batch_id, plan_table
 from schemas.tables import Row
 from shared.errors import InvalidInput
-from shared.policy import PlanningRules
 from shared.ports import Parameters, check_field_path
+from shared.settings import PlanningRules
 
 MIN_SHARD_PLAYERS = 25
 """Below this a shard saves no contention worth its document."""

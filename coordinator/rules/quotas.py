@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from coordinator.rules.planning import cut_size
 from shared.errors import InvalidInput
-from shared.policy import Policy
+from shared.settings import Policy
 
 MB = 1_000_000
 BIGQUERY = "BigQuery, Quotas and limits (cloud.google.com/bigquery/quotas)"

@@ -22,8 +22,8 @@ from coordinator.usecases.record import Recorder
 from schemas import names, tables
 from shared.declared import KEEP_DAYS
 from shared.errors import Conflict, InputsIncomplete, Unavailable
-from shared.policy import PlanningRules, Policy
 from shared.ports import Warehouse
+from shared.settings import PlanningRules, Policy
 
 log = logging.getLogger(__name__)
 

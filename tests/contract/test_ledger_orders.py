@@ -28,8 +28,8 @@ from coordinator.usecases.leases import Leases
 from schemas.messages import FailureCode, SkipReason
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import LeaseLost
-from shared.policy import PlanningRules, Policy
 from shared.ports import Create, DocumentStore, Update
+from shared.settings import PlanningRules, Policy
 from tests.documents_kit import fields_of, read
 from tests.ledger_factory import PLANNED_AT, a_batch, failed, predicted, skipped
 from tests.memory_publisher import MemoryPublisher

@@ -16,7 +16,7 @@ from local.sample.season import write
 from schemas import names, tables
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import table_spec
-from shared.policy import PlanningRules
+from shared.settings import PlanningRules
 from tests.plan_inputs import GAME_DATE, PLANNED_AT, TIPOFF_AT, League, a_log, a_report, a_scheduled_game, an_offer
 
 DAYS = (date(2026, 1, 12), date(2026, 1, 22), date(2026, 1, 30))

@@ -29,8 +29,8 @@ from schemas.tables import Column, Row
 from shared.adapters.bigquery import BigqueryWarehouse
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import create_statement, every_spec
-from shared.policy import PlanningRules
 from shared.ports import Parameters
+from shared.settings import PlanningRules
 from tests import zetasql_check
 from tests.ledger_factory import a_batch
 from tests.season_texts import season_texts

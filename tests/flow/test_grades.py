@@ -16,8 +16,8 @@ from coordinator.rules.accuracy import By
 from schemas import tables
 from schemas.tables import Cell
 from shared.errors import InvalidInput, SchemaClash, VerificationRefused
-from shared.policy import Policy
 from shared.ports import TableSpec
+from shared.settings import Policy
 from tests.batch_stand import Crash, Stand, a_league
 from tests.coordinator_front import Front
 from tests.plan_inputs import GAME_DATE, a_log, a_scheduled_game

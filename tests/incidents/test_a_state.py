@@ -12,8 +12,8 @@ from coordinator.documents import DATE, date_path, shard_path
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from shared.errors import Conflict, LeaseLost, Unavailable
-from shared.policy import Policy
 from shared.ports import Outgoing
+from shared.settings import Policy
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
 from tests.coordinator_front import Front, Outage, a_skip, error_reasons
 from tests.documents_kit import fields_of, read

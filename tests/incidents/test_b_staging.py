@@ -23,8 +23,8 @@ from schemas import names, tables
 from schemas.tables import FittedRows, Row
 from shared.declared import staging_spec
 from shared.errors import Unavailable
-from shared.policy import Policy
 from shared.ports import Parameters, Table
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Stand, a_league, by_player
 from tests.coordinator_front import a_skip
 from tests.plan_inputs import a_log, an_offer

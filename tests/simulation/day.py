@@ -16,9 +16,9 @@ from coordinator.ledger import Ledger
 from coordinator.routes.pushes import _complete, _give_up
 from coordinator.rules import planning
 from shared.errors import Permanent, TipoffError, Transient
-from shared.policy import PlanningRules, Policy
 from shared.ports import Document, Outgoing
 from shared.push import Pushed
+from shared.settings import PlanningRules, Policy
 from tests.simulation.laws import Laws
 from tests.simulation.league import GAME_DATE, PlannedPlayer, Revision, simulated_staged
 from tests.simulation.memory_documents import MemoryDocuments

@@ -14,8 +14,8 @@ from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import RowCounts
-from shared.policy import Policy
 from shared.ports import Document
+from shared.settings import Policy
 from tests.ledger_factory import PLANNED_AT, a_batch, a_result
 
 LATER = PLANNED_AT + timedelta(minutes=5)

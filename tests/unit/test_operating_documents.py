@@ -11,7 +11,7 @@ import pytest
 
 from coordinator.rules.planning import cut_shards
 from coordinator.rules.quotas import first_met, forecast
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.provision_stand import DEPLOY, ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")

@@ -35,7 +35,7 @@ from coordinator.rules.planning import (
 from schemas.messages import FailureCode, PredictionRequest, Slice
 from schemas.tables import Row
 from shared.errors import InvalidInput
-from shared.policy import PlanningRules
+from shared.settings import PlanningRules
 from tests.requests_factory import BATCH_ID, GAME_DATE, PLANNED_AT, a_request
 from worker.messages import read_slice
 
