@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 
 from coordinator.ledger import Ledger
 from coordinator.operator.failures import FailureGroup, failure_groups
@@ -18,7 +18,7 @@ from shared.settings import Policy
 
 
 class BatchSummary(BaseModel):
-    """One line of `/batches`, read off a batch."""
+    """One line of `/batches`."""
 
     model_config = ConfigDict(from_attributes=True, validate_by_name=True, validate_by_alias=True)
 
@@ -33,7 +33,7 @@ class BatchSummary(BaseModel):
     schema_version: int
     schema_fingerprint: str
     expected: int = Field(validation_alias="expected_count")
-    players: PlayerCounts | None = Field(default=None, validation_alias=AliasPath("result", "players"))
+    players: PlayerCounts | None = Field(validation_alias=AliasChoices(AliasPath("result", "players"), "result"))
     """How they stood when the batch last ended; None while it has not."""
     reason: str
     late_refusal: str | None
