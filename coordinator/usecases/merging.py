@@ -182,10 +182,8 @@ class Merger:
             )
         if found.lacking:
             self.warehouse.add_columns(names.PREDICTIONS_TABLE, found.lacking)
-            log.info(
-                "columns added to the predictions table",
-                extra={"json_fields": {"batch_id": batch.batch_id, "columns": [c.name for c in found.lacking]}},
-            )
+            fields = {"batch_id": batch.batch_id, "columns": [column.name for column in found.lacking]}
+            log.info("columns added to the predictions table", extra={"json_fields": fields})
             found = fit(self.warehouse, batch, snapshot)
         if found.lacking:
             raise lacks(found.lacking, "they were added but are not visible yet: consolidate again")

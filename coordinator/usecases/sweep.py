@@ -64,7 +64,7 @@ class Sweeper:
                     self._tell(look, found[step], swept)
                     continue
                 if done := self._do[step](look, found[step]):
-                    swept.did_one(done)
+                    swept.note(done, Verdict.REPAIRED)
                 look = self.ledger.look(self.ledger.batch(batch.batch_id), now=now)
                 found = {one.step: one for one in due_now(look, By.SWEEP)}
             self._call_a_person(look, swept)
@@ -86,9 +86,9 @@ class Sweeper:
     def _tell(self, look: Look, found: Due, swept: Swept) -> None:
         """Say what a sweep would do; a look into staging tells what it would find."""
         if found.step is not Step.RECORD_FROM_STAGING:
-            swept.would_do(found.to_do)
+            swept.note(found.to_do, Verdict.WOULD_REPAIR)
         elif lost := self.repair.find(look.batch, sorted(found.players)):
-            swept.would_do(f"record {_players_of(lost)} from staging")
+            swept.note(f"record {_players_of(lost)} from staging", Verdict.WOULD_REPAIR)
 
     @property
     def _do(self) -> Mapping[Step, Callable[[Look, Due], str | None]]:

@@ -97,9 +97,7 @@ class BigqueryWarehouse:
         """Run a statement; see `Jobs.query`. Results never come from BigQuery's cache."""
         config = self._config(parameters or {})
         with _translating():
-            job = self._client.query(
-                self._located(sql), job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS
-            )
+            job = self._begin(sql, config)
             rows = job.result(retry=_RETRY, timeout=_QUERY_SECONDS)
             return [_row(rows.schema, row) for row in rows]
 
@@ -108,9 +106,7 @@ class BigqueryWarehouse:
         config = self._config(parameters or {})
         config.dry_run = True
         with _translating():
-            job = self._client.query(
-                self._located(sql), job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS
-            )
+            job = self._begin(sql, config)
             return int(job.total_bytes_processed or 0)
 
     def submit(self, sql: str, parameters: Parameters, *, job_id: str) -> None:
@@ -126,15 +122,7 @@ class BigqueryWarehouse:
         config = self._config(parameters)
         with _translating():
             try:
-                self._client.query(
-                    self._located(sql),
-                    job_config=config,
-                    job_id=job_id,
-                    location=self._location,
-                    retry=_RETRY,
-                    timeout=_CALL_SECONDS,
-                    job_retry=None,
-                )
+                self._begin(sql, config, job_id=job_id, job_retry=None)
             except api.Conflict:
                 self._confirm(job_id)
             except (api.BadRequest, api.Forbidden, api.NotFound):
@@ -157,6 +145,11 @@ class BigqueryWarehouse:
         if found.error_result:
             return Job(job_id, JobState.FAILED, str(found.error_result.get("message") or found.error_result))
         return Job(job_id, JobState.DONE)
+
+    def _begin(self, sql: str, config: bigquery.QueryJobConfig, **more: Any) -> bigquery.QueryJob:
+        return self._client.query(
+            self._located(sql), job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS, **more
+        )
 
     def _found(self, job_id: str) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""What the templates of batches call: how views and explanations become words, bars and short lists. Pure.
+"""What the templates of batches call: how views, explanations and answers become words, bars and short lists. Pure.
 
 Must never learn how a page is served or an action carried out.
 """
@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
+from pydantic import BaseModel
+
 from coordinator.operator.actions import Action
+from coordinator.operator.answers import ConsolidateAnswer, RedriveAnswer
 from coordinator.operator.explaining import Explanation
 from coordinator.operator.gaps import Gaps
 from coordinator.operator.histogram import AnswerTimes
 from coordinator.operator.views import BatchSummary, BatchView, ShardView
 from coordinator.rules.lifecycle import LIVE
+from coordinator.usecases.sweep_report import SweepAnswer
 from schemas.messages import PlayerCounts
 
 NAMES_LISTED = 200
@@ -184,3 +188,36 @@ def histogram(times: AnswerTimes) -> list[tuple[str, int]]:
 
 def _short(seconds: int) -> str:
     return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"
+
+
+# --- what came of a button ------------------------------------------------------------------------------------
+
+REFUSED = "Not done:"
+"""How words of what a button could not do begin."""
+
+
+def answer_words(action: str, answer: BaseModel) -> str:
+    """Say what came of a button, from what its route answered with."""
+    match answer:
+        case SweepAnswer():
+            return _swept(answer)
+        case RedriveAnswer():
+            gone = _count(len(answer.not_expected), "no longer expected: the fresh plan is without them")
+            return f"Redrive {answer.batch_id} has been started for {answer.expected:,} players.{gone}"
+        case ConsolidateAnswer():
+            how = "The batch is consolidated by force." if action == "force" else "The batch is consolidated."
+            return how + _count(len(answer.left_out), "left out")
+        case _:
+            return "The batch is cancelled." if action == "cancel" else "The deadline is changed."
+
+
+def _count(count: int, how: str) -> str:
+    return f" {count:,} player{' is' if count == 1 else 's are'} {how}." if count else ""
+
+
+def _swept(answer: SweepAnswer) -> str:
+    told = [(one.batch_id, "; ".join([*one.did, *filter(None, [one.why])])) for one in answer.batches]
+    due = [f"{batch_id}: {steps}" for batch_id, steps in told if steps]
+    found = f"looked at {len(told)} batch{'' if len(told) == 1 else 'es'}"
+    words = f"Swept: {found}" + (". " + ". ".join(due) + "." if due else "; nothing was due.")
+    return f"{REFUSED} {words}" if answer.unfinished else words
