@@ -109,12 +109,7 @@ def assemble(parts: Parts) -> Coordinator:
         renew_every=parts.renew_every,
         auto_migrate=parts.auto_migrate,
     )
-    publishing = RequestPublishing(
-        ledger=ledger,
-        warehouse=parts.warehouse,
-        requests=parts.requests,
-        clock=parts.clock,
-    )
+    publishing = RequestPublishing(ledger=ledger, warehouse=parts.warehouse, requests=parts.requests, clock=parts.clock)
     recorder = Recorder(ledger=ledger, publishing=publishing, consolidator=consolidator, clock=parts.clock)
     starter = Starter(
         ledger=ledger,

@@ -227,11 +227,6 @@ class Drift:
     """One sentence for each column whose type, mode or precision differs, and each missing REQUIRED one."""
 
     @property
-    def is_none(self) -> bool:
-        """Whether live and declared agree."""
-        return not (self.missing_in_live or self.undeclared or self.clashes)
-
-    @property
     def refusals(self) -> tuple[str, ...]:
         """One sentence for everything that no additive change mends; empty when the rest can be mended."""
         unknown = (f"{c.name} ({c.shape}) is in the live table but not declared" for c in self.undeclared)

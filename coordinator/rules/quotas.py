@@ -8,7 +8,6 @@ it is a setting of ours to raise.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coordinator.rules.planning import cut_size
@@ -125,11 +124,6 @@ def check_fits(players: int, *, deadline_minutes: int) -> None:
             "players",
             f"a batch of {players:,} players cannot be finished: {'; '.join(map(_told, over))}. Plan fewer players",
         )
-
-
-def first_met(quotas: Sequence[Quota], *, is_hard: bool) -> Quota:
-    """The limit of a kind that a growing batch meets first."""
-    return max((quota for quota in quotas if quota.is_hard == is_hard), key=lambda quota: quota.share)
 
 
 def _told(quota: Quota) -> str:
