@@ -13,7 +13,7 @@ from coordinator.operator.views import Views
 from coordinator.rules import planning
 from coordinator.usecases.consolidate import Consolidator
 from coordinator.usecases.grade import Grader
-from coordinator.usecases.leases import Leases
+from coordinator.usecases.hold_lease import Leases
 from coordinator.usecases.migrate import plan
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder

@@ -19,7 +19,7 @@ from coordinator.rules.batch import Batch, BatchMark, Merge, MergedResult, Refus
 from coordinator.rules.due import Look, Step, closing
 from coordinator.rules.entries import Snapshot, TooManyMissing, ending
 from coordinator.rules.lifecycle import MERGED, Event, Status, move
-from coordinator.usecases.leases import Leases
+from coordinator.usecases.hold_lease import Leases
 from coordinator.usecases.merging import Merger
 from schemas.messages import BatchFinished, PlayerCounts
 from shared import tracing
