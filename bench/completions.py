@@ -46,9 +46,9 @@ from shared import push_answers, tracing
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.firestore import FirestoreDocuments
 from shared.adapters.traced import TracedPublisher
-from shared.policy import Policy
 from shared.ports import Outgoing
 from shared.push import Pushed
+from shared.settings import Policy
 
 SIZES = (450, 2_000, 20_000)
 DESIGNS = ("slices", "joined", "single", "by player", "naive")

@@ -25,7 +25,7 @@ from schemas import names, tables
 from schemas.tables import Cell
 from shared.adapters.duckdb_schema import definition
 from shared.adapters.duckdb_sql import translate
-from shared.policy import PlanningRules
+from shared.settings import PlanningRules
 from worker import inputs
 from worker.model import shipped_model
 from worker.rows import staged_rows
@@ -75,14 +75,7 @@ def _insert(table: str, header: Sequence[str], declared: Set[str]) -> str:
 
 
 def _plan(connection: duckdb.DuckDBPyConnection, day: date, now: datetime) -> list[PlannedPlayer]:
-    rules = PlanningRules()
-    parameters = plan_parameters(
-        day,
-        planned_at=now,
-        roster_games=rules.roster_games,
-        recent_games=rules.recent_games,
-        preferred_sportsbook=rules.preferred_sportsbook,
-    )
+    parameters = plan_parameters(day, planned_at=now, rules=PlanningRules())
     sql = files("coordinator.rules").joinpath("plan.sql").read_text(encoding="utf-8")
     plan = translate(f"SELECT player_lookup, request FROM ({sql})", parameters)
     return [PlannedPlayer(*row) for row in connection.execute(plan.text, dict(parameters)).fetchall()]

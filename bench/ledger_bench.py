@@ -13,13 +13,13 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from coordinator.documents import batch_fields, batch_path, date_path, entry_of, new_shard, shard_path
+from coordinator.documents import BATCH, batch_path, date_path, entry_of, new_shard, shard_path
 from coordinator.ledger import Ledger
 from coordinator.rules import planning
 from coordinator.rules.batch import Batch, BatchMark
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Consolidator
-from coordinator.usecases.leases import Leases
+from coordinator.usecases.hold_lease import Leases
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
 from schemas import digest, names, tables
@@ -163,7 +163,7 @@ class LedgerBench:
             self._documents.commit([Create(shard_path(batch.batch_id, number), fields)])
         newest = {"newest": asdict(BatchMark(batch.batch_id, NOON))}
         self._documents.commit(
-            [Create(batch_path(batch.batch_id), batch_fields(batch)), Create(date_path(game_date), newest)]
+            [Create(batch_path(batch.batch_id), BATCH.fields(batch)), Create(date_path(game_date), newest)]
         )
         return batch.batch_id
 

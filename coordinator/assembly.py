@@ -8,16 +8,12 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from coordinator.ledger import Ledger
-from coordinator.operator.accuracy import Accuracy
 from coordinator.operator.diagnosis import Diagnosis
-from coordinator.operator.differences import Differences
-from coordinator.operator.players import Players
-from coordinator.operator.season import Season
 from coordinator.operator.views import Views
 from coordinator.rules import planning
 from coordinator.usecases.consolidate import Consolidator
 from coordinator.usecases.grade import Grader
-from coordinator.usecases.leases import Leases
+from coordinator.usecases.hold_lease import Leases
 from coordinator.usecases.migrate import plan
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
@@ -26,8 +22,8 @@ from coordinator.usecases.repair import StagingRepair
 from coordinator.usecases.start import Starter
 from coordinator.usecases.sweep import Sweeper
 from shared.errors import Unavailable
-from shared.policy import PlanningRules, Policy
 from shared.ports import DocumentStore, Publisher, Warehouse
+from shared.settings import PlanningRules, Policy
 
 US_EASTERN = ZoneInfo("America/New_York")
 """Game dates are US Eastern, whatever the clock of the machine says (D6)."""
@@ -76,10 +72,6 @@ class Coordinator:
     consolidator: Consolidator
     sweeper: Sweeper
     grader: Grader
-    accuracy: Accuracy
-    season: Season
-    players: Players
-    differences: Differences
     views: Views
     diagnosis: Diagnosis
 
@@ -104,13 +96,20 @@ class Coordinator:
 def assemble(parts: Parts) -> Coordinator:
     """Build the use cases; asks nothing of the world yet."""
     ledger = Ledger(parts.documents)
-    consolidator = _consolidator(parts, ledger)
-    publishing = RequestPublishing(
+    consolidator = Consolidator(
         ledger=ledger,
         warehouse=parts.warehouse,
-        requests=parts.requests,
+        finished=parts.finished,
+        leases=Leases(
+            ledger=ledger, warehouse=parts.warehouse, holder=parts.holder, lasting=parts.lease, clock=parts.clock
+        ),
         clock=parts.clock,
+        revision=parts.revision,
+        max_bytes=parts.max_bytes,
+        renew_every=parts.renew_every,
+        auto_migrate=parts.auto_migrate,
     )
+    publishing = RequestPublishing(ledger=ledger, warehouse=parts.warehouse, requests=parts.requests, clock=parts.clock)
     recorder = Recorder(ledger=ledger, publishing=publishing, consolidator=consolidator, clock=parts.clock)
     starter = Starter(
         ledger=ledger,
@@ -138,26 +137,6 @@ def assemble(parts: Parts) -> Coordinator:
         consolidator=consolidator,
         sweeper=sweeper,
         grader=Grader(warehouse=parts.warehouse, clock=parts.clock, today=parts.today, max_bytes=parts.max_bytes),
-        accuracy=Accuracy(warehouse=parts.warehouse, today=parts.today),
-        season=Season(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
-        players=Players(ledger=ledger, warehouse=parts.warehouse, today=parts.today),
-        differences=Differences(ledger=ledger, warehouse=parts.warehouse),
         views=Views(ledger),
         diagnosis=Diagnosis(ledger=ledger, warehouse=parts.warehouse, clock=parts.clock),
-    )
-
-
-def _consolidator(parts: Parts, ledger: Ledger) -> Consolidator:
-    return Consolidator(
-        ledger=ledger,
-        warehouse=parts.warehouse,
-        finished=parts.finished,
-        leases=Leases(
-            ledger=ledger, warehouse=parts.warehouse, holder=parts.holder, lasting=parts.lease, clock=parts.clock
-        ),
-        clock=parts.clock,
-        revision=parts.revision,
-        max_bytes=parts.max_bytes,
-        renew_every=parts.renew_every,
-        auto_migrate=parts.auto_migrate,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, M
 from dataclasses import fields
 from datetime import date, datetime, timedelta
 from operator import attrgetter
-from typing import Any, TypeVar, assert_never, cast
+from typing import Any, Generic, TypeVar, assert_never, cast
 
 from pydantic import TypeAdapter
 
@@ -22,6 +22,7 @@ BATCHES: Path = ("batches",)
 
 Fields = Mapping[str, Value]
 Read = TypeVar("Read")
+Stored = TypeVar("Stored", Batch, DateRecord, AdminAction)
 
 
 def batch_path(batch_id: str) -> Path:
@@ -51,67 +52,41 @@ def date_path(game_date: date) -> Path:
 
 # --- batches, dates, and what people did ----------------------------------------------------------------------
 
-_BATCH = TypeAdapter(Batch)
-_DATE = TypeAdapter(DateRecord)
-_ACTION = TypeAdapter(AdminAction)
+
+class Codec(Generic[Stored]):
+    """How values of a kind lie in documents, as their annotations have it; a document ends so long after `keep_from`."""
+
+    def __init__(self, kind: type[Stored], keep_from: Callable[[Stored], datetime]) -> None:
+        self._adapter: TypeAdapter[Stored] = TypeAdapter(kind)
+        self._keep_from: Callable[[Stored], datetime] = keep_from
+        self._names = {one.name for one in fields(kind)}
+
+    def fields(self, value: Stored, *, only: set[str] | None = None) -> Fields:
+        """The document of a value: what its path and version do not say, and its end of life."""
+        stored = self._adapter.dump_python(value, include=only, exclude=_TOLD_BY_THE_DOCUMENT)
+        stored = {name: list(each) if isinstance(each, tuple) else each for name, each in stored.items()}
+        return {**stored, "expires_at": self._keep_from(value) + KEEP_DOCUMENTS}
+
+    def changes(self, read: Stored, decided: Stored) -> Fields:
+        """The fields in which the documents of two values differ, as the second has them."""
+        differing = {name for name in self._names if getattr(read, name) != getattr(decided, name)}
+        if self._keep_from(read) != self._keep_from(decided):
+            differing.add("expires_at")
+        return {name: value for name, value in self.fields(decided, only=differing).items() if name in differing}
+
+    def read(self, document: Document) -> Stored:
+        """Return the value that a document holds."""
+        told = {"batch_id": document.path[-1], "version": document.version}
+        known = {name: value for name, value in told.items() if name in self._names}
+        value: Stored = self._adapter.validate_python(_plain(document) | known)
+        return value
 
 
-def batch_fields(batch: Batch) -> Fields:
-    """The document of a batch."""
-    return _fields(_BATCH, batch, keep_from=batch.planned_at)
+_TOLD_BY_THE_DOCUMENT = {"batch_id", "version"}
 
-
-def batch_changes(read: Batch, decided: Batch) -> Fields:
-    """The fields in which the documents of two values of a batch differ, as the second has them."""
-    return _changes(_BATCH, read, decided, keep_from=attrgetter("planned_at"))
-
-
-def read_batch(document: Document) -> Batch:
-    """Return the batch that a document holds."""
-    return _BATCH.validate_python(_plain(document) | {"batch_id": document.path[-1], "version": document.version})
-
-
-def date_fields(day: DateRecord) -> Fields:
-    """The document of a game date."""
-    return _fields(_DATE, day, keep_from=day.newest.planned_at)
-
-
-def date_changes(read: DateRecord, decided: DateRecord) -> Fields:
-    """The fields in which the documents of two values of a game date differ, as the second has them."""
-    return _changes(_DATE, read, decided, keep_from=attrgetter("newest.planned_at"))
-
-
-def read_date(document: Document) -> DateRecord:
-    """Return what a date document holds."""
-    return _DATE.validate_python(_plain(document) | {"version": document.version})
-
-
-def action_fields(action: AdminAction) -> Fields:
-    """The document of an admin action."""
-    return _fields(_ACTION, action, keep_from=action.at)
-
-
-def read_action(document: Document) -> AdminAction:
-    """Return the admin action that a document holds."""
-    return _ACTION.validate_python(_plain(document))
-
-
-def _fields(codec: TypeAdapter[Any], value: object, *, keep_from: datetime, only: set[str] | None = None) -> Fields:
-    """What is stored of a value: what its document's path and version do not say, and its end of life."""
-    stored = codec.dump_python(value, include=only, exclude=_NOT_STORED)
-    stored = {name: list(each) if isinstance(each, tuple) else each for name, each in stored.items()}
-    return {**stored, "expires_at": keep_from + KEEP_DOCUMENTS}
-
-
-def _changes(codec: TypeAdapter[Any], read: Any, decided: Any, *, keep_from: Callable[[Any], datetime]) -> Fields:
-    differing = {one.name for one in fields(read) if getattr(read, one.name) != getattr(decided, one.name)}
-    changed = _fields(codec, decided, keep_from=keep_from(decided), only=differing)
-    return {
-        name: value for name, value in changed.items() if name in differing or keep_from(read) != keep_from(decided)
-    }
-
-
-_NOT_STORED = {"batch_id", "version"}
+BATCH = Codec(Batch, attrgetter("planned_at"))
+DATE = Codec(DateRecord, attrgetter("newest.planned_at"))
+ACTION = Codec(AdminAction, attrgetter("at"))
 
 
 def _plain(document: Document) -> dict[str, Any]:

@@ -13,22 +13,17 @@ from datetime import date, datetime
 from typing import TypeVar
 
 from coordinator.documents import (
+    ACTION,
+    BATCH,
     BATCHES,
+    DATE,
     KEEP_DOCUMENTS,
-    Fields,
-    action_fields,
+    Codec,
     actions_path,
-    batch_changes,
-    batch_fields,
     batch_path,
-    date_changes,
-    date_fields,
     date_path,
     entry_of,
     new_shard,
-    read_action,
-    read_batch,
-    read_date,
     read_shard,
     shard_path,
     shards_path,
@@ -75,7 +70,7 @@ class Ledger:
     def find(self, batch_id: str) -> Batch | None:
         """Read a batch; None where there is none of that id."""
         document = self.documents.get(batch_path(batch_id))
-        return None if document is None else read_batch(document)
+        return None if document is None else BATCH.read(document)
 
     def batch(self, batch_id: str) -> Batch:
         """Read a batch. Raises `UnknownBatch` where there is none of that id."""
@@ -87,7 +82,7 @@ class Ledger:
     def day(self, game_date: date) -> DateRecord | None:
         """Read what the batches of a game date share; None where none was ever planned."""
         document = self.documents.get(date_path(game_date))
-        return None if document is None else read_date(document)
+        return None if document is None else DATE.read(document)
 
     def entry(self, batch_id: str) -> Entry:
         """Read a batch and, before it, its date. Raises `UnknownBatch`.
@@ -120,7 +115,7 @@ class Ledger:
 
     def actions(self, batch_id: str) -> list[AdminAction]:
         """Read what people asked to be done with a batch, in order."""
-        found = map(read_action, self.documents.query(actions_path(batch_id)))
+        found = map(ACTION.read, self.documents.query(actions_path(batch_id)))
         return sorted(found, key=lambda action: action.at)
 
     def look(
@@ -128,10 +123,10 @@ class Ledger:
     ) -> Look:
         """Return what decides on a batch; its shards, and its date if not given, are read when they are first asked for."""
         return Look(
-            batch,
-            shards=lambda: self.shards(batch.batch_id),
-            day=lambda: day or self.day(batch.game_date) or DateRecord(_mark(batch)),
-            living=lambda: self.living(batch.game_date),
+            batch=batch,
+            read_shards=lambda: self.shards(batch.batch_id),
+            read_day=lambda: day or self.day(batch.game_date) or DateRecord(_mark(batch)),
+            read_living=lambda: self.living(batch.game_date),
             now=now,
             touched=touched,
         )
@@ -157,7 +152,7 @@ class Ledger:
         return self._batches(Where("planned_at", ">=", _EVER), limit=limit)
 
     def _batches(self, where: Where, *, limit: int | None = None) -> list[Batch]:
-        return [read_batch(document) for document in self.documents.query(BATCHES, [where], limit=limit)]
+        return [BATCH.read(document) for document in self.documents.query(BATCHES, [where], limit=limit)]
 
     # --- changing what was read ---
 
@@ -186,8 +181,8 @@ class Ledger:
         """
 
         def commit(read: Entry, decided: Entry) -> Entry:
-            batch = _batch_update(read.batch, decided.batch)
-            day = _date_update(read.batch.game_date, read.day, decided.day)
+            batch = _update(batch_path(batch_id), BATCH, read.batch, decided.batch)
+            day = _update(date_path(read.batch.game_date), DATE, read.day, decided.day)
             versions = self._commit([*batch, *day, *_notes(batch_id, notes or {})])
             return Entry(_versioned(decided.batch, batch, versions), _versioned(decided.day, day, versions))
 
@@ -199,7 +194,7 @@ class Ledger:
         """`change`, for what concerns the batch alone."""
 
         def commit(read: Batch, decided: Batch) -> Batch:
-            update = _batch_update(read, decided)
+            update = _update(batch_path(batch_id), BATCH, read, decided)
             return _versioned(decided, update, self._commit(update))
 
         return _change(batch_id, self.batch, decide, commit, known=known)
@@ -227,9 +222,9 @@ class Ledger:
             self._write_shard(batch, number, players)
         day = replace(after, newest=_mark(batch)) if after else DateRecord(_mark(batch))
         path = date_path(batch.game_date)
-        newest = _date_update(batch.game_date, after, day) if after else [Create(path, date_fields(day))]
+        newest = _update(path, DATE, after, day) if after else [Create(path, DATE.fields(day))]
         try:
-            self.documents.commit([Create(batch_path(batch.batch_id), batch_fields(batch)), *newest])
+            self.documents.commit([Create(batch_path(batch.batch_id), BATCH.fields(batch)), *newest])
         except (DocumentExists, VersionChanged):
             return False
         return True
@@ -255,7 +250,7 @@ class Ledger:
 
     def note_action(self, batch_id: str, action: AdminAction, *, action_id: str) -> None:
         """Add what somebody asked to be done; nothing ever changes or removes it before its time."""
-        self.documents.commit([Create((*actions_path(batch_id), action_id), action_fields(action))])
+        self.documents.commit([Create((*actions_path(batch_id), action_id), ACTION.fields(action))])
 
     def mark_settled(self, batch_id: str, numbers: Iterable[int]) -> None:
         """Mark shards as settled, blindly: marks of several instances commute."""
@@ -301,17 +296,9 @@ def _change(
     raise Unavailable(f"others changed the ledger of batch {batch_id} {_DISTURBANCES} times in a row")
 
 
-def _batch_update(read: Batch, decided: Batch) -> list[Write]:
-    return _update(batch_path(read.batch_id), batch_changes(read, decided), read.version)
-
-
-def _date_update(game_date: date, read: DateRecord, decided: DateRecord) -> list[Write]:
-    return _update(date_path(game_date), date_changes(read, decided), read.version)
-
-
-def _update(path: Path, changes: Fields, version: str) -> list[Write]:
-    changed: dict[FieldPath, Value] = {(name,): value for name, value in changes.items()}
-    return [Update(path, changed, if_version=version)] if changed else []
+def _update(path: Path, codec: Codec[Versioned], read: Versioned, decided: Versioned) -> list[Write]:
+    changed: dict[FieldPath, Value] = {(name,): value for name, value in codec.changes(read, decided).items()}
+    return [Update(path, changed, if_version=read.version)] if changed else []
 
 
 def _versioned(decided: Versioned, writes: Sequence[Write], versions: Mapping[Path, str]) -> Versioned:

@@ -36,10 +36,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     environ = os.environ if environ is None else environ
     settings = read(CoordinatorSettings, environ)
     logs.configure(
-        service="coordinator",
-        revision=settings.revision,
-        project=settings.project,
-        level=settings.log_level,
+        service="coordinator", revision=settings.revision, project=settings.project, level=settings.log_level
     )
     configure(environ, service="coordinator", revision=settings.revision, project=settings.project)
     parts = _parts(environ, settings)

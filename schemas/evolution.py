@@ -148,7 +148,7 @@ def record() -> tuple[str, ...]:
 
 def shapes(columns: tuple[Column, ...]) -> Shapes:
     """What is remembered of a version."""
-    return {column.name: _shape(column) for column in columns}
+    return {column.name: column.shape for column in columns}
 
 
 # --- one version ----------------------------------------------------------------------------------------------
@@ -211,12 +211,13 @@ def _renames(before: tuple[Column, ...], after: tuple[Column, ...], added: list[
     """Old name → new name, where a column of the same shape stands at the place of one that is gone."""
     names = {column.name for column in after}
     for old, new in zip(before, after, strict=False):
-        if old.name not in names and new in added and _shape(old) == _shape(new):
+        if old.name not in names and new in added and old.shape == new.shape:
             yield old.name, new.name
 
 
 def _kept(old: Column, new: Column, after: TableSchema) -> Iterator[Breach]:
-    if _is_narrower(new, than=old):
+    is_numeric = old.type == new.type == "NUMERIC"
+    if is_numeric and any(now < was for now, was in zip(_bounds(new), _bounds(old), strict=True)):
         problem = f"{old.sql_type} became {new.sql_type}; add a column for the narrower number"
         yield _breach(after, new.name, Rule.NARROWED, problem)
     elif old.type != new.type or _bounds(old) != _bounds(new):
@@ -226,23 +227,11 @@ def _kept(old: Column, new: Column, after: TableSchema) -> Iterator[Breach]:
         yield _breach(after, new.name, Rule.MODE, f"{old.mode} became {new.mode}; add a column beside it")
 
 
-def _is_narrower(new: Column, *, than: Column) -> bool:
-    if new.type != "NUMERIC" or than.type != "NUMERIC":
-        return False
-    digits, scale = _bounds(new)
-    old_digits, old_scale = _bounds(than)
-    return digits < old_digits or scale < old_scale
-
-
 def _bounds(column: Column) -> tuple[int, int]:
     """Digits before and after the point; bare NUMERIC has 29 and 9."""
     if column.precision is None:
         return _NUMERIC_DIGITS, _NUMERIC_SCALE
     return column.precision - (column.scale or 0), column.scale or 0
-
-
-def _shape(column: Column) -> str:
-    return f"{column.sql_type}, {column.mode}"
 
 
 def _breach(schema: TableSchema, column: str, rule: Rule, problem: str) -> Breach:

@@ -69,6 +69,11 @@ class Column:
         bounded = self.type if self.precision is None else f"{self.type}({self.precision}, {self.scale or 0})"
         return f"ARRAY<{bounded}>" if self.mode == "REPEATED" else bounded
 
+    @property
+    def shape(self) -> str:
+        """Type and mode, as a sentence names them."""
+        return f"{self.sql_type}, {self.mode}"
+
     def api_repr(self) -> dict[str, str]:
         """The column as BigQuery's API and `bq` take it."""
         field = {"name": self.name, "type": self.type, "mode": self.mode, "description": self.description}
@@ -222,14 +227,9 @@ class Drift:
     """One sentence for each column whose type, mode or precision differs, and each missing REQUIRED one."""
 
     @property
-    def is_none(self) -> bool:
-        """Whether live and declared agree."""
-        return not (self.missing_in_live or self.undeclared or self.clashes)
-
-    @property
     def refusals(self) -> tuple[str, ...]:
         """One sentence for everything that no additive change mends; empty when the rest can be mended."""
-        unknown = (f"{c.name} ({c.sql_type}, {c.mode}) is in the live table but not declared" for c in self.undeclared)
+        unknown = (f"{c.name} ({c.shape}) is in the live table but not declared" for c in self.undeclared)
         return (*self.clashes, *unknown)
 
 
@@ -241,15 +241,16 @@ def compare(declared: Sequence[Column], live: Sequence[Column]) -> Drift:
     found = {column.name: column for column in live}
     missing = [column for name, column in expected.items() if name not in found]
     pairs = ((column, found[name]) for name, column in expected.items() if name in found)
+    differing = ((one, other) for one, other in pairs if one.shape != other.shape)
+    clashes = [f"{one.name} is declared {one.shape} but live it is {other.shape}" for one, other in differing]
     lacking = [f"{c.name} is declared {c.sql_type}, REQUIRED, but is missing" for c in missing if c.mode == "REQUIRED"]
     return Drift(
         missing_in_live=tuple(column for column in missing if column.mode != "REQUIRED"),
         undeclared=tuple(column for name, column in found.items() if name not in expected),
-        clashes=(*(_clash(one, other) for one, other in pairs if _shape(one) != _shape(other)), *lacking),
+        clashes=(*clashes, *lacking),
     )
 
 
-@functools.cache
 @functools.cache
 def versions(table: str) -> tuple[int, ...]:
     """The released versions of a table, oldest first. Raises `UnknownTable`."""
@@ -336,15 +337,6 @@ def _check_each(check: Check, sql_type: str) -> Callable[[object], Cell]:
 
 def _limit(name: str, of: Mapping[str, Any]) -> Limit:
     return Limit(name, allowed=tuple(of["allowed"])) if "allowed" in of else Limit(name, of["minimum"], of["maximum"])
-
-
-def _shape(column: Column) -> tuple[str, str]:
-    return column.sql_type, column.mode
-
-
-def _clash(declared: Column, live: Column) -> str:
-    shapes = (f"{column.sql_type}, {column.mode}" for column in (declared, live))
-    return f"{declared.name} is declared {' but live it is '.join(shapes)}"
 
 
 def _shown(value: object) -> str:

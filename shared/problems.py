@@ -5,59 +5,39 @@ Knows no web framework; the apps put these values into their responses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
 from http import HTTPStatus
 
-from shared.errors import (
-    CallerRefused,
-    ConfirmationNeeded,
-    Conflict,
-    InputsIncomplete,
-    InvalidInput,
-    LeaseLost,
-    MalformedMessage,
-    MoveRefused,
-    NotAuthorised,
-    Permanent,
-    Transient,
-    Unavailable,
-    UnknownBatch,
-    UnknownPlayer,
-    VerificationRefused,
-)
+from shared import errors
+from shared.errors import Conflict, InvalidInput
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 10
 """What a caller is told to wait before it repeats a request that met passing trouble."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    status: HTTPStatus
-    slug: str
-    title: str
-
-
-_UNEXPECTED = _Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "Something unforeseen went wrong")
-
-_KINDS: dict[type[Exception], _Kind] = {
+_KINDS: Mapping[type[Exception], tuple[HTTPStatus, str]] = {
     # 422, not 400: the request was understood, a value in it is unusable (RFC 9110, 15.5.21).
-    InvalidInput: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "A value is unusable"),
-    MalformedMessage: _Kind(HTTPStatus.BAD_REQUEST, "malformed-message", "The message cannot be understood"),
-    NotAuthorised: _Kind(HTTPStatus.UNAUTHORIZED, "not-authorised", "The caller is not known"),
-    CallerRefused: _Kind(HTTPStatus.FORBIDDEN, "caller-refused", "The caller may not do this"),
-    UnknownBatch: _Kind(HTTPStatus.NOT_FOUND, "unknown-batch", "No such batch"),
-    UnknownPlayer: _Kind(HTTPStatus.NOT_FOUND, "unknown-player", "No such player"),
-    Conflict: _Kind(HTTPStatus.CONFLICT, "conflict", "Another batch is in the way"),
-    InputsIncomplete: _Kind(HTTPStatus.CONFLICT, "inputs-incomplete", "The inputs are not whole"),
-    MoveRefused: _Kind(HTTPStatus.CONFLICT, "move-refused", "The batch's state does not allow this"),
-    ConfirmationNeeded: _Kind(HTTPStatus.CONFLICT, "confirmation-needed", "A person has to confirm this"),
-    VerificationRefused: _Kind(HTTPStatus.CONFLICT, "verification-refused", "A check did not hold"),
-    LeaseLost: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "lease-lost", "Another instance took the work over"),
-    Unavailable: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "A dependency did not answer"),
-    Transient: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "transient", "Trouble that may pass; try again"),
-    Permanent: _Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The request could not be carried out"),
+    InvalidInput: (HTTPStatus.UNPROCESSABLE_ENTITY, "A value is unusable"),
+    errors.MalformedMessage: (HTTPStatus.BAD_REQUEST, "The message cannot be understood"),
+    errors.NotAuthorised: (HTTPStatus.UNAUTHORIZED, "The caller is not known"),
+    errors.CallerRefused: (HTTPStatus.FORBIDDEN, "The caller may not do this"),
+    errors.UnknownBatch: (HTTPStatus.NOT_FOUND, "No such batch"),
+    errors.UnknownPlayer: (HTTPStatus.NOT_FOUND, "No such player"),
+    Conflict: (HTTPStatus.CONFLICT, "Another batch is in the way"),
+    errors.InputsIncomplete: (HTTPStatus.CONFLICT, "The inputs are not whole"),
+    errors.MoveRefused: (HTTPStatus.CONFLICT, "The batch's state does not allow this"),
+    errors.ConfirmationNeeded: (HTTPStatus.CONFLICT, "A person has to confirm this"),
+    errors.VerificationRefused: (HTTPStatus.CONFLICT, "A check did not hold"),
+    errors.LeaseLost: (HTTPStatus.SERVICE_UNAVAILABLE, "Another instance took the work over"),
+    errors.Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "A dependency did not answer"),
+    errors.Transient: (HTTPStatus.SERVICE_UNAVAILABLE, "Trouble that may pass; try again"),
+    errors.Permanent: (HTTPStatus.INTERNAL_SERVER_ERROR, "The request could not be carried out"),
+    Exception: (HTTPStatus.INTERNAL_SERVER_ERROR, "Something unforeseen went wrong"),
 }
+"""Status and title of an error; the last words of the problem's type are the error's name."""
+_SLUGS: Mapping[type, str] = {errors.Permanent: "internal", Exception: "unexpected"}
 
 
 def problem_of(error: Exception, *, instance: str) -> tuple[int, dict[str, object]]:
@@ -65,16 +45,17 @@ def problem_of(error: Exception, *, instance: str) -> tuple[int, dict[str, objec
 
     An error from outside the tree becomes a 500 that says nothing of its text, which may hold anything.
     """
-    kind = next((_KINDS[ancestor] for ancestor in type(error).__mro__ if ancestor in _KINDS), _UNEXPECTED)
-    detail = "the logs hold the reason" if kind is _UNEXPECTED else str(error)
+    kind = next(ancestor for ancestor in type(error).__mro__ if ancestor in _KINDS)
+    status, title = _KINDS[kind]
+    slug = _SLUGS.get(kind) or re.sub("(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
     document: dict[str, object] = {
-        "type": f"urn:tipoff:problem:{kind.slug}",
-        "title": kind.title,
-        "status": kind.status.value,
-        "detail": detail,
+        "type": f"urn:tipoff:problem:{slug}",
+        "title": title,
+        "status": status.value,
+        "detail": "the logs hold the reason" if kind is Exception else str(error),
         "instance": instance,
     }
-    return kind.status.value, document | _members_of(error)
+    return status.value, document | _members_of(error)
 
 
 def problem_of_status(status: int, *, detail: str, instance: str) -> tuple[int, dict[str, object]]:

@@ -25,9 +25,9 @@ from schemas.tables import Column, FittedRows, Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 from shared.declared import every_spec
-from shared.policy import PlanningRules, Policy
 from shared.ports import Document, Job, Outgoing, Parameters, Table, TableSpec, Where, Write
 from shared.ports import Path as DocumentPath
+from shared.settings import PlanningRules, Policy
 from tests.memory_publisher import MemoryPublisher
 from tests.plan_inputs import GAME_DATE, INPUT_TABLES, PLANNED_AT, League, a_log, a_scheduled_game, an_offer
 from worker.model import shipped_model

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.documents import batch_fields, batch_path, date_path, entry_of, new_shard, shard_path, shards_path
+from coordinator.documents import BATCH, batch_path, date_path, entry_of, new_shard, shard_path, shards_path
 from coordinator.ledger import Ledger
 from coordinator.rules import planning
 from coordinator.rules.batch import Batch, BatchMark
@@ -24,15 +24,15 @@ from coordinator.rules.entries import AnyOutcome
 from coordinator.rules.lifecycle import Status
 from coordinator.rules.merge import rows_of_batch
 from coordinator.usecases.consolidate import Consolidator, Report
-from coordinator.usecases.leases import Leases
+from coordinator.usecases.hold_lease import Leases
 from schemas import digest, names, tables
 from schemas.messages import BatchFinished, Failed, FailureCode, Predicted, Skipped, SkipReason
 from schemas.tables import DELIVERY_COLUMN, Cell, Column, Row
 from shared.adapters.sqlite import SqliteDocuments
 from shared.declared import staging_spec, table_spec
-from shared.policy import Policy
 from shared.ports import Create, FieldPath, TableSpec, Update, Value
 from shared.ports import Path as DocumentPath
+from shared.settings import Policy
 from tests.memory_publisher import MemoryPublisher
 from tests.warehouse_kit import Peer, WatchedWarehouse, open_warehouse
 
@@ -126,7 +126,7 @@ class Bench:
             for number, shard in enumerate(shards)
         ]
         self.documents.commit(
-            [*shard_writes, Create(batch_path(batch.batch_id), batch_fields(batch)), self._newest(batch)]
+            [*shard_writes, Create(batch_path(batch.batch_id), BATCH.fields(batch)), self._newest(batch)]
         )
         return batch.batch_id
 

@@ -18,8 +18,8 @@ from coordinator.rules.entries import AnyOutcome, Shard
 from coordinator.rules.lifecycle import Status
 from schemas import digest, names
 from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
-from shared.policy import Policy
 from shared.ports import Document, FieldPath, Value
+from shared.settings import Policy
 
 GAME_DATE = date(2026, 1, 30)
 PLANNED_AT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
@@ -107,4 +107,4 @@ def _set(fields: dict[str, Any], path: FieldPath, value: Value) -> None:
 def a_look(batch: Batch, shards: Sequence[Shard], day: DateRecord, *, now: datetime, newer_lives: bool = False) -> Look:
     """A look at a ledger that is all here; any other batch of the date has ended, unless `newer_lives`."""
     living = replace(batch, batch_id=day.newest.batch_id, status=Status.RUNNING) if newer_lives else None
-    return Look(batch, shards=lambda: shards, day=lambda: day, living=lambda: living, now=now)
+    return Look(batch=batch, read_shards=lambda: shards, read_day=lambda: day, read_living=lambda: living, now=now)

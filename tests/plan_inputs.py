@@ -25,6 +25,7 @@ from schemas.tables import Cell, Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import table_spec
 from shared.ports import TableSpec, Warehouse
+from shared.settings import PlanningRules
 
 GAME_DATE = date(2026, 1, 30)
 PLANNED_AT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
@@ -148,13 +149,10 @@ def freeze(
 ) -> None:
     """Write the batch's plan table, unless it is there; where nothing was ever graded, the grades are an empty table."""
     warehouse.create(table_spec(tables.GRADES))
-    parameters = plan_parameters(
-        game_date,
-        planned_at=planned_at,
-        roster_games=roster_games,
-        recent_games=recent_games,
-        preferred_sportsbook=preferred_sportsbook,
+    rules = PlanningRules(
+        roster_games=roster_games, recent_games=recent_games, preferred_sportsbook=preferred_sportsbook
     )
+    parameters = plan_parameters(game_date, planned_at=planned_at, rules=rules)
     warehouse.query(plan_statement(batch_id, expires_at=PLANNED_AT + timedelta(days=10)), parameters)
 
 

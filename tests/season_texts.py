@@ -26,7 +26,7 @@ def _grading() -> Texts:
     """The texts around a date's grades."""
     merged = ("merge grades", grading.merge(GAME_DATE), {"graded_at": NOON})
     counted: tuple[str, str, Parameters] = ("count grades", grading.count(GAME_DATE), {})
-    span = grading.span_parameters(GAME_DATE, GAME_DATE)
+    span = accuracy.span(GAME_DATE, GAME_DATE)
     return {
         "coordinator.rules.grading.source": [merged, counted],
         "coordinator.rules.grading._graded": [merged, counted],

@@ -6,27 +6,18 @@ calibration says how little. Knows nothing of systems or requests.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from worker.players import Floats
 from worker.portable import settled
 
 
-@dataclass(frozen=True, slots=True)
-class PlattScaling:
-    """Calibrated log-odds = slope × raw log-odds, for any side.
+def calibrated(raw: Floats, slope: float) -> Floats:
+    """Turn raw probabilities, 0 to 1 and both included, into calibrated ones: log-odds = slope × raw log-odds, for any side.
 
     The intercept is held at 0, so that OVER and UNDER are judged alike and neither side is favoured at a raw 0.5.
     """
-
-    method: str
-    slope: float
-
-    def calibrate_all(self, raw: Floats) -> Floats:
-        """Turn raw probabilities, 0 to 1 and both included, into calibrated ones."""
-        return settled(1.0 / (1.0 + np.exp(-self.slope * log_odds(raw))))
+    return settled(1.0 / (1.0 + np.exp(-slope * log_odds(raw))))
 
 
 _NEAR_ZERO = 1e-12
@@ -49,7 +40,7 @@ def fit_slope(raw: Floats, is_over: Floats) -> float:
 
 _NEWTON_STEPS = 20
 
-PLATT_V1 = PlattScaling(method="platt_v1", slope=0.058)
+PLATT_V1, PLATT_V1_SLOPE = "platt_v1", 0.058
 """For a model whose training data have too few real lines to fit its own. Fitted by maximum likelihood on the distinct real lines of PrizePicks and Underdog from 2024-10-22 to 2025-01-12:
 6,739 lines, each judged by season_average, moving_average and ensemble (n = 20,217, pushes left out, standard error
 of the slope 0.027 as if they were independent). There the Brier score fell from 0.2615 to 0.2499 and the expected

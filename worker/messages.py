@@ -32,7 +32,11 @@ def read_slice(data: bytes, *, revision: str) -> Read:
         requests = Slice.model_validate_json(data).requests
     except ValidationError:
         return _read_each(data, revision)
-    failed = tuple(_failed(one, problem, revision) for one in requests if (problem := _problem_of(one)) is not None)
+    failed = tuple(
+        _failed(one.batch_id, one.player_lookup, problem, revision)
+        for one in requests
+        if (problem := _problem_of(one)) is not None
+    )
     lost = {(one.batch_id, one.player_lookup) for one in failed}
     return Read(tuple(one for one in requests if (one.batch_id, one.player_lookup) not in lost), failed)
 
@@ -50,30 +54,22 @@ def _read_each(data: bytes, revision: str) -> Read:
         try:
             request = PredictionRequest.model_validate_json(json.dumps(member))
         except (ValidationError, ValueError, RecursionError) as error:
-            failed.append(_failed(_Named.of(member), _said(error), revision))
+            failed.append(_failed(*_named(member), _said(error), revision))
             continue
         if (problem := _problem_of(request)) is None:
             requests.append(request)
         else:
-            failed.append(_failed(request, problem, revision))
+            failed.append(_failed(request.batch_id, request.player_lookup, problem, revision))
     return Read(tuple(requests), tuple(failed))
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """Whom an unusable request is for."""
-
-    batch_id: str
-    player_lookup: str
-
-    @classmethod
-    def of(cls, member: object) -> _Named:
-        """Raises `MalformedMessage` where that is not said."""
-        told = member if isinstance(member, dict) else {}
-        batch_id, player = told.get("batch_id"), told.get("player_lookup")
-        if not isinstance(batch_id, str) or not isinstance(player, str):
-            raise MalformedMessage("a request is unusable and does not say for which player of which batch it is")
-        return cls(batch_id, check_player(player))
+def _named(member: object) -> tuple[str, str]:
+    """Batch and player that an unusable request is for. Raises `MalformedMessage` where that is not said."""
+    told = member if isinstance(member, dict) else {}
+    batch_id, player = told.get("batch_id"), told.get("player_lookup")
+    if not isinstance(batch_id, str) or not isinstance(player, str):
+        raise MalformedMessage("a request is unusable and does not say for which player of which batch it is")
+    return batch_id, check_player(player)
 
 
 def _problem_of(request: PredictionRequest) -> str | None:
@@ -85,10 +81,10 @@ def _problem_of(request: PredictionRequest) -> str | None:
     return None
 
 
-def _failed(about: PredictionRequest | _Named, problem: str, revision: str) -> Failed:
+def _failed(batch_id: str, player: str, problem: str, revision: str) -> Failed:
     return Failed(
-        batch_id=about.batch_id,
-        player_lookup=about.player_lookup,
+        batch_id=batch_id,
+        player_lookup=player,
         worker_revision=revision,
         code=FailureCode.BAD_REQUEST,
         detail=problem[:MAX_DETAIL],

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas import names
 from shared.errors import InvalidInput
-from worker.calibration import PlattScaling
 from worker.distribution import Spread
 from worker.features import FEATURE_VERSION, FEATURES
 from worker.players import Floats
@@ -63,7 +62,7 @@ class SpreadPart(_Part):
 
 
 class CalibrationPart(_Part):
-    """See `worker.calibration.PlattScaling`; `lines` is how many distinct real lines it was fitted on, 0 for none."""
+    """See `worker.calibration.calibrated`; `lines` is how many distinct real lines it was fitted on, 0 for none."""
 
     method: str
     slope: float
@@ -119,20 +118,8 @@ class Model:
     @cached_property
     def spread(self) -> Spread:
         """The predictive distribution."""
-        part = self.document.spread
-        return Spread(
-            variance_at_zero=part.variance_at_zero,
-            variance_per_point=part.variance_per_point,
-            prior_games=part.prior_games,
-            levels=np.array(part.levels),
-            centers=np.array(part.centers),
-            quantiles=np.array(part.quantiles),
-        )
-
-    @cached_property
-    def calibration(self) -> PlattScaling:
-        """The calibration against real lines."""
-        return PlattScaling(method=self.document.calibration.method, slope=self.document.calibration.slope)
+        figures = dict(self.document.spread)
+        return Spread(**figures | {name: np.array(figures[name]) for name in ("levels", "centers", "quantiles")})
 
     @cached_property
     def _terms(self) -> Floats:

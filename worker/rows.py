@@ -32,7 +32,7 @@ from schemas.tables import (
     staging_schema,
 )
 from worker import inputs
-from worker.calibration import MARKET_V1, beside_market
+from worker.calibration import MARKET_V1, beside_market, calibrated
 from worker.conformal import INTERVALS, asked_shares
 from worker.features import FEATURE_VERSION, FEATURES
 from worker.model import Model
@@ -133,7 +133,7 @@ class _Spoken:
         lines = np.array([float(line.points_line) for _, line in bets])
         raw = spread.probability_over(lines, predicted=points[pair], deviation=deviation[pair])
         mean, around = (of_market[players[pair]] for of_market in market.implied(situation))
-        over = situation.model.calibration.calibrate_all(raw)
+        over = calibrated(raw, situation.model.document.calibration.slope)
         known = ~np.isnan(mean)
         implied = market.probability_over(lines[known], points=mean[known], deviation=around[known])
         over[known] = beside_market(raw[known], implied)
@@ -204,7 +204,7 @@ def _row_cells(
             warning = warnings[place]
         for line in request.lines:
             over, verdict = spoken.over[bet], spoken.verdicts[bet]
-            method = MARKET_V1 if spoken.has_market[bet] else situation.model.calibration.method
+            method = MARKET_V1 if spoken.has_market[bet] else situation.model.document.calibration.method
             filter_reason = "estimated_line" if line.is_estimated else warning or _unsure(verdict)
             yield {
                 "prediction_id": _id(request, forecast, line.points_line),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shared.errors import InvalidInput
 from worker import scores
 from worker.absences import Knowledge
-from worker.calibration import PLATT_V1, fit_slope
+from worker.calibration import PLATT_V1, PLATT_V1_SLOPE, calibrated, fit_slope
 from worker.distribution import Spread
 from worker.features import FEATURE_VERSION, FEATURES, features
 from worker.history import GameLogs, past_players
@@ -322,7 +322,7 @@ def _judged(document: ModelDocument, outcomes: _Outcomes) -> ModelDocument:
         for name, said in outcomes.said.items()
     }
     is_over = (points > lines.line)[decided].astype(np.float64)
-    calibration = CalibrationPart(method=PLATT_V1.method, slope=PLATT_V1.slope, lines=0)
+    calibration = CalibrationPart(method=PLATT_V1, slope=PLATT_V1_SLOPE, lines=0)
     if len(is_over) >= MIN_LINES:
         # All systems together: one slope, which no system's luck decides.
         slope = fit_slope(np.concatenate(list(raw.values())), np.tile(is_over, len(raw)))
@@ -330,7 +330,7 @@ def _judged(document: ModelDocument, outcomes: _Outcomes) -> ModelDocument:
             method=f"platt_{document.trained_on.until}", slope=_short(slope), lines=len(is_over)
         )
     fitted = document.model_copy(update={"calibration": calibration})
-    calibrated = Model(fitted).calibration.calibrate_all(raw[ensemble.SYSTEM_ID])
+    over = calibrated(raw[ensemble.SYSTEM_ID], calibration.slope)
     metrics = {
         "walk_forward": {
             name: asdict(scores.point_scores(said, outcomes.games.points)) for name, said in outcomes.said.items()
@@ -338,7 +338,7 @@ def _judged(document: ModelDocument, outcomes: _Outcomes) -> ModelDocument:
     }
     if len(is_over):
         metrics["lines_raw"] = asdict(scores.probability_scores(raw[ensemble.SYSTEM_ID], is_over))
-        metrics["lines_calibrated"] = asdict(scores.probability_scores(calibrated, is_over))
+        metrics["lines_calibrated"] = asdict(scores.probability_scores(over, is_over))
     return fitted.model_copy(update={"metrics": metrics})
 
 

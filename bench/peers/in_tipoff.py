@@ -30,7 +30,7 @@ from local.one_machine.stack import LocalStack, local_stack
 from schemas.tables import Cell
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.firestore import FirestoreDocuments
-from shared.policy import Policy
+from shared.settings import Policy
 
 _GAME_DATE = date(2026, 1, 30)
 _PATIENCE = timedelta(minutes=30)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from pydantic import BaseModel
 
 from coordinator.rules import accuracy, grading
-from coordinator.rules.accuracy import By, SystemErrors
+from coordinator.rules.accuracy import By, Figure, SystemErrors
+from coordinator.usecases.grade import watched
 from schemas import names, tables
 from schemas.tables import Row
 from shared.errors import InvalidInput
@@ -31,20 +31,20 @@ class DayErrors(BaseModel):
     game_date: date
     system_id: str
     n: int
-    mae: float
+    mae: Figure
     lined: int
-    mae_lined: float | None
-    mae_line: float | None
+    mae_lined: Figure | None
+    mae_line: Figure | None
     """The error of the sportsbooks' own line, as a prediction of the points."""
 
 
 class Bin(BaseModel):
     """Probabilities of OVER that are alike: what was said, what came, and the 95% band of the latter."""
 
-    said: float
-    came: float
-    low: float
-    high: float
+    said: Figure
+    came: Figure
+    low: Figure
+    high: Figure
     n: int
     games: int
 
@@ -61,9 +61,9 @@ class Recommended(BaseModel):
     lost: int
     pushed: int
     void: int
-    share_won: float | None
-    low: float
-    high: float
+    share_won: Figure | None
+    low: Figure
+    high: Figure
 
 
 class Lines(BaseModel):
@@ -79,7 +79,7 @@ class Watched(BaseModel):
     """The 80% interval over the newest games; `warning` where it drifts."""
 
     games: int = 0
-    share: float = 0.0
+    share: Figure = 0.0
     warning: str | None = None
 
 
@@ -102,79 +102,76 @@ class AccuracyView(Group):
     drift: Watched = Watched()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accuracy:
-    """The use case of those who look, over the warehouse."""
+def measure(
+    warehouse: Warehouse,
+    first: date | None,
+    last: date | None,
+    *,
+    today: date,
+    by: By = By.SYSTEM,
+    system: str | None = None,
+) -> AccuracyView:
+    """Measure a span by its grades, to today and for 400 days without one.
 
-    warehouse: Warehouse
-    today: Callable[[], date]
+    Args:
+        system: show no other system's figures.
 
-    def measure(
-        self, first: date | None, last: date | None, *, by: By = By.SYSTEM, system: str | None = None
-    ) -> AccuracyView:
-        """Measure a span, to today and for 400 days without one.
-
-        Args:
-            system: show no other system's figures.
-
-        Raises:
-            InvalidInput: the span is upside down, or no grade is of that system.
-            QueryRefused, Unavailable: the warehouse did not answer.
-        """
-        last = last or self.today()
-        first = first or last - SEASON
-        if last < first:
-            raise InvalidInput("to", f"{last} is before {first}; give the later date")
-        span = accuracy.span(first, last)
-        if not has_grades(self.warehouse):
-            return AccuracyView(first=first, last=last, by=by, ungraded=self._ungraded(span))
-        found = [self.warehouse.query(accuracy.points(each), span) for each in dict.fromkeys((By.SYSTEM, by))]
-        whole = _groups(found[0], system).get("", Group())
-        known = sorted({str(row["system_id"]) for row in found[0]})
-        if system is not None and system not in known:
-            raise InvalidInput(
-                "system", f"there is no grade of {system!r}; graded are: {', '.join(known) or 'none at all'}"
-            )
-        (totals,) = self.warehouse.query(accuracy.totals(), span)
-        return AccuracyView(
-            first=first,
-            last=last,
-            by=by,
-            graded=accuracy.whole(totals, "graded"),
-            ungraded=self._ungraded(span),
-            void=accuracy.whole(totals, "void"),
-            hindsight=accuracy.whole(totals, "hindsight"),
-            after_tipoff=accuracy.whole(totals, "after_tipoff"),
-            systems=whole.systems,
-            intervals=whole.intervals,
-            groups=_groups(found[-1], system) if by is not By.SYSTEM else {},
-            days=[
-                _day(row)
-                for row in self.warehouse.query(accuracy.by_day(), span)
-                if system in (None, str(row["system_id"]))
-            ],
-            lines=self._lines(span, system or accuracy.NAMED),
-            drift=watch(self.warehouse, last),
+    Raises:
+        InvalidInput: the span is upside down, or no grade is of that system.
+        QueryRefused, Unavailable: the warehouse did not answer.
+    """
+    last = last or today
+    first = first or last - SEASON
+    if last < first:
+        raise InvalidInput("to", f"{last} is before {first}; give the later date")
+    span = accuracy.span(first, last)
+    if not has_grades(warehouse):
+        return AccuracyView(first=first, last=last, by=by, ungraded=_ungraded(warehouse, span))
+    found = [warehouse.query(accuracy.points(each), span) for each in dict.fromkeys((By.SYSTEM, by))]
+    whole = _groups(found[0], system).get("", Group())
+    known = sorted({str(row["system_id"]) for row in found[0]})
+    if system is not None and system not in known:
+        raise InvalidInput(
+            "system", f"there is no grade of {system!r}; graded are: {', '.join(known) or 'none at all'}"
         )
+    (totals,) = warehouse.query(accuracy.totals(), span)
+    days = [DayErrors.model_validate(row) for row in warehouse.query(accuracy.by_day(), span)]
+    return AccuracyView.model_validate(
+        {
+            **totals,
+            "first": first,
+            "last": last,
+            "by": by,
+            "ungraded": _ungraded(warehouse, span),
+            "systems": whole.systems,
+            "intervals": whole.intervals,
+            "groups": _groups(found[-1], system) if by is not By.SYSTEM else {},
+            "days": [day for day in days if system in (None, day.system_id)],
+            "lines": _lines(warehouse, span, system or accuracy.NAMED),
+            "drift": watch(warehouse, last),
+        }
+    )
 
-    def _lines(self, span: Parameters, system: str) -> Lines:
-        of_system: Parameters = {**span, "system": system}
-        bins = self.warehouse.query(accuracy.reliability(), of_system)
-        made = self.warehouse.query(accuracy.recommendations(), of_system)
-        n = sum(accuracy.whole(row, "n") for row in bins)
-        brier = sum(accuracy.number(row, "brier") for row in bins)
-        return Lines(
-            n=n,
-            brier=round(brier / n, 5) if n else None,
-            reliability=[_bin(row) for row in bins],
-            recommendations=[_recommended(row) for row in made],
-        )
 
-    def _ungraded(self, span: Parameters) -> int:
-        if self.warehouse.columns(names.PREDICTIONS_TABLE) is None:
-            return 0
-        waiting = self.warehouse.query(grading.ungraded_games(), span)
-        return sum(accuracy.whole(row, "predictions") for row in waiting)
+def _lines(warehouse: Warehouse, span: Parameters, system: str) -> Lines:
+    of_system: Parameters = {**span, "system": system}
+    bins = warehouse.query(accuracy.reliability(), of_system)
+    made = warehouse.query(accuracy.recommendations(), of_system)
+    n = sum(accuracy.whole(row, "n") for row in bins)
+    brier = sum(accuracy.number(row, "brier") for row in bins)
+    return Lines(
+        n=n,
+        brier=round(brier / n, 5) if n else None,
+        reliability=[Bin.model_validate({**row, **_band(row, "came")}) for row in bins],
+        recommendations=[Recommended.model_validate({**row, **_band(row, "share_won")}) for row in made],
+    )
+
+
+def _ungraded(warehouse: Warehouse, span: Parameters) -> int:
+    if warehouse.columns(names.PREDICTIONS_TABLE) is None:
+        return 0
+    waiting = warehouse.query(grading.ungraded_games(), span)
+    return sum(accuracy.whole(row, "predictions") for row in waiting)
 
 
 def has_grades(warehouse: Tables) -> bool:
@@ -184,8 +181,8 @@ def has_grades(warehouse: Tables) -> bool:
 
 def watch(warehouse: Jobs, last: date) -> Watched:
     """How the interval did over the newest games up to a date. Raises `TableMissing` before the first grading."""
-    drift = accuracy.drift_of(warehouse.query(accuracy.newest_intervals(), accuracy.newest_parameters(last)))
-    return Watched(games=drift.games, share=round(drift.share, 4), warning=drift.warning)
+    drift = watched(warehouse, last)
+    return Watched(games=drift.games, share=drift.share, warning=drift.warning)
 
 
 def _groups(rows: Sequence[Row], system: str | None) -> dict[str, Group]:
@@ -194,50 +191,11 @@ def _groups(rows: Sequence[Row], system: str | None) -> dict[str, Group]:
         group = found.setdefault(str(row["group"]), Group())
         system_id = str(row["system_id"])
         if system in (None, system_id):
-            group.systems[system_id] = accuracy.errors_of(row)
+            group.systems[system_id] = SystemErrors.model_validate(row)
         if system_id == (system or accuracy.NAMED):
             group.intervals.update(accuracy.coverage_of(row))
     return {name: found[name] for name in sorted(found, key=accuracy.place)}
 
 
-def _day(row: Row) -> DayErrors:
-    lined, n = accuracy.whole(row, "lined"), accuracy.whole(row, "n")
-    return DayErrors.model_validate(
-        {
-            "game_date": row["game_date"],
-            "system_id": row["system_id"],
-            "n": n,
-            "mae": round(accuracy.number(row, "absolute") / n, 4),
-            "lined": lined,
-            "mae_lined": round(accuracy.number(row, "lined_absolute") / lined, 4) if lined else None,
-            "mae_line": round(accuracy.number(row, "line_absolute") / lined, 4) if lined else None,
-        }
-    )
-
-
-def _bin(row: Row) -> Bin:
-    n, games = accuracy.whole(row, "n"), accuracy.whole(row, "games")
-    share = accuracy.whole(row, "over") / n
-    low, high = accuracy.wilson(share * games, games)
-    return Bin(
-        said=round(accuracy.number(row, "said"), 4),
-        came=round(share, 4),
-        low=round(low, 4),
-        high=round(high, 4),
-        n=n,
-        games=games,
-    )
-
-
-def _recommended(row: Row) -> Recommended:
-    won, lost, games = (accuracy.whole(row, name) for name in ("won", "lost", "games"))
-    share = won / (won + lost) if won + lost else None
-    low, high = accuracy.wilson((share or 0.0) * games, games)
-    counts = {name: accuracy.whole(row, name) for name in ("made", "won", "lost", "pushed", "void")}
-    return Recommended(
-        recommendation=str(row["recommendation"]),
-        **counts,
-        share_won=None if share is None else round(share, 4),
-        low=round(low, 4),
-        high=round(high, 4),
-    )
+def _band(row: Row, share: str) -> dict[str, float]:
+    return accuracy.band(accuracy.number(row, share), accuracy.whole(row, "games"))

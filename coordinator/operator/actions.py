@@ -6,7 +6,7 @@ Must never learn how an action is carried out; whether it is still possible then
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Literal
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from coordinator.rules.due import CLOSING, By, Look, Step, due_now, named
 from coordinator.rules.lifecycle import MERGED, Event, Status
-from shared.policy import MAX_MINUTES
+from shared.settings import MAX_MINUTES
 
 _MORE_TIME = timedelta(hours=1)
 
@@ -104,7 +104,6 @@ def _redrive(look: Look) -> Action | None:
         "redrive",
         label="Redrive",
         effect=f"A redrive plans a new batch for the players who are not predicted: {named(missing)}.",
-        body=None,
         confirm=f"Start a new batch for the players of {batch.batch_id} who are not predicted?",
     )
 
@@ -136,7 +135,6 @@ def _cancel(look: Look) -> Action | None:
         "cancel",
         label="Cancel",
         effect="Cancelling ends the batch: outcomes that still arrive are recorded but never merged.",
-        body=None,
         confirm=f"Cancel {batch.batch_id}? Nothing of it will ever be merged.",
     )
 
@@ -150,7 +148,7 @@ def _post(
     *,
     label: str,
     effect: str,
-    body: Mapping[str, bool | int] | None,
+    body: dict[str, bool | int] | None = None,
     flags: str = "",
     confirm: str | None = None,
 ) -> Action:
@@ -160,6 +158,6 @@ def _post(
         effect=effect,
         command=" ".join(filter(None, ("tipoff", verb, batch_id, flags))),
         path=f"/batches/{batch_id}/{verb}",
-        body=dict(body) if body is not None else None,
+        body=body,
         confirm=confirm,
     )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from coordinator.rules.accuracy import By
 from coordinator.rules.player_queries import Sort
 from schemas.names import BATCH_ID_PATTERN
-from shared.policy import Policy
+from shared.settings import Policy
 
 
 def _only_iso(value: object) -> date | None:
@@ -53,10 +53,14 @@ class PolicyChanges(Policy):
         return policy.model_copy(update=self.model_dump(exclude_unset=True))
 
 
-class StartBody(BaseModel):
-    """Body of `POST /start`."""
+class Body(BaseModel):
+    """What a request says in its body, and nothing else."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class StartBody(Body):
+    """Body of `POST /start`."""
 
     game_date: GameDate = None
     """US Eastern; today there when absent."""
@@ -65,47 +69,39 @@ class StartBody(BaseModel):
     policy: PolicyChanges = PolicyChanges()
 
 
-class ConsolidateBody(BaseModel):
+class ConsolidateBody(Body):
     """Body of `POST /batches/{id}/consolidate`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     force: bool = False
     """Consolidate in spite of silent or failed players, a former refusal, or the share of rows to retire."""
 
 
-class SweepBody(BaseModel):
+class SweepBody(Body):
     """Body of `POST /sweep`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     dry_run: bool = False
     """Say what a sweep would do, and change nothing."""
 
 
-class GradeBody(BaseModel):
+class GradeBody(Body):
     """Body of `POST /grade`: a date, a span, or neither for the last days that may have news."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, serialize_by_alias=True)
+    model_config = ConfigDict(serialize_by_alias=True)
 
     game_date: GameDate = None
     first: GameDate = Field(default=None, alias="from")
     last: GameDate = Field(default=None, alias="to")
 
 
-class RedriveBody(BaseModel):
+class RedriveBody(Body):
     """Body of `POST /batches/{id}/redrive`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     group: str | None = Field(default=None, pattern=r"^[0-9a-f]{10}$")
     """Fingerprint of a group of failures, whose players alone are redriven; everybody who is not predicted without it."""
 
 
-class NoBody(BaseModel):
+class NoBody(Body):
     """Body of a request that says everything by its path: absent, or an empty object."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 # --- queries --------------------------------------------------------------------------------------------------

@@ -5,17 +5,18 @@ Changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from coordinator.ledger import Ledger
 from coordinator.operator.accuracy import has_grades, watch
 from coordinator.operator.explaining import Explanation, Sentence, explain
+from coordinator.operator.failures import details_of
 from coordinator.operator.gaps import Gaps, place, unmerged
 from coordinator.rules import merge, player_queries
 from coordinator.rules.batch import Batch
-from coordinator.rules.entries import Shard, Snapshot, take_snapshot
+from coordinator.rules.entries import Snapshot, take_snapshot
 from schemas import names
 from shared.ports import Warehouse
 
@@ -39,10 +40,8 @@ class Diagnosis:
         """That rows of the date are of a model of simulated games, if some are."""
         if not any(merge.state == "done" for merge in batch.merges):
             return
-        ((rows,),) = (
-            row.values() for row in self.warehouse.query(player_queries.simulated(), {"game_date": batch.game_date})
-        )
-        if rows:
+        (row,) = self.warehouse.query(player_queries.simulated(), {"game_date": batch.game_date})
+        if rows := row["rows"]:
             yield (
                 f"{rows:,} active rows of the date are of a model that was trained on simulated games: they say nothing of "
                 "real ones. Train a model on your own games, and name it by --model, in the cloud by TIPOFF_MODEL."
@@ -67,7 +66,7 @@ class Diagnosis:
             shards,
             snapshot=snapshot,
             not_staged=self._not_staged(batch, unmerged(snapshot)) if snapshot.late else {},
-            failures=_failure_details(shards, snapshot.failed),
+            failures=details_of(shards, snapshot.failed),
         )
 
     def _not_staged(self, batch: Batch, snapshot: Snapshot) -> Mapping[str, str]:
@@ -97,13 +96,3 @@ class Diagnosis:
         )
         found = self.warehouse.query(merge.staging_check(job), merge.staging_check_parameters(job))
         return {**gone, **merge.staging_problems(found, present)}
-
-
-def _failure_details(shards: Sequence[Shard], failed: Mapping[str, str]) -> Mapping[str, str]:
-    """What was said of each failure that counts, beyond its code."""
-    return {
-        player: answers[failed[player]]
-        for shard in shards
-        for player, answers in shard.details.items()
-        if player in failed
-    }

@@ -60,12 +60,12 @@ class Explanation(BaseModel):
 def explain(look: Look) -> Explanation:
     """Explain a batch, whatever its state."""
     batch, steps = look.batch, due(look)
-    told = (*_state(look), *_next(look, steps), *_refused(look), *_around(look))
+    headline, *told = (*_state(look), *_next(look, steps), *_refused(look), *_around(look))
     return Explanation(
         batch_id=batch.batch_id,
         game_date=batch.game_date,
         state=batch.state,
-        headline=f"Batch {batch.batch_id} of {batch.game_date} is {batch.state}: {_headline(look)}.",
+        headline=f"Batch {batch.batch_id} of {batch.game_date} is {batch.state}: {headline}.",
         sentences=(
             *(Sentence(text=text) for text in told),
             *(Sentence(text=action.effect, action=action) for action in actions_for(look)),
@@ -90,35 +90,8 @@ def _relative(away: timedelta) -> str:
     return f"in {lasting}" if away > timedelta() else f"{lasting} ago"
 
 
-def _headline(look: Look) -> str:
-    batch, silent = look.batch, len(look.snapshot.silent)
-    match batch.status:
-        case Status.PLANNED:
-            unpublished = len(_unpublished(look.shards))
-            return (
-                f"the requests of {_players(unpublished)} are not published yet"
-                if unpublished
-                else "all requests are published"
-            )
-        case Status.RUNNING if silent:
-            return f"{silent:,} of {_players(batch.expected_count)} have not answered"
-        case Status.RUNNING:
-            return "every player has answered, and it waits for its consolidation"
-        case Status.CONSOLIDATING:
-            return (
-                "an instance is merging it"
-                if _is_being_merged(look)
-                else "the instance that was merging it has let its lease expire"
-            )
-        case Status.CANCELLED:
-            return "a person cancelled it"
-        case Status.COMPLETE | Status.PARTIAL | Status.FAILED:
-            return (batch.reason or "it has ended").rstrip(".")
-        case _:
-            assert_never(batch.status)
-
-
 def _state(look: Look) -> Iterator[str]:
+    """The headline, and what more there is to say of the state."""
     match look.batch.status:
         case Status.PLANNED:
             return _planned(look)
@@ -151,16 +124,19 @@ def _next(look: Look, steps: Sequence[Due]) -> Iterator[str]:
 def _planned(look: Look) -> Iterator[str]:
     unpublished = _unpublished(look.shards)
     if unpublished:
+        yield f"the requests of {_players(len(unpublished))} are not published yet"
         yield (
             f"It has waited since {when(look.batch.planned_at, look.now)} for the requests of {_players(len(unpublished))} "
             f"to be published: {named(unpublished)}."
         )
     else:
+        yield "all requests are published"
         yield f"All its requests are published, and only the move to RUNNING is left ({_planned_at(look)})."
     yield "A start with the same idempotency key continues it at once."
 
 
 def _waiting(look: Look) -> Iterator[str]:
+    yield f"{len(look.snapshot.silent):,} of {_players(look.batch.expected_count)} have not answered"
     waited = [shard for shard in look.shards if shard.silent and shard.published_at is not None]
     if waited:
         silent = _union(shard.silent for shard in waited)
@@ -198,6 +174,7 @@ def _pace(look: Look) -> Iterator[str]:
 
 
 def _settled(look: Look) -> Iterator[str]:
+    yield "every player has answered, and it waits for its consolidation"
     yield "Every player has answered, and no instance has begun to consolidate it."
     yield from _failures(look)
     last = look.batch.last_merge
@@ -209,8 +186,10 @@ def _settled(look: Look) -> Iterator[str]:
 
 
 def _consolidating(look: Look) -> Iterator[str]:
-    lease = look.day.lease
-    if _is_being_merged(look) and lease.expires_at is not None:
+    lease, is_merged = look.day.lease, look.is_busy and look.day.lease.batch_id == look.batch.batch_id
+    let_go = "the instance that was merging it has let its lease expire"
+    yield "an instance is merging it" if is_merged else let_go
+    if is_merged and lease.expires_at is not None:
         yield (
             f"{lease.holder} is consolidating it and holds the lease of {look.batch.game_date} until "
             f"{when(lease.expires_at, look.now)}; it renews the lease while it works."
@@ -229,10 +208,6 @@ def _consolidating(look: Look) -> Iterator[str]:
     else:
         yield f"MERGE {last.number} (job {last.job_id}) is {last.state}{f': {_said(last.error)}' if last.error else ''}."
     yield "It cannot be cancelled now, since its MERGE may land."
-
-
-def _is_being_merged(look: Look) -> bool:
-    return look.is_busy and look.day.lease.batch_id == look.batch.batch_id
 
 
 def _lease_of_another(look: Look) -> Iterator[str]:
@@ -267,17 +242,22 @@ def _failures(look: Look) -> Iterator[str]:
 
 def _ended(look: Look) -> Iterator[str]:
     batch, result = look.batch, look.batch.result
+    yield (batch.reason or "it has ended").rstrip(".")
     reason = (batch.reason or "no reason is recorded").rstrip(".")
     yield f"It ended as {batch.state}{f' {when(result.at, look.now)}' if result else ''}: {reason}."
     if batch.status is Status.FAILED:
-        yield _failure(result.code if result else "", kept_until(batch.planned_at))
+        left = _LEFT_TO_DO.get(result.code if result else "")
+        what = "Nothing was merged" if left else "A check did not hold"
+        yield f"{what}, and its rows stay in staging until {kept_until(batch.planned_at)}. {left or _CORRECT}"
     elif batch.expected_count:
         rows = batch.merged_rows
         yield (
             f"In the predictions table {rows.inserted:,} rows were inserted, {rows.updated:,} updated, "
             f"{rows.unchanged:,} left as they were (newer, or of a game that had begun) and {rows.superseded:,} older ones retired."
         )
-    yield from _missing(look)
+    yield from _failures(look)
+    if silent := look.snapshot.silent:
+        yield f"{_players(len(silent))} never answered: {named(silent)}."
     yield from _late(look)
     if not look.is_notified:
         yield "`batch-finished` has not been published for this end."
@@ -287,26 +267,11 @@ def _ended(look: Look) -> Iterator[str]:
         yield f"Outcomes of missing players are still merged if they arrive by {when(batch.late_until, look.now)}."
 
 
-def _failure(code: str, kept: date) -> str:
-    match code:
-        case "too_many_missing":
-            return (
-                f"Nothing was merged, and its rows stay in staging until {kept}. It is consolidated without a person once enough of the missing have "
-                "answered; otherwise a person decides."
-            )
-        case "confirmation_needed":
-            return f"Nothing was merged, and its rows stay in staging until {kept}. A person has to confirm that so many earlier rows may be retired."
-        case _:
-            return (
-                f"A check did not hold, and its rows stay in staging until {kept}. Correct what it names, then consolidate by force; the checks "
-                "are made again."
-            )
-
-
-def _missing(look: Look) -> Iterator[str]:
-    yield from _failures(look)
-    if silent := look.snapshot.silent:
-        yield f"{_players(len(silent))} never answered: {named(silent)}."
+_LEFT_TO_DO = {
+    "too_many_missing": "It is consolidated without a person once enough of the missing have answered; otherwise a person decides.",
+    "confirmation_needed": "A person has to confirm that so many earlier rows may be retired.",
+}
+_CORRECT = "Correct what it names, then consolidate by force; the checks are made again."
 
 
 def _late(look: Look) -> Iterator[str]:
@@ -317,11 +282,8 @@ def _late(look: Look) -> Iterator[str]:
             f"{f' ({named(late)})' if late else ''} stays recorded and is never merged."
         )
     elif batch.late_refusal is not None:
-        yield (
-            f"A later round for {_players(len(late))} ({named(late)}) was refused: {batch.late_refusal.rstrip('.')}."
-            if late
-            else f"A later round was refused: {batch.late_refusal.rstrip('.')}."
-        )
+        whose = f" for {_players(len(late))} ({named(late)})" if late else ""
+        yield f"A later round{whose} was refused: {batch.late_refusal.rstrip('.')}."
     elif look.has_news and late:
         yield f"Rows of {_players(len(late))} came late and are not merged yet: {named(late)}."
     elif look.has_news:
@@ -329,6 +291,7 @@ def _late(look: Look) -> Iterator[str]:
 
 
 def _cancelled(look: Look) -> Iterator[str]:
+    yield "a person cancelled it"
     yield f"It was cancelled ({_planned_at(look)}): outcomes that still arrive are recorded and never merged."
     if look.day.newest.batch_id == look.batch.batch_id:
         yield f"No other batch of {look.batch.game_date} followed: POST /start plans a new one."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -43,12 +43,7 @@ def cause_of(detail: str, player: str) -> str:
 def failure_groups(shards: Sequence[Shard]) -> list[FailureGroup]:
     """Group the players who count as failed, the largest group first."""
     codes = take_snapshot(shards).failed
-    details = {
-        player: shard.details[player].get(codes[player], "")
-        for shard in shards
-        for player in shard.failed
-        if player in codes
-    }
+    details = details_of(shards, codes)
     seen = {player: min(shard.answered_at[player]) for shard in shards for player in shard.failed if player in codes}
     found: dict[tuple[str, str], list[str]] = {}
     for player, detail in sorted(details.items()):
@@ -66,6 +61,16 @@ def failure_groups(shards: Sequence[Shard]) -> list[FailureGroup]:
         for (code, cause), players in found.items()
     ]
     return sorted(groups, key=lambda group: (-group.count, group.fingerprint))
+
+
+def details_of(shards: Sequence[Shard], codes: Mapping[str, str]) -> Mapping[str, str]:
+    """What was said of failures beyond their codes, by player."""
+    return {
+        player: answers.get(codes[player], "")
+        for shard in shards
+        for player, answers in shard.details.items()
+        if player in codes
+    }
 
 
 def players_of(shards: Sequence[Shard], fingerprint: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ Must never learn how ledger and warehouse are read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 from pydantic import BaseModel
@@ -62,15 +63,8 @@ class Gaps(BaseModel):
 
 def unmerged(snapshot: Snapshot) -> Snapshot:
     """The snapshot less everybody whose rows are in the predictions table: who is left to look for in staging."""
-    return Snapshot(
-        predicted={player: snapshot.predicted[player] for player in snapshot.late},
-        skipped=snapshot.skipped,
-        failed=snapshot.failed,
-        silent=snapshot.silent,
-        late=snapshot.late,
-        answered_twice=snapshot.answered_twice & snapshot.late,
-        shard_of=snapshot.shard_of,
-    )
+    left = {player: snapshot.predicted[player] for player in snapshot.late}
+    return replace(snapshot, predicted=left, answered_twice=snapshot.answered_twice & snapshot.late)
 
 
 def place(

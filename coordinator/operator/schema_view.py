@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
@@ -69,8 +68,15 @@ def view_schema(warehouse: Tables, ledger: Ledger) -> SchemaView:
             continue
         view = _table(change, tables.staging_schema(version))
         told = dict(sorted(written.get(version, Counter()).items()))
-        drift = [*view.drift, *_foreign(told, tables.load(names.PREDICTIONS_TABLE, version).fingerprint, version)]
-        staging.append(StagingView(**view.model_dump(exclude={"drift"}), drift=drift, written_by=told))
+        ours = tables.load(names.PREDICTIONS_TABLE, version).fingerprint
+        foreign = [
+            f"workers wrote a v{version} of fingerprint {other}; this coordinator's is {ours}"
+            for other in told
+            if other not in ("", ours)
+        ]
+        staging.append(
+            StagingView(**view.model_dump(exclude={"drift"}), drift=[*view.drift, *foreign], written_by=told)
+        )
     agrees = not any(view.drift for view in (*declared, *staging))
     return SchemaView(agrees=agrees, tables=declared, staging=staging)
 
@@ -79,7 +85,9 @@ _STAGING_VERSIONS = {names.staging_table(version): version for version in tables
 
 
 def _table(change: Change, schema: TableSchema) -> TableView:
-    drift = [*change.refusals, *_lacking(change.drift.missing_in_live), *_kept(change.undeclared)]
+    lacking = [f"{column.name} is missing; `tipoff schema apply` adds it" for column in change.drift.missing_in_live]
+    kept = [f"{name} is not declared; it is kept and left alone" for name in change.undeclared]
+    drift = [*change.refusals, *lacking, *kept]
     if change.live is None:
         drift = ["the table is not there; `tipoff schema apply` creates it"]
     return TableView(
@@ -101,20 +109,6 @@ def _written_by(ledger: Ledger) -> dict[int, Counter[str]]:
     return written
 
 
-def _foreign(told: Iterable[str], fingerprint: str, version: int) -> Iterator[str]:
-    for other in told:
-        if other not in ("", fingerprint):
-            yield f"workers wrote a v{version} of fingerprint {other}; this coordinator's is {fingerprint}"
-
-
-def _lacking(columns: Iterable[Column]) -> Iterator[str]:
-    yield from (f"{column.name} is missing; `tipoff schema apply` adds it" for column in columns)
-
-
-def _kept(undeclared: Iterable[str]) -> Iterator[str]:
-    yield from (f"{name} is not declared; it is kept and left alone" for name in undeclared)
-
-
 def _columns(declared: tuple[Column, ...], live: tuple[Column, ...] | None) -> list[ColumnView]:
     expected, found = ({column.name: column for column in columns or ()} for columns in (declared, live))
     listed = [*expected, *(name for name in found if name not in expected)]
@@ -122,7 +116,7 @@ def _columns(declared: tuple[Column, ...], live: tuple[Column, ...] | None) -> l
 
 
 def _column(name: str, declared: Column | None, live: Column | None, *, is_there: bool) -> ColumnView:
-    shapes = [f"{column.sql_type}, {column.mode}" if column else None for column in (declared, live)]
+    shapes = [column.shape if column else None for column in (declared, live)]
     drift = None
     if declared is None:
         drift = "not declared"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 from pydantic import BaseModel
@@ -48,61 +47,54 @@ class SeasonView(BaseModel):
     dates: list[SeasonDate]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Season:
-    """The use case of those who look, over its ports."""
+def look(ledger: Ledger, warehouse: Warehouse, first: date | None, last: date | None, *, today: date) -> SeasonView:
+    """Show the dates of a span; the last 30 days to today without one.
 
-    ledger: Ledger
-    warehouse: Warehouse
-    today: Callable[[], date]
-
-    def look(self, first: date | None, last: date | None) -> SeasonView:
-        """Show the dates of a span; the last 30 days to today without one.
-
-        Raises:
-            InvalidInput: the span is upside down or over 400 days.
-            Unavailable: ledger or warehouse did not answer.
-        """
-        last = last or max(self.today(), first or self.today())
-        first = first or last - LAST_DAYS
-        if last < first:
-            raise InvalidInput("to", f"{last} is before {first}; give the later date")
-        if (last - first).days >= MAX_DAYS:
-            raise InvalidInput("from", f"{first} to {last} is over {MAX_DAYS} days; ask for a season at a time")
-        span = accuracy.span(first, last)
-        games = self._by_date("scheduled_games", season.games(), span)
-        predicted = self._by_date(names.PREDICTIONS_TABLE, season.predicted(), span)
-        graded = self._by_date(tables.GRADES, season.graded(), span)
-        found = []
-        for day in sorted({*games, *predicted}):
-            newest = self._newest(day)
-            rows, grades = _count(predicted, day, "rows"), _count(graded, day, "rows")
-            found.append(
-                SeasonDate(
-                    game_date=day,
-                    games=_count(games, day, "games"),
-                    players=_count(predicted, day, "players"),
-                    rows=rows,
-                    graded=grades,
-                    ungraded=max(0, rows - grades),
-                    batch_id=newest.batch_id if newest else None,
-                    state=newest.state if newest else None,
-                    reason=newest.reason if newest else "",
-                    expected=newest.expected_count if newest else 0,
-                )
+    Raises:
+        InvalidInput: the span is upside down or over 400 days.
+        Unavailable: ledger or warehouse did not answer.
+    """
+    last = last or max(today, first or today)
+    first = first or last - LAST_DAYS
+    if last < first:
+        raise InvalidInput("to", f"{last} is before {first}; give the later date")
+    if (last - first).days >= MAX_DAYS:
+        raise InvalidInput("from", f"{first} to {last} is over {MAX_DAYS} days; ask for a season at a time")
+    span = accuracy.span(first, last)
+    games = _by_date(warehouse, "scheduled_games", season.games(), span)
+    predicted = _by_date(warehouse, names.PREDICTIONS_TABLE, season.predicted(), span)
+    graded = _by_date(warehouse, tables.GRADES, season.graded(), span)
+    found = []
+    for day in sorted({*games, *predicted}):
+        newest = _newest(ledger, day)
+        rows, grades = _count(predicted, day, "rows"), _count(graded, day, "rows")
+        found.append(
+            SeasonDate(
+                game_date=day,
+                games=_count(games, day, "games"),
+                players=_count(predicted, day, "players"),
+                rows=rows,
+                graded=grades,
+                ungraded=max(0, rows - grades),
+                batch_id=newest.batch_id if newest else None,
+                state=newest.state if newest else None,
+                reason=newest.reason if newest else "",
+                expected=newest.expected_count if newest else 0,
             )
-        states = Counter(one.state or "NONE" for one in found)
-        return SeasonView(first=first, last=last, states=states, dates=found)
+        )
+    return SeasonView(first=first, last=last, states=Counter(one.state or "NONE" for one in found), dates=found)
 
-    def _newest(self, day: date) -> Batch | None:
-        roots = [batch for batch in self.ledger.batches_of(day) if batch.kind == "root"]
-        return max(roots, key=lambda batch: batch.planned_at, default=None)
 
-    def _by_date(self, table: str, sql: str, span: Parameters) -> Mapping[date, Row]:
-        """The answer's row of each date; none where there is no such table yet."""
-        if self.warehouse.columns(table) is None:
-            return {}
-        return {row["game_date"]: row for row in self.warehouse.query(sql, span) if isinstance(row["game_date"], date)}
+def _newest(ledger: Ledger, day: date) -> Batch | None:
+    roots = [batch for batch in ledger.batches_of(day) if batch.kind == "root"]
+    return max(roots, key=lambda batch: batch.planned_at, default=None)
+
+
+def _by_date(warehouse: Warehouse, table: str, sql: str, span: Parameters) -> Mapping[date, Row]:
+    """The answer's row of each date; none where there is no such table yet."""
+    if warehouse.columns(table) is None:
+        return {}
+    return {row["game_date"]: row for row in warehouse.query(sql, span) if isinstance(row["game_date"], date)}
 
 
 def _count(by_date: Mapping[date, Row], day: date, column: str) -> int:

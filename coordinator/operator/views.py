@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 
 from coordinator.ledger import Ledger
 from coordinator.operator.failures import FailureGroup, failure_groups
 from coordinator.operator.histogram import AnswerTimes, answer_times
 from coordinator.operator.timeline import Moment, timeline
-from coordinator.rules.batch import AdminAction, Batch, Merge
+from coordinator.rules.batch import AdminAction, Merge
 from coordinator.rules.entries import Shard, take_snapshot
 from schemas.messages import PlayerCounts, RowCounts
-from shared.policy import Policy
+from shared.settings import Policy
 
 
 class BatchSummary(BaseModel):
     """One line of `/batches`."""
+
+    model_config = ConfigDict(from_attributes=True, validate_by_name=True, validate_by_alias=True)
 
     batch_id: str
     game_date: date
@@ -30,12 +32,12 @@ class BatchSummary(BaseModel):
     late_until: datetime
     schema_version: int
     schema_fingerprint: str
-    expected: int
-    players: PlayerCounts | None
+    expected: int = Field(validation_alias="expected_count")
+    players: PlayerCounts | None = Field(validation_alias=AliasChoices(AliasPath("result", "players"), "result"))
     """How they stood when the batch last ended; None while it has not."""
     reason: str
     late_refusal: str | None
-    rows: RowCounts
+    rows: RowCounts = Field(validation_alias="merged_rows")
     revision: str
 
 
@@ -89,7 +91,7 @@ class Views:
         """Summaries of batches, newest plan first, of one date or of all."""
         found = self.ledger.batches_of(game_date) if game_date else self.ledger.newest_batches(limit)
         newest_first = sorted(found, key=lambda batch: batch.planned_at, reverse=True)
-        return [BatchSummary.model_validate(_summary(batch)) for batch in newest_first[:limit]]
+        return [BatchSummary.model_validate(batch) for batch in newest_first[:limit]]
 
     def batch(self, batch_id: str) -> BatchView:
         """Everything about one batch. Raises `UnknownBatch`."""
@@ -97,7 +99,7 @@ class Views:
         snapshot, actions = take_snapshot(shards), self.ledger.actions(batch_id)
         answered = [at for shard in shards for times in shard.answered_at.values() for at in times]
         return BatchView.model_validate(
-            _summary(batch)
+            dict(BatchSummary.model_validate(batch))
             | {
                 "players": snapshot.players,
                 "silent": sorted(snapshot.silent),
@@ -118,27 +120,6 @@ class Views:
                 "actions": actions,
             }
         )
-
-
-def _summary(batch: Batch) -> dict[str, object]:
-    return {
-        "batch_id": batch.batch_id,
-        "game_date": batch.game_date,
-        "state": batch.state,
-        "kind": batch.kind,
-        "parent": batch.parent,
-        "planned_at": batch.planned_at,
-        "deadline_at": batch.deadline_at,
-        "late_until": batch.late_until,
-        "schema_version": batch.schema_version,
-        "schema_fingerprint": batch.schema_fingerprint,
-        "expected": batch.expected_count,
-        "players": batch.result.players if batch.result else None,
-        "reason": batch.reason,
-        "late_refusal": batch.late_refusal,
-        "rows": batch.merged_rows,
-        "revision": batch.revision,
-    }
 
 
 def _shard(shard: Shard) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import assert_never
 from pydantic import BaseModel
 
 from coordinator.assembly import Coordinator
+from coordinator.operator import differences
 from coordinator.operator.answers import BatchList, ConsolidateAnswer, RedriveAnswer
 from coordinator.operator.bodies import (
     BatchesQuery,
@@ -22,9 +23,15 @@ from coordinator.operator.differences import Evidence
 from coordinator.operator.explaining import Explanation
 from coordinator.operator.failures import players_of
 from coordinator.operator.gaps import Gaps
-from coordinator.operator.operation import KEY_AND_WHY_HEADERS, WHY_HEADER
 from coordinator.operator.views import BatchView
-from coordinator.routes.exchange import Caller, batch_id_of, idempotency_key, note_action
+from coordinator.routes.exchange import (
+    KEY_AND_WHY_HEADERS,
+    WHY_HEADER,
+    Caller,
+    batch_id_of,
+    idempotency_key,
+    note_action,
+)
 from coordinator.routes.route import Routes, as_made
 from coordinator.rules.comparing import Difference
 from coordinator.usecases import cancel as cancelling
@@ -62,13 +69,13 @@ def gaps(coordinator: Coordinator, batch_id: str) -> Gaps:
 @routes.add("get", "/batches/{batch_id}/diff", refusals=(404, 409, 422))
 def diff(coordinator: Coordinator, batch_id: str, query: OtherBatchQuery) -> Difference:
     """How what another batch said differs from this one."""
-    return coordinator.differences.compare(batch_id, batch_id_of(query.other))
+    return differences.compare(coordinator.ledger, coordinator.parts.warehouse, batch_id, batch_id_of(query.other))
 
 
 @routes.add("get", "/batches/{batch_id}/player", refusals=(404, 409, 422))
 def evidence(coordinator: Coordinator, batch_id: str, query: PlayerQuery) -> Evidence:
     """What a player's predictions in a batch were made from, and their rows."""
-    return coordinator.differences.evidence(batch_id, query.name)
+    return differences.evidence(coordinator.ledger, coordinator.parts.warehouse, batch_id, query.name)
 
 
 # --- what people have done ------------------------------------------------------------------------------------

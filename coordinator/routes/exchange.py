@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import date
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from flask import g, request
@@ -33,10 +33,24 @@ class Caller(StrEnum):
     """Sees everything and changes nothing."""
 
 
-MAX_KEY = 200
-MAX_WHY = 500
-WHY_HEADER = "Tipoff-Why"
-"""Holds the caller's reason, percent-encoded, since headers are ASCII."""
+MAX_KEY, MAX_WHY = 200, 500
+_WHY = "Tipoff-Why"
+WHY_HEADER: Mapping[str, dict[str, Any]] = {
+    _WHY: {
+        "type": "string",
+        "maxLength": MAX_WHY,
+        "pattern": "^[ -~]*$",
+        "description": "The caller's reason, percent-encoded; it is kept with the account and the time.",
+    }
+}
+KEY_AND_WHY_HEADERS: Mapping[str, dict[str, Any]] = {
+    "Idempotency-Key": {
+        "type": "string",
+        "maxLength": MAX_KEY,
+        "description": "A repeat with the same key is no other.",
+    },
+    **WHY_HEADER,
+}
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +122,7 @@ def note_action(coordinator: Coordinator, batch_id: str, action: str, asked: Bas
         InvalidInput: the reason is too long.
         Unavailable: it is not kept, so nothing is done either.
     """
-    why = (unquote(request.headers.get(WHY_HEADER, "")) or request.form.get("why", "")).strip()
+    why = (unquote(request.headers.get(_WHY, "")) or request.form.get("why", "")).strip()
     if len(why) > MAX_WHY:
         raise InvalidInput("why", f"is over {MAX_WHY} characters; shorten it")
     sent = asked.model_dump_json(exclude_unset=True)[:MAX_WHY]

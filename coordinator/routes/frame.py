@@ -10,7 +10,7 @@ from importlib import resources
 from flask import Response, make_response, render_template, request
 from markupsafe import Markup
 
-from coordinator.operator.dashboard import buttons, words
+from coordinator.operator.dashboard import words
 from coordinator.routes import forms
 from shared.errors import TipoffError
 from shared.problems import problem_of
@@ -50,7 +50,7 @@ def page(template: str, *, status: int = 200, **shown: object) -> Response:
         form_token=token,
         once=str(uuid.uuid4()),
         said=said,
-        is_refused=said.startswith(buttons.REFUSED),
+        is_refused=said.startswith(words.REFUSED),
         **shown,
     )
     answer = make_response(html, status)

@@ -7,6 +7,7 @@ from datetime import date
 from flask import Response
 
 from coordinator.assembly import Coordinator
+from coordinator.operator import players
 from coordinator.operator.bodies import AccuracyQuery, DateQuery, NameQuery, OtherBatchQuery, SearchQuery, SpanQuery
 from coordinator.operator.dashboard import accuracy_plots, player_plots, words
 from coordinator.operator.views import BatchSummary
@@ -70,14 +71,16 @@ def of_schema(coordinator: Coordinator) -> Response:
 @routes.page("/dashboard/dates/{game_date}", refusals=(422,))
 def of_date(coordinator: Coordinator, game_date: date, query: SearchQuery) -> Response:
     """The page of a date's predictions."""
-    found = coordinator.players.players(Search(game_date=game_date, **query.model_dump()))
+    found = players.players(coordinator.parts.warehouse, Search(game_date=game_date, **query.model_dump()))
     return page("date.html", found=found, drawn=player_plots, sorts=tuple(Sort))
 
 
 @routes.page("/dashboard/player", refusals=(404, 422))
 def of_player(coordinator: Coordinator, query: NameQuery) -> Response:
     """The page of a player."""
-    return page("player.html", found=coordinator.players.player(query.name), drawn=player_plots)
+    parts = coordinator.parts
+    found = players.player(coordinator.ledger, parts.warehouse, query.name, today=parts.today())
+    return page("player.html", found=found, drawn=player_plots)
 
 
 @routes.page("/dashboard/season", refusals=(422,))

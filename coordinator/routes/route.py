@@ -6,8 +6,9 @@ model that it returns is the JSON of the answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
 from flask import Flask, Response, jsonify
@@ -15,27 +16,67 @@ from pydantic import BaseModel
 
 from coordinator.assembly import Coordinator
 from coordinator.operator.answers import RedriveAnswer, StartAnswer, StartNotNeeded
-from coordinator.operator.operation import Model, Operation, Schema
 from coordinator.routes.exchange import Caller, Check, batch_id_of, game_date_of, read_body, read_query
 from coordinator.routes.frame import show
 
+Schema = dict[str, Any]
+Model = type[BaseModel]
 View = TypeVar("View", bound=Callable[..., object])
 
+HTML = "text/html"
 READERS = (Caller.ADMIN, Caller.VIEWER)
 
 
+def as_json(told: BaseModel | Response, status: int = 200) -> Response:
+    """Answer with a model; what is a response already is left as it is."""
+    if isinstance(told, Response):
+        return told
+    answer = jsonify(told.model_dump(mode="json"))
+    answer.status_code = status
+    return answer
+
+
+def as_made(told: StartAnswer | RedriveAnswer | StartNotNeeded) -> Response:
+    """Answer with 202 when the request made a batch, 200 when an earlier one with its key did."""
+    return as_json(told, 202 if told.started else 200)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route(Operation):
-    """One route: its description, who may call it, and what carries it out.
+class Route:
+    """One route: what the API's description says of it, who may call it, and what carries it out.
 
     Args:
+        answers: success statuses and the models of their JSON bodies; none for an empty body, any JSON, or a page.
+        refusals: statuses of problem documents, beside those that every guarded route may give.
+        query: the parameters of the query.
+        is_page: whether answers and refusals are HTML, for people.
+        callers: who may call it; without any it is open to anybody, and served elsewhere.
         view: takes the coordinator, what the path holds, and `query` and `body` where it has them.
         respond: turns what the view returns into the response.
     """
 
-    view: Callable[..., object]
-    callers: tuple[Caller, ...]
-    respond: Callable[[Any], Response]
+    method: str
+    path: str
+    summary: str
+    answers: Mapping[int, tuple[Model, ...]]
+    refusals: Sequence[int] = ()
+    body: Model | None = None
+    query: Model | None = None
+    headers: Mapping[str, Schema] = field(default_factory=dict)
+    is_page: bool = False
+    callers: tuple[Caller, ...] = ()
+    view: Callable[..., object] = lambda: None
+    respond: Callable[[Any], Response] = as_json
+
+    @property
+    def name(self) -> str:
+        """Its method and the words of its path, such as `post_batches_batch_id_cancel`."""
+        return "_".join([self.method, *re.findall(r"\w+", self.path)])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may call it."""
+        return not self.callers
 
 
 class Routes(list[Route]):
@@ -52,14 +93,13 @@ class Routes(list[Route]):
         body: Model | None = None,
         headers: Mapping[str, Schema] | None = None,
         is_page: bool = False,
-        respond: Callable[[Any], Response] | None = None,
+        respond: Callable[[Any], Response] = as_json,
     ) -> Callable[[View], View]:
         """Declare the view below as a route; the first line of its docstring is the route's summary.
 
         Args:
-            answers: as `Operation` has them; 200 with what the view returns without it.
+            answers: as `Route` has them; 200 with what the view returns without it.
             body: what the description says of a body that the view reads itself.
-            respond: as `Route` has it; JSON of a model without it.
         """
 
         def declare(view: View) -> View:
@@ -78,7 +118,7 @@ class Routes(list[Route]):
                     is_page=is_page,
                     view=view,
                     callers=callers,
-                    respond=respond or as_json,
+                    respond=respond,
                 )
             )
             return view
@@ -115,17 +155,3 @@ def _answer(route: Route, coordinator: Coordinator, in_path: Mapping[str, str]) 
     if route.body is not None and "body" in route.view.__annotations__:
         given["body"] = read_body(route.body)
     return route.respond(route.view(coordinator, **given))
-
-
-def as_json(told: BaseModel | Response, status: int = 200) -> Response:
-    """Answer with a model; what is a response already is left as it is."""
-    if isinstance(told, Response):
-        return told
-    answer = jsonify(told.model_dump(mode="json"))
-    answer.status_code = status
-    return answer
-
-
-def as_made(told: StartAnswer | RedriveAnswer | StartNotNeeded) -> Response:
-    """Answer with 202 when the request made a batch, 200 when an earlier one with its key did."""
-    return as_json(told, 202 if told.started else 200)

@@ -10,8 +10,7 @@ from flask import Request, Response, request
 from coordinator.assembly import Coordinator
 from coordinator.operator.answers import StartAnswer, StartNotNeeded
 from coordinator.operator.bodies import GradeBody, StartBody, SweepBody
-from coordinator.operator.operation import KEY_AND_WHY_HEADERS
-from coordinator.routes.exchange import Caller, idempotency_key, note_action
+from coordinator.routes.exchange import KEY_AND_WHY_HEADERS, Caller, idempotency_key, note_action
 from coordinator.routes.route import Routes, as_json, as_made
 from coordinator.usecases.grade import LAST_DAYS, GradeAnswer
 from coordinator.usecases.sweep_report import SweepAnswer

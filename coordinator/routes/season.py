@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from coordinator.assembly import Coordinator
-from coordinator.operator.accuracy import AccuracyView
+from coordinator.operator.accuracy import AccuracyView, measure
 from coordinator.operator.bodies import AccuracyQuery, SpanQuery
 from coordinator.operator.schema_view import SchemaView, view_schema
-from coordinator.operator.season import SeasonView
+from coordinator.operator.season import SeasonView, look
 from coordinator.routes.route import Routes
 
 routes = Routes()
@@ -15,13 +15,15 @@ routes = Routes()
 @routes.add("get", "/accuracy", refusals=(422,))
 def accuracy(coordinator: Coordinator, query: AccuracyQuery) -> AccuracyView:
     """How good the graded predictions of a span were."""
-    return coordinator.accuracy.measure(query.first, query.last, by=query.by, system=query.system)
+    parts = coordinator.parts
+    return measure(parts.warehouse, query.first, query.last, today=parts.today(), by=query.by, system=query.system)
 
 
 @routes.add("get", "/season", refusals=(422,))
 def season(coordinator: Coordinator, query: SpanQuery) -> SeasonView:
     """Every date of a span with games: its newest batch, its predictions and their grades."""
-    return coordinator.season.look(query.first, query.last)
+    parts = coordinator.parts
+    return look(coordinator.ledger, parts.warehouse, query.first, query.last, today=parts.today())
 
 
 @routes.add("get", "/schema")

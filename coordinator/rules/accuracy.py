@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from coordinator.rules.sql_text import indent
 from schemas import tables
@@ -72,13 +72,12 @@ SELECT
   {_GROUP[by]} AS `group`,
   `system_id`,
   COUNT(*) AS `n`,
-  SUM(`absolute_error`) AS `absolute`,
-  SUM(`error` * `error`) AS `squared`,
-  SUM(`error`) AS `signed`,
-  COUNTIF(`inside_50`) AS `inside_50`,
-  COUNTIF(`inside_80`) AS `inside_80`,
-  COUNTIF(`inside_90`) AS `inside_90`,
-  COUNTIF(`inside_80` IS NOT NULL) AS `bounded`
+  AVG(`absolute_error`) AS `mae`,
+  SQRT(AVG(`error` * `error`)) AS `rmse`,
+  AVG(`error`) AS `bias`,
+  SAFE_DIVIDE(COUNTIF(`inside_50`), COUNTIF(`inside_80` IS NOT NULL)) AS `held_50`,
+  SAFE_DIVIDE(COUNTIF(`inside_80`), COUNTIF(`inside_80` IS NOT NULL)) AS `held_80`,
+  SAFE_DIVIDE(COUNTIF(`inside_90`), COUNTIF(`inside_80` IS NOT NULL)) AS `held_90`
 FROM (
 {indent(_player_games())}
 )
@@ -87,16 +86,16 @@ ORDER BY `group`, `system_id`"""
 
 
 def by_day() -> str:
-    """Errors of each system on each date; `line_absolute` is the sportsbooks' on the rows that have a line of theirs."""
+    """Errors of each system on each date; `mae_line` is the sportsbooks' on the rows that have a line of theirs."""
     return f"""\
 SELECT
   E.`game_date`,
   E.`system_id`,
   COUNT(*) AS `n`,
-  SUM(E.`absolute_error`) AS `absolute`,
+  AVG(E.`absolute_error`) AS `mae`,
   COUNTIF(L.`line_error` IS NOT NULL) AS `lined`,
-  SUM(IF(L.`line_error` IS NULL, NULL, E.`absolute_error`)) AS `lined_absolute`,
-  SUM(L.`line_error`) AS `line_absolute`
+  AVG(IF(L.`line_error` IS NULL, NULL, E.`absolute_error`)) AS `mae_lined`,
+  AVG(L.`line_error`) AS `mae_line`
 FROM (
 {indent(_player_games())}
 ) AS E
@@ -122,7 +121,7 @@ SELECT
   COUNT(*) AS `n`,
   COUNT(DISTINCT CONCAT(`game_id`, ' ', `player_lookup`)) AS `games`,
   AVG(`probability_over`) AS `said`,
-  COUNTIF(`actual_points` > `points_line`) AS `over`,
+  COUNTIF(`actual_points` > `points_line`) / COUNT(*) AS `came`,
   SUM(`brier`) AS `brier`
 FROM `{_GRADES}`
 WHERE `game_date` BETWEEN @first AND @last AND `system_id` = @system AND `has_prop_line` AND `brier` IS NOT NULL
@@ -140,7 +139,8 @@ SELECT
   COUNTIF(`result` = 'WIN') AS `won`,
   COUNTIF(`result` = 'LOSS') AS `lost`,
   COUNTIF(`result` = 'PUSH') AS `pushed`,
-  COUNTIF(`result` = 'VOID') AS `void`
+  COUNTIF(`result` = 'VOID') AS `void`,
+  SAFE_DIVIDE(COUNTIF(`result` = 'WIN'), COUNTIF(`result` IN ('WIN', 'LOSS'))) AS `share_won`
 FROM `{_GRADES}`
 WHERE
   `game_date` BETWEEN @first AND @last AND `system_id` = @system AND `has_prop_line` AND `is_actionable`
@@ -156,8 +156,7 @@ SELECT
   COUNT(*) AS `graded`,
   COUNTIF(`result` = 'VOID') AS `void`,
   COUNTIF(`is_hindsight`) AS `hindsight`,
-  COUNTIF(`is_after_tipoff` AND NOT `is_backfill`) AS `after_tipoff`,
-  MAX(`graded_at`) AS `newest`
+  COUNTIF(`is_after_tipoff` AND NOT `is_backfill`) AS `after_tipoff`
 FROM `{_GRADES}`
 WHERE `game_date` BETWEEN @first AND @last"""
 
@@ -184,32 +183,22 @@ def newest_parameters(last: date) -> Parameters:
 # --- figures --------------------------------------------------------------------------------------------------
 
 
+Figure = Annotated[float, AfterValidator(lambda value: round(value, 4))]
+
+
 class SystemErrors(BaseModel):
     """A system's errors in points, of players who appeared; bias is above 0 where it predicted too much."""
 
     n: int
-    mae: float
-    rmse: float
-    bias: float
-
-
-def errors_of(row: Row) -> SystemErrors:
-    """Read a row of `points`."""
-    n = whole(row, "n")
-    return SystemErrors(
-        n=n,
-        mae=round(number(row, "absolute") / n, 4),
-        rmse=round(math.sqrt(number(row, "squared") / n), 4),
-        bias=round(number(row, "signed") / n, 4),
-    )
+    mae: Figure
+    rmse: Figure
+    bias: Figure
 
 
 def coverage_of(row: Row) -> Mapping[str, float]:
     """Read what share each interval held, from a row of `points`; empty where no row told its interval."""
-    bounded = whole(row, "bounded")
-    if not bounded:
-        return {}
-    return {f"{share}": round(whole(row, f"inside_{100 * share:.0f}") / bounded, 4) for share in SHARES}
+    held = {f"{share}": row[f"held_{100 * share:.0f}"] for share in SHARES}
+    return {share: round(float(str(each)), 4) for share, each in held.items() if each is not None}
 
 
 def place(group: str) -> tuple[int, bool, str]:
@@ -221,14 +210,14 @@ def place(group: str) -> tuple[int, bool, str]:
 _LAST = 10**9
 
 
-def wilson(hits: float, n: int) -> tuple[float, float]:
+def band(share: float, n: int) -> dict[str, float]:
     """The 95% interval of a share, after Wilson, which holds for few and for extreme ones too; 0 to 1 of none."""
     if not n:
-        return 0.0, 1.0
-    z, share = 1.96, hits / n
+        return {"low": 0.0, "high": 1.0}
+    z = 1.96
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return {"low": max(0.0, middle - half), "high": min(1.0, middle + half)}
 
 
 def number(row: Row, name: str) -> float:
@@ -248,9 +237,8 @@ DRIFT_SPAN = timedelta(days=120)
 DRIFT_GAMES, LEAST_GAMES, DRIFT_DEVIATIONS = 600, 200, 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """How the 80% interval did over the newest games."""
+class Drift(BaseModel):
+    """How the 80% interval did over the newest games: a row of `newest_intervals`."""
 
     games: int
     held: int
@@ -282,15 +270,3 @@ class Drift:
             f"The 80% interval held {self.share:.0%} of the last {self.games} games ({self.first} to {self.last}): it is "
             f"{how}. Train a model on newer games, or see what changed in the inputs (tipoff accuracy --by month)."
         )
-
-
-def drift_of(rows: Sequence[Row]) -> Drift:
-    """Read the answer of `newest_intervals`."""
-    row = rows[0]
-    first, last = row["first"], row["last"]
-    return Drift(
-        whole(row, "games"),
-        whole(row, "held"),
-        first if isinstance(first, date) else None,
-        last if isinstance(last, date) else None,
-    )

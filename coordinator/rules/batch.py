@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SerializerFunction
 from coordinator.rules.lifecycle import LIVE, Status
 from schemas import names
 from schemas.messages import PlayerCounts, RowCounts
-from shared.policy import Policy
+from shared.settings import Policy
 
 
 def _by_number(merges: tuple[Merge, ...], dump: SerializerFunctionWrapHandler) -> dict[str, object]:

@@ -170,9 +170,7 @@ def plain(cell: object) -> str | None:
             return f"{cell.normalize():f}"
         case float():
             return repr(cell)
-        case datetime():
-            return cell.isoformat()
-        case date():
+        case date():  # a time is one too
             return cell.isoformat()
         case list() | tuple():
             return json.dumps([plain(each) for each in cell])

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import cast
@@ -22,18 +21,6 @@ IN_SEASON = timedelta(days=14)
 """So long after the newest box scores a date without games is no surprise only if the schedule goes on; the longest pause of a
 season, around the All-Star game, is a week."""
 _NAMED = 5
-
-
-class Fact(StrEnum):
-    """What `completeness.sql` tells."""
-
-    NEWEST_BOX_SCORES = "newest_box_scores"
-    PAST_GAMES = "past_games"
-    GAME_WITHOUT_BOX_SCORES = "game_without_box_scores"
-    GAMES = "games"
-    LATER_GAMES = "later_games"
-    LINES = "lines"
-    REPORTS = "reports"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,18 +93,11 @@ def completeness_query() -> str:
 
 def read_completeness(game_date: date, rows: Sequence[Row]) -> Completeness:
     """Read the answer of `completeness_query`."""
-    counts = {Fact(str(row["fact"])): cast("int", row["row_count"]) for row in rows}
-    names = {
-        fact: [str(row["name"]) for row in rows if row["fact"] == fact and row["name"] is not None] for fact in Fact
-    }
-    newest = names[Fact.NEWEST_BOX_SCORES]
+    counts = {str(row["fact"]): cast("int", row["row_count"]) for row in rows}
+    named = [(row["fact"], str(row["name"])) for row in rows if row["name"] is not None]
     return Completeness(
         game_date=game_date,
-        newest_box_scores=date.fromisoformat(newest[0]) if newest else None,
-        past_games=counts[Fact.PAST_GAMES],
-        without_box_scores=tuple(names[Fact.GAME_WITHOUT_BOX_SCORES]),
-        games=counts[Fact.GAMES],
-        later_games=counts[Fact.LATER_GAMES],
-        lines=counts[Fact.LINES],
-        reports=counts[Fact.REPORTS],
+        newest_box_scores=next((date.fromisoformat(name) for fact, name in named if fact == "newest_box_scores"), None),
+        without_box_scores=tuple(name for fact, name in named if fact == "game_without_box_scores"),
+        **{fact: counts[fact] for fact in ("past_games", "games", "later_games", "lines", "reports")},
     )

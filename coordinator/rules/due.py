@@ -62,38 +62,29 @@ class Due:
     players: frozenset[str] = frozenset()
 
 
+@dataclass(kw_only=True, eq=False)
 class Look:
     """One look at a batch, its ledger and its date, at one moment; what a question needs is read when it is first asked.
 
     Args:
-        shards: reads every shard of the batch.
-        day: reads what the batches of its date share.
-        living: reads the batch of the date that lives, if one does.
+        read_shards: reads every shard of the batch.
+        read_day: reads what the batches of its date share.
+        read_living: reads the batch of the date that lives, if one does.
         touched: shards as read after a write; whether the batch is settled, or has news, is judged by these and the marks
             on the batch alone, so that recording an outcome reads no other shard.
     """
 
-    def __init__(
-        self,
-        batch: Batch,
-        *,
-        shards: Callable[[], Sequence[Shard]],
-        day: Callable[[], DateRecord],
-        living: Callable[[], Batch | None],
-        now: datetime,
-        touched: Sequence[Shard] = (),
-    ) -> None:
-        self.batch = batch
-        self.now = now
-        self._read_shards = shards
-        self._read_day = day
-        self._read_living = living
-        self._touched = touched
+    batch: Batch
+    read_shards: Callable[[], Sequence[Shard]]
+    read_day: Callable[[], DateRecord]
+    read_living: Callable[[], Batch | None]
+    now: datetime
+    touched: Sequence[Shard] = ()
 
     @cached_property
     def shards(self) -> Sequence[Shard]:
         """Every shard, in order."""
-        return self._read_shards()
+        return self.read_shards()
 
     @cached_property
     def snapshot(self) -> Snapshot:
@@ -103,7 +94,7 @@ class Look:
     @cached_property
     def day(self) -> DateRecord:
         """What the batches of the date share."""
-        return self._read_day()
+        return self.read_day()
 
     @property
     def overtaken_by(self) -> str | None:
@@ -114,7 +105,7 @@ class Look:
     @cached_property
     def other_live(self) -> str | None:
         """Another batch of the date that lives: while it does, this one may not live again."""
-        living = self._read_living()
+        living = self.read_living()
         return living.batch_id if living is not None and living.batch_id != self.batch.batch_id else None
 
     @property
@@ -130,7 +121,7 @@ class Look:
     @property
     def is_settled(self) -> bool:
         """Whether every expected player has an outcome."""
-        seen = {shard.number for shard in self._touched or self.shards if shard.is_settled}
+        seen = {shard.number for shard in self.touched or self.shards if shard.is_settled}
         return self.batch.settled_shards | seen >= set(range(len(self.batch.shard_starts)))
 
     @property
@@ -156,8 +147,8 @@ class Look:
         if batch.status is Status.COMPLETE and batch.predicted_at_end == batch.expected_count:
             return False  # nothing can have come, and no shard need be read to know
         # Some shards cannot tell how many players are missing in all; the sweep brings all of them.
-        seen = take_snapshot(self._touched) if self._touched else self.snapshot
-        return seen.has_news(missing_at_end=0 if self._touched else batch.missing_at_end)
+        seen = take_snapshot(self.touched) if self.touched else self.snapshot
+        return seen.has_news(missing_at_end=0 if self.touched else batch.missing_at_end)
 
     @property
     def is_notified(self) -> bool:

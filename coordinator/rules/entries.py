@@ -15,7 +15,7 @@ from datetime import datetime
 from coordinator.rules.lifecycle import Event
 from schemas.messages import Failed, PlayerCounts, Predicted, Skipped
 from shared.errors import MalformedMessage
-from shared.policy import Policy
+from shared.settings import Policy
 
 AnyOutcome = Predicted | Skipped | Failed
 

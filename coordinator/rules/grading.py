@@ -8,15 +8,13 @@ what is done. Must never learn how SQL is run.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
+
+from pydantic import BaseModel
 
 from coordinator.rules.sql_text import indent, listed
 from schemas import names, tables
-from schemas.tables import Row
 from shared.errors import VerificationRefused
-from shared.ports import Parameters
 
 GRADES_TABLE = tables.GRADES
 KEY = ("game_date", "prediction_id")
@@ -245,8 +243,7 @@ def literal(game_date: date) -> str:
 # --- what the counts say --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GradeCounts:
+class GradeCounts(BaseModel):
     """An answer of the counting query about one date."""
 
     gradable: int
@@ -278,16 +275,6 @@ class GradeCounts:
         return f"tipoff_grade_{game_date:%Y%m%d}_{hashlib.sha256(state.encode()).hexdigest()[:16]}"
 
 
-def read_count(found: Sequence[Row]) -> GradeCounts:
-    """Read the counting query's one row."""
-    row = dict(found[0])
-    newest = row.pop("newest")
-    return GradeCounts(
-        **{name: int(str(value)) for name, value in row.items()},
-        newest=newest if isinstance(newest, datetime) else None,
-    )
-
-
 def judge_before(counted: GradeCounts, game_date: date) -> None:
     """Check the counts before a MERGE.
 
@@ -313,8 +300,3 @@ def judge_after(counted: GradeCounts, game_date: date) -> None:
             f"after the MERGE of {game_date} {counted.inserted} grades are missing, {counted.updated} differ and "
             f"{counted.retired} belong to no prediction; {counted.grades} of {counted.gradable} are there"
         )
-
-
-def span_parameters(first: date, last: date) -> Parameters:
-    """What the queries about a span need."""
-    return {"first": first, "last": last}

@@ -36,6 +36,7 @@ from schemas.names import check_batch_id, plan_table
 from schemas.tables import Row
 from shared.errors import InvalidInput
 from shared.ports import Parameters, check_field_path
+from shared.settings import PlanningRules
 
 MIN_SHARD_PLAYERS = 25
 """Below this a shard saves no contention worth its document."""
@@ -98,31 +99,20 @@ def plan_statement(batch_id: str, *, expires_at: datetime, of_some: bool = False
 _OF_SOME = "WHERE player_lookup IN UNNEST(@players)\n"
 
 
-def plan_parameters(
-    game_date: date, *, planned_at: datetime, roster_games: int, recent_games: int, preferred_sportsbook: str
-) -> Parameters:
+def plan_parameters(game_date: date, *, planned_at: datetime, rules: PlanningRules) -> Parameters:
     """Name the parameters of the plan statement.
 
     Args:
         game_date: the date to plan; only games before it are read.
         planned_at: injury reports from then on are not seen; of a date that is past by then, none from after the first
             tip-off, or noon in US Eastern where no tip-off is scheduled.
-        roster_games: a player is expected who appeared in one of so many last games of his team.
-        recent_games: so many last games go into a request.
-        preferred_sportsbook: its line goes first; spelled as in the input, in any case.
-
-    Raises:
-        InvalidInput: a count is below 1.
     """
-    for name, count in (("roster_games", roster_games), ("recent_games", recent_games)):
-        if count < 1:
-            raise InvalidInput(name, f"{count} games are too few; give at least 1")
     return {
         "game_date": game_date,
         "planned_at": planned_at,
-        "roster_games": roster_games,
-        "recent_games": recent_games,
-        "preferred_sportsbook": preferred_sportsbook,
+        "roster_games": rules.roster_games,
+        "recent_games": rules.recent_games,
+        "preferred_sportsbook": rules.preferred_sportsbook,
         "team_form_games": TEAM_FORM_GAMES,
         "rotation_games": ROTATION_GAMES,
         "rotation_minutes": ROTATION_MINUTES,

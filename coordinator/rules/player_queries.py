@@ -10,6 +10,7 @@ from datetime import date
 from enum import StrEnum
 
 from coordinator.rules.grading import literal
+from coordinator.rules.sql_text import indent
 from schemas import names, tables
 from shared.ports import Parameters
 
@@ -81,7 +82,7 @@ FROM (
   SELECT P.*, L.`team`, G.`home_team`, G.`away_team`
   FROM (
     SELECT
-{_indented(_SHOWN, 6)}
+{indent(_SHOWN, 6)}
     FROM `{names.PREDICTIONS_TABLE}`
     WHERE {of_date} AND `is_active`
     QUALIFY ROW_NUMBER() OVER (
@@ -135,7 +136,7 @@ def history() -> str:
     return f"""\
 SELECT
   `game_date`,
-{_indented(_SHOWN, 2)},
+{indent(_SHOWN, 2)},
   TO_JSON_STRING(`feature_importance`) AS `told`
 FROM `{names.PREDICTIONS_TABLE}`
 WHERE `game_date` BETWEEN @first AND @last AND `player_lookup` = @player AND `system_id` = @system AND `is_active`
@@ -153,7 +154,3 @@ WHERE `game_date` BETWEEN @first AND @last AND `player_lookup` = @player AND `sy
 def history_parameters(player: str, first: date, last: date, *, system: str = "ensemble") -> Parameters:
     """What `history` and `results` need."""
     return {"player": player, "first": first, "last": last, "system": system}
-
-
-def _indented(text: str, by: int) -> str:
-    return "\n".join(" " * by + line for line in text.splitlines())

@@ -8,12 +8,11 @@ it is a setting of ours to raise.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coordinator.rules.planning import cut_size
 from shared.errors import InvalidInput
-from shared.policy import Policy
+from shared.settings import Policy
 
 MB = 1_000_000
 BIGQUERY = "BigQuery, Quotas and limits (cloud.google.com/bigquery/quotas)"
@@ -64,7 +63,7 @@ class Deployment:
         return self.slices_per_second * self.players_per_request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Quota:
     """One limit and what a batch is forecast to use of it, in the same unit."""
 
@@ -72,8 +71,8 @@ class Quota:
     unit: str
     forecast: float
     limit: float
-    is_hard: bool
     source: str
+    is_hard: bool = False
 
     @property
     def share(self) -> float:
@@ -127,11 +126,6 @@ def check_fits(players: int, *, deadline_minutes: int) -> None:
         )
 
 
-def first_met(quotas: Sequence[Quota], *, is_hard: bool) -> Quota:
-    """The limit of a kind that a growing batch meets first."""
-    return max((quota for quota in quotas if quota.is_hard == is_hard), key=lambda quota: quota.share)
-
-
 def _told(quota: Quota) -> str:
     return f"{quota.name}: {quota.forecast:,.0f} of {quota.limit:,.0f} {quota.unit} ({quota.source})"
 
@@ -142,13 +136,20 @@ def _sizes(players: int, rows_per_player: int, deployment: Deployment) -> list[Q
     shard = min(players, cut_size(players))
     shards = math.ceil(players / cut_size(players))
     return [
-        _hard("BigQuery request of the MERGE", "bytes", players * PARAMETER_BYTES, 10 * MB, BIGQUERY),
-        _hard("Firestore shard document", "bytes", shard * ENTRY_BYTES, 1_048_576, FIRESTORE),
-        _hard("Firestore batch document", "bytes", shards * SHARD_MARK_BYTES, 1_048_576, FIRESTORE),
+        Quota("BigQuery request of the MERGE", "bytes", players * PARAMETER_BYTES, 10 * MB, BIGQUERY, is_hard=True),
+        Quota("Firestore shard document", "bytes", shard * ENTRY_BYTES, 1_048_576, FIRESTORE, is_hard=True),
+        Quota("Firestore batch document", "bytes", shards * SHARD_MARK_BYTES, 1_048_576, FIRESTORE, is_hard=True),
         # Twenty shards are marked as merged in one commit.
-        _hard("Firestore commit of merged marks", "bytes", 20 * shard * MARK_BYTES, 10 * 1_048_576, FIRESTORE),
-        _hard("Pub/Sub message", "bytes", slice_players * REQUEST_BYTES, 10 * MB, PUBSUB),
-        _hard("Write API request", "bytes", appended * ROW_BYTES, 20 * MB, BIGQUERY),
+        Quota(
+            "Firestore commit of merged marks",
+            "bytes",
+            20 * shard * MARK_BYTES,
+            10 * 1_048_576,
+            FIRESTORE,
+            is_hard=True,
+        ),
+        Quota("Pub/Sub message", "bytes", slice_players * REQUEST_BYTES, 10 * MB, PUBSUB, is_hard=True),
+        Quota("Write API request", "bytes", appended * ROW_BYTES, 20 * MB, BIGQUERY, is_hard=True),
     ]
 
 
@@ -156,19 +157,19 @@ def _counts(players: int) -> list[Quota]:
     """What does not grow with the players, so that it is seen not to, and the queries, which hardly do."""
     queries = 8 + math.ceil(players / PLAYERS_PER_READ)
     return [
-        _hard("tables per query", "tables", 3, 1_000, BIGQUERY),
-        _hard("partitions changed by a MERGE", "partitions", 1, 4_000, BIGQUERY),
-        _hard("columns of staging", "columns", 75, 10_000, BIGQUERY),
-        _soft("load jobs on a table and day", "jobs", 0, 1_500, BIGQUERY),
-        _soft("queued DML statements on the predictions table", "statements", 1, 20, BIGQUERY),
-        _soft("queries of the batch, if all came in one second", "queries", queries, 100, BIGQUERY),
+        Quota("tables per query", "tables", 3, 1_000, BIGQUERY, is_hard=True),
+        Quota("partitions changed by a MERGE", "partitions", 1, 4_000, BIGQUERY, is_hard=True),
+        Quota("columns of staging", "columns", 75, 10_000, BIGQUERY, is_hard=True),
+        Quota("load jobs on a table and day", "jobs", 0, 1_500, BIGQUERY),
+        Quota("queued DML statements on the predictions table", "statements", 1, 20, BIGQUERY),
+        Quota("queries of the batch, if all came in one second", "queries", queries, 100, BIGQUERY),
     ]
 
 
 def _bytes(players: int, rows_per_player: int) -> list[Quota]:
     # How many rows there will be is not known at the start, so this cannot refuse.
     merged = 2 * players * rows_per_player * ROW_BYTES
-    return [_soft("MERGE, of TIPOFF_MAX_BYTES_PER_QUERY", "bytes", merged, 10_000 * MB, OURS)]
+    return [Quota("MERGE, of TIPOFF_MAX_BYTES_PER_QUERY", "bytes", merged, 10_000 * MB, OURS)]
 
 
 def _rates(players: int, rows_per_player: int, deployment: Deployment) -> list[Quota]:
@@ -179,20 +180,19 @@ def _rates(players: int, rows_per_player: int, deployment: Deployment) -> list[Q
     written = per_second * rows_per_player * ROW_BYTES
     connections = min(slices, deployment.worker_instances * deployment.worker_concurrency)
     return [
-        _hard("workers' time before the deadline", "seconds", lasting, deployment.deadline_minutes * 60, OURS),
-        _soft("Write API connections at once, in a region", "connections", connections, 5_000, BIGQUERY),
-        _soft("Write API throughput, in a region", "bytes/s", written, 300 * MB, BIGQUERY),
+        Quota(
+            "workers' time before the deadline",
+            "seconds",
+            lasting,
+            deployment.deadline_minutes * 60,
+            OURS,
+            is_hard=True,
+        ),
+        Quota("Write API connections at once, in a region", "connections", connections, 5_000, BIGQUERY),
+        Quota("Write API throughput, in a region", "bytes/s", written, 300 * MB, BIGQUERY),
         # Bursts pass; joined commits of one instance make it fewer.
-        _soft("writes of one shard document", "writes/s", slices / shards, 1, FIRESTORE_PRACTICE),
-        _soft("writes of new documents at first", "writes/s", slices, 500, FIRESTORE_PRACTICE),
-        _soft("Pub/Sub publishing, in a small region", "bytes/s", per_second * REQUEST_BYTES, 50 * MB, PUBSUB),
-        _soft("Pub/Sub pushing, in a large region", "bytes/s", per_second * REQUEST_BYTES, 20 * MB, PUBSUB),
+        Quota("writes of one shard document", "writes/s", slices / shards, 1, FIRESTORE_PRACTICE),
+        Quota("writes of new documents at first", "writes/s", slices, 500, FIRESTORE_PRACTICE),
+        Quota("Pub/Sub publishing, in a small region", "bytes/s", per_second * REQUEST_BYTES, 50 * MB, PUBSUB),
+        Quota("Pub/Sub pushing, in a large region", "bytes/s", per_second * REQUEST_BYTES, 20 * MB, PUBSUB),
     ]
-
-
-def _hard(name: str, unit: str, amount: float, limit: float, source: str) -> Quota:
-    return Quota(name=name, unit=unit, forecast=amount, limit=limit, is_hard=True, source=source)
-
-
-def _soft(name: str, unit: str, amount: float, limit: float, source: str) -> Quota:
-    return Quota(name=name, unit=unit, forecast=amount, limit=limit, is_hard=False, source=source)

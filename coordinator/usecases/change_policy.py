@@ -10,7 +10,7 @@ from datetime import timedelta
 from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch
 from shared.errors import Conflict
-from shared.policy import Policy
+from shared.settings import Policy
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from coordinator.rules.batch import Batch, BatchMark, Merge, MergedResult, Refus
 from coordinator.rules.due import Look, Step, closing
 from coordinator.rules.entries import Snapshot, TooManyMissing, ending
 from coordinator.rules.lifecycle import MERGED, Event, Status, move
-from coordinator.usecases.events import finished_event
-from coordinator.usecases.leases import Leases
+from coordinator.usecases.hold_lease import Leases
 from coordinator.usecases.merging import Merger
+from schemas.messages import BatchFinished, PlayerCounts
 from shared import tracing
 from shared.errors import (
     ConfirmationNeeded,
@@ -32,7 +32,7 @@ from shared.errors import (
     Transient,
     VerificationRefused,
 )
-from shared.ports import FieldPath, Publisher, Value, Warehouse
+from shared.ports import FieldPath, Outgoing, Publisher, Value, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +132,22 @@ class Consolidator:
         held = self.leases.take(batch.batch_id, work.claim, known=known)
         report, left = work.decline(known) if held is None else work.run(held)
         return report, left if report is Report.BUSY else replace(left, batch=self.notify(left.batch))
+
+
+def finished_event(batch: Batch, *, revision: str) -> Outgoing:
+    """The news of a batch's true end state (C4); the same state of the same round makes the same event id (A8)."""
+    players = PlayerCounts(expected=batch.expected_count, predicted=0, skipped=0, failed=0, silent=batch.expected_count)
+    told = ("event_id", "batch_id", "game_date", "planned_at", "state", "reason")
+    event = BatchFinished.model_validate(
+        {
+            **{name: getattr(batch, name) for name in told},
+            "players": batch.result.players if batch.result else players,
+            "rows": batch.merged_rows,
+            "coordinator_revision": revision,
+        }
+    )
+    attributes = {"batch_id": batch.batch_id, "event_id": batch.event_id, "state": batch.state}
+    return Outgoing(event.model_dump_json().encode(), attributes)
 
 
 class _Round:

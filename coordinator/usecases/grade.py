@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 
 from coordinator.rules import accuracy, grading
+from coordinator.rules.accuracy import Drift
 from coordinator.rules.grading import GradeCounts
 from schemas import names, tables
 from shared.declared import table_spec
 from shared.errors import InvalidInput, QueryRefused, SchemaClash, Unavailable
-from shared.ports import JobState, Warehouse
+from shared.ports import Jobs, JobState, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class Grader:
         self._prepare()
         if self.warehouse.columns(names.PREDICTIONS_TABLE) is None:
             return GradeAnswer(first=first, last=last, graded=0, ungraded=0, dates=[], ungraded_games=[])
-        span = grading.span_parameters(first, last)
+        span = accuracy.span(first, last)
         found = self.warehouse.query(grading.dates_to_grade(), span)
         days = [row["game_date"] for row in found]
         dates = [self._grade_date(day) for day in days if isinstance(day, date)]
@@ -124,7 +125,7 @@ class Grader:
             return []
         self._prepare()
         today = self.today()
-        found = self.warehouse.query(grading.dates_due(), grading.span_parameters(today - LAST_DAYS, today))
+        found = self.warehouse.query(grading.dates_due(), accuracy.span(today - LAST_DAYS, today))
         return [row["game_date"] for row in found if isinstance(row["game_date"], date)]
 
     def grade_due(self) -> list[date]:
@@ -138,7 +139,7 @@ class Grader:
 
     def _watch(self, last: date) -> None:
         """Say so in the log where the interval drifts; an alert counts the line."""
-        drift = accuracy.drift_of(self.warehouse.query(accuracy.newest_intervals(), accuracy.newest_parameters(last)))
+        drift = watched(self.warehouse, last)
         if drift.warning is not None:
             log.warning("interval drifts", extra={"json_fields": {"why": drift.warning, "share": drift.share}})
 
@@ -165,11 +166,8 @@ class Grader:
         told = GradedDate(
             game_date=game_date,
             graded=after.grades,
-            inserted=before.inserted,
-            updated=before.updated,
-            unchanged=before.unchanged,
-            retired=before.retired,
             ungraded=after.ungraded,
+            **before.model_dump(include={"inserted", "updated", "unchanged", "retired"}),
         )
         log.info("date graded", extra={"json_fields": told.model_dump(mode="json")})
         return told
@@ -202,7 +200,12 @@ class Grader:
         raise QueryRefused(f"grading {game_date} failed {_ATTEMPTS} times: {said}")
 
     def _count(self, game_date: date) -> GradeCounts:
-        return grading.read_count(self.warehouse.query(grading.count(game_date)))
+        return GradeCounts.model_validate(self.warehouse.query(grading.count(game_date))[0])
+
+
+def watched(warehouse: Jobs, last: date) -> Drift:
+    """How the interval did over the newest games up to a date. Raises `TableMissing` before the first grading."""
+    return Drift.model_validate(warehouse.query(accuracy.newest_intervals(), accuracy.newest_parameters(last))[0])
 
 
 def check_span(first: date, last: date, *, today: date) -> None:

@@ -15,7 +15,7 @@ from itertools import takewhile
 from coordinator.rules import merge
 from coordinator.rules.batch import Batch, Merge
 from coordinator.rules.entries import Snapshot
-from coordinator.usecases.leases import USED_UP, use_up
+from coordinator.usecases.hold_lease import USED_UP, use_up
 from coordinator.usecases.schema_check import fit, lacks
 from schemas import names
 from shared import tracing
@@ -182,10 +182,8 @@ class Merger:
             )
         if found.lacking:
             self.warehouse.add_columns(names.PREDICTIONS_TABLE, found.lacking)
-            log.info(
-                "columns added to the predictions table",
-                extra={"json_fields": {"batch_id": batch.batch_id, "columns": [c.name for c in found.lacking]}},
-            )
+            fields = {"batch_id": batch.batch_id, "columns": [column.name for column in found.lacking]}
+            log.info("columns added to the predictions table", extra={"json_fields": fields})
             found = fit(self.warehouse, batch, snapshot)
         if found.lacking:
             raise lacks(found.lacking, "they were added but are not visible yet: consolidate again")

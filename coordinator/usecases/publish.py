@@ -22,14 +22,6 @@ _PLAYERS_PER_QUERY = 2_000
 """Requests read from the plan at once: about 12 MB of text."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Some players of a shard, from a place in its order on: a slice to publish."""
-
-    start: int
-    players: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPublishing:
     """The use case, over its ports."""
@@ -47,9 +39,9 @@ class RequestPublishing:
         Raises:
             Unavailable: some requests are not with Pub/Sub; the sweep or a repeat goes on.
         """
-        never = [shard for shard in self.ledger.shards(batch.batch_id) if shard.published_at is None]
         size = batch.policy.players_per_request
-        self._publish(batch, [(shard, _cut(shard, size)) for shard in never])
+        shards = self.ledger.shards(batch.batch_id)
+        self._publish(batch, [(shard, _cut(batch, shard, size)) for shard in shards if shard.published_at is None])
         return self._set_running(batch.batch_id)
 
     def publish_alone(self, batch: Batch, players: Mapping[int, Collection[str]], shards: Sequence[Shard]) -> None:
@@ -57,37 +49,34 @@ class RequestPublishing:
 
         The same requests at every repeat; notes when (A13).
         """
-        alone = [
-            (shard, [one for one in _cut(shard, 1) if one.players[0] in players[shard.number]]) for shard in shards
-        ]
+        alone = []
+        for shard in shards:
+            ordered, wanted = shard.ordered, players[shard.number]
+            alone.append((shard, [one for one in _cut(batch, shard, 1) if ordered[one.start] in wanted]))
         self._publish(batch, alone)
 
-    def _publish(self, batch: Batch, shards: Sequence[tuple[Shard, Sequence[_Part]]]) -> None:
+    def _publish(self, batch: Batch, shards: Sequence[tuple[Shard, Sequence[SliceName]]]) -> None:
         for some in _chunks(shards):
-            wanted = [player for _, parts in some for part in parts for player in part.players]
+            wanted = [player for shard, slices in some for of_slice in _players(shard, slices) for player in of_slice]
             found = self.warehouse.query(planning.requests_statement(batch.batch_id), {"players": wanted})
             planned = {player.player_lookup: player for player in planning.read_plan(found)}
             if lacking := [player for player in wanted if player not in planned]:
                 raise Unavailable(f"the plan of {batch.batch_id} lacks {len(lacking)} players, such as {lacking[0]!r}")
-            for shard, parts in some:
-                self._publish_shard(batch, shard, parts, planned)
+            for shard, slices in some:
+                self._publish_shard(batch, shard, slices, planned)
 
     def _publish_shard(
-        self, batch: Batch, shard: Shard, parts: Sequence[_Part], planned: Mapping[str, planning.PlannedPlayer]
+        self, batch: Batch, shard: Shard, slices: Sequence[SliceName], planned: Mapping[str, planning.PlannedPlayer]
     ) -> None:
-        self.requests.publish([self._message(batch, shard, part, planned) for part in parts])
+        of_batch, messages = planning.OfBatch(batch.batch_id, batch.planned_at, batch.late_until), []
+        for name, players in zip(slices, _players(shard, slices), strict=True):
+            data = planning.slice_bytes([planned[player] for player in players], of_batch)
+            messages.append(Outgoing(data, name.attributes))
+        self.requests.publish(messages)
         self.ledger.note_published(batch.batch_id, shard, at=self.clock())
-        players = sum(len(part.players) for part in parts)
-        fields = {"batch_id": batch.batch_id, "shard": shard.number, "messages": len(parts), "players": players}
+        count = sum(one.stop - one.start for one in slices)
+        fields = {"batch_id": batch.batch_id, "shard": shard.number, "messages": len(messages), "players": count}
         log.info("requests published", extra={"json_fields": fields})
-
-    def _message(
-        self, batch: Batch, shard: Shard, part: _Part, planned: Mapping[str, planning.PlannedPlayer]
-    ) -> Outgoing:
-        of_batch = planning.OfBatch(batch.batch_id, batch.planned_at, batch.late_until)
-        data = planning.slice_bytes([planned[player] for player in part.players], of_batch)
-        name = SliceName(batch.batch_id, shard.number, part.start, part.start + len(part.players))
-        return Outgoing(data, name.attributes)
 
     def _set_running(self, batch_id: str) -> Batch:
         def running(batch: Batch) -> Batch | None:
@@ -101,21 +90,27 @@ class RequestPublishing:
         return batch
 
 
-def _cut(shard: Shard, size: int) -> list[_Part]:
+def _cut(batch: Batch, shard: Shard, size: int) -> list[SliceName]:
     """Cut a shard's sorted players into slices of at most so many."""
+    count = len(shard.expected)
+    starts = range(0, count, size)
+    return [SliceName(batch.batch_id, shard.number, start, min(start + size, count)) for start in starts]
+
+
+def _players(shard: Shard, slices: Sequence[SliceName]) -> list[tuple[str, ...]]:
     ordered = shard.ordered
-    return [_Part(start, ordered[start : start + size]) for start in range(0, len(ordered), size)]
+    return [ordered[one.start : one.stop] for one in slices]
 
 
-def _chunks(shards: Sequence[tuple[Shard, Sequence[_Part]]]) -> Iterator[list[tuple[Shard, Sequence[_Part]]]]:
+def _chunks(shards: Sequence[tuple[Shard, Sequence[SliceName]]]) -> Iterator[list[tuple[Shard, Sequence[SliceName]]]]:
     """Shards by as many as are read from the plan at once."""
-    some: list[tuple[Shard, Sequence[_Part]]] = []
+    some: list[tuple[Shard, Sequence[SliceName]]] = []
     players = 0
-    for shard, parts in shards:
-        if not parts:
+    for shard, slices in shards:
+        if not slices:
             continue
-        some.append((shard, parts))
-        players += sum(len(part.players) for part in parts)
+        some.append((shard, slices))
+        players += sum(one.stop - one.start for one in slices)
         if players >= _PLAYERS_PER_QUERY:
             yield some
             some, players = [], 0

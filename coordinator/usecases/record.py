@@ -170,10 +170,8 @@ class Recorder:
     def _refused(self, batch: Batch, number: int, error: Permanent) -> Unavailable:
         """Make it seen that the store takes no more of a shard: an expected player's outcome waits for a person (F2)."""
         reason = error.problem if isinstance(error, InvalidInput) else str(error)
-        log.error(
-            "outcome not storable",
-            extra={"json_fields": {"batch_id": batch.batch_id, "shard": number, "reason": reason}},
-        )
+        fields = {"batch_id": batch.batch_id, "shard": number, "reason": reason}
+        log.error("outcome not storable", extra={"json_fields": fields})
         refused = {number: reason[:MAX_DETAIL]}
         try:
             self.ledger.change_batch(

@@ -40,29 +40,15 @@ class Redriver:
                 its players are predicted.
             InvalidInput, Unavailable: as a start.
         """
-        root = self._root_of(self.ledger.batch(batch_id))
+        asked = self.ledger.batch(batch_id)
+        root = self.ledger.batch(asked.parent) if asked.parent else asked
         child_id = names.batch_id(root.game_date, f"redrive:{root.batch_id}:{key}")
-
-        def choose(day: DateRecord | None) -> Wanted:
-            return self._choose(root.batch_id, day, only)
-
-        started = self.starter.begin(root.game_date, child_id, choose)
+        started = self.starter.begin(root.game_date, child_id, lambda day: self._choose(root.batch_id, day, only))
         if started.is_new:
-            log.info(
-                "redrive started",
-                extra={
-                    "json_fields": {
-                        "batch_id": child_id,
-                        "parent": root.batch_id,
-                        "players": started.batch.expected_count,
-                        "left_out": list(started.batch.left_out),
-                    }
-                },
-            )
+            batch = started.batch
+            fields = {"batch_id": child_id, "parent": root.batch_id, "players": batch.expected_count}
+            log.info("redrive started", extra={"json_fields": {**fields, "left_out": list(batch.left_out)}})
         return started
-
-    def _root_of(self, batch: Batch) -> Batch:
-        return self.ledger.batch(batch.parent) if batch.parent else batch
 
     def _choose(self, root_id: str, day: DateRecord | None, only: Collection[str] | None) -> Wanted:
         root = self.ledger.batch(root_id)

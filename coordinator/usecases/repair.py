@@ -86,10 +86,8 @@ class StagingRepair:
         found = self.warehouse.query(deliveries_query(batch), deliveries_parameters(batch, players))
         outcomes = [lost_outcome(batch, row) for row in found]
         if doubtful := [str(row["player_lookup"]) for row, one in zip(found, outcomes, strict=True) if one is None]:
-            log.warning(
-                "staged rows that nobody can vouch for",
-                extra={"json_fields": {"batch_id": batch.batch_id, "players": sorted(doubtful)}},
-            )
+            fields = {"batch_id": batch.batch_id, "players": sorted(doubtful)}
+            log.warning("staged rows that nobody can vouch for", extra={"json_fields": fields})
         return sorted((one for one in outcomes if one is not None), key=lambda one: (one.player_lookup, one.delivery))
 
     def note_look(self, batch: Batch) -> None:
@@ -107,7 +105,5 @@ class StagingRepair:
         settled = {shard.number for shard in self.ledger.shards(batch.batch_id) if shard.is_settled}
         if settled - batch.settled_shards:
             self.ledger.mark_settled(batch.batch_id, settled - batch.settled_shards)
-        log.warning(
-            "lost outcomes recorded from staging",
-            extra={"json_fields": {"batch_id": batch.batch_id, "players": [one.player_lookup for one in outcomes]}},
-        )
+        fields = {"batch_id": batch.batch_id, "players": [one.player_lookup for one in outcomes]}
+        log.warning("lost outcomes recorded from staging", extra={"json_fields": fields})

@@ -22,8 +22,8 @@ from coordinator.usecases.record import Recorder
 from schemas import names, tables
 from shared.declared import KEEP_DAYS
 from shared.errors import Conflict, InputsIncomplete, Unavailable
-from shared.policy import PlanningRules, Policy
 from shared.ports import Warehouse
+from shared.settings import PlanningRules, Policy
 
 log = logging.getLogger(__name__)
 
@@ -94,22 +94,16 @@ class Starter:
         for _ in range(_DISTURBANCES):
             known = self.ledger.find(batch_id)
             if known is not None:
-                return Started(self._resume(known), is_new=False)
+                is_left = known.status is Status.PLANNED
+                return Started(self._publish_and_close(known) if is_left else known, is_new=False)
             day = self.ledger.day(game_date)
             batch, shards = self._plan(game_date, batch_id, choose(day), day)
             if not self.ledger.plan(batch, shards, after=day):
                 continue
-            log.info(
-                "batch planned",
-                extra={
-                    "json_fields": {"batch_id": batch_id, "game_date": str(game_date), "players": batch.expected_count}
-                },
-            )
+            fields = {"batch_id": batch_id, "game_date": str(game_date), "players": batch.expected_count}
+            log.info("batch planned", extra={"json_fields": fields})
             return Started(self._publish_and_close(batch), is_new=True)
         raise Unavailable(f"others changed the ledger of {game_date} {_DISTURBANCES} times in a row")
-
-    def _resume(self, batch: Batch) -> Batch:
-        return self._publish_and_close(batch) if batch.status is Status.PLANNED else batch
 
     def _publish_and_close(self, batch: Batch) -> Batch:
         """Publish, then close: every outcome may have come before the batch was RUNNING, or nobody is expected."""
@@ -192,13 +186,7 @@ class Starter:
 
     def _freeze(self, game_date: date, batch_id: str, wanted: Wanted, *, planned_at: datetime) -> None:
         """Write the plan table, unless an earlier try has."""
-        parameters = planning.plan_parameters(
-            game_date,
-            planned_at=planned_at,
-            roster_games=self.rules.roster_games,
-            recent_games=self.rules.recent_games,
-            preferred_sportsbook=self.rules.preferred_sportsbook,
-        )
+        parameters = planning.plan_parameters(game_date, planned_at=planned_at, rules=self.rules)
         some = {} if wanted.players is None else {"players": wanted.players}
         expires_at = planned_at + timedelta(days=KEEP_DAYS)
         self.warehouse.query(

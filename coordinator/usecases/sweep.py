@@ -18,7 +18,7 @@ from datetime import datetime
 
 from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch
-from coordinator.rules.due import By, Due, Look, Step, due, due_now, named, silent_players
+from coordinator.rules.due import CLOSING, By, Due, Look, Step, due, due_now, named, silent_players
 from coordinator.rules.lifecycle import Status
 from coordinator.rules.pace import pace_of
 from coordinator.usecases.consolidate import Consolidator, Report
@@ -64,7 +64,7 @@ class Sweeper:
                     self._tell(look, found[step], swept)
                     continue
                 if done := self._do[step](look, found[step]):
-                    swept.did_one(done)
+                    swept.note(done, Verdict.REPAIRED)
                 look = self.ledger.look(self.ledger.batch(batch.batch_id), now=now)
                 found = {one.step: one for one in due_now(look, By.SWEEP)}
             self._call_a_person(look, swept)
@@ -79,20 +79,16 @@ class Sweeper:
 
     def _call_a_person(self, look: Look, swept: Swept) -> None:
         """Say so where no sweep will finish the batch."""
-        batch_id = look.batch.batch_id
         for one in due(look):
             if one.step is Step.ASK:
-                swept.needs_a_person(
-                    one.to_do,
-                    f"tipoff consolidate {batch_id} --force",
-                )
+                swept.needs_a_person(one.to_do, f"tipoff consolidate {look.batch.batch_id} --force")
 
     def _tell(self, look: Look, found: Due, swept: Swept) -> None:
         """Say what a sweep would do; a look into staging tells what it would find."""
         if found.step is not Step.RECORD_FROM_STAGING:
-            swept.would_do(found.to_do)
+            swept.note(found.to_do, Verdict.WOULD_REPAIR)
         elif lost := self.repair.find(look.batch, sorted(found.players)):
-            swept.would_do(f"record {_players_of(lost)} from staging")
+            swept.note(f"record {_players_of(lost)} from staging", Verdict.WOULD_REPAIR)
 
     @property
     def _do(self) -> Mapping[Step, Callable[[Look, Due], str | None]]:
@@ -101,10 +97,7 @@ class Sweeper:
             Step.PUBLISH: self._publish,
             Step.RECORD_FROM_STAGING: self._record_from_staging,
             Step.PUBLISH_AGAIN: self._publish_again,
-            Step.CONSOLIDATE: self._consolidate,
-            Step.DECIDE: self._consolidate,
-            Step.TAKE_OVER: self._consolidate,
-            Step.MERGE_LATE: self._consolidate,
+            **dict.fromkeys(CLOSING, self._consolidate),
             Step.NOTIFY: self._notify,
         }
 

@@ -32,15 +32,10 @@ class Swept:
     command: str = ""
     """For a person to run."""
 
-    def did_one(self, step: str) -> None:
-        """Note a repair."""
+    def note(self, step: str, verdict: Verdict) -> None:
+        """Note a repair, or what a sweep that is no dry run would do."""
         self.did.append(step)
-        self.verdict = Verdict.REPAIRED
-
-    def would_do(self, step: str) -> None:
-        """Note what a sweep that is no dry run would do."""
-        self.did.append(step)
-        self.verdict = Verdict.WOULD_REPAIR
+        self.verdict = verdict
 
     def needs_a_person(self, why: str, command: str) -> None:
         """Note what no sweep will cure."""

@@ -16,8 +16,8 @@ from typing import Any
 
 import click
 
-from coordinator.operator.operation import Schema
 from coordinator.routes import openapi
+from coordinator.routes.route import Schema
 from local.cli.main import commands
 from local.one_machine.inputs import INPUT_TABLES
 from schemas import messages, tables

@@ -9,7 +9,7 @@ import click
 from local.cli.coordinator_options import Where, batch_argument, coordinator_options, reason, why_option
 from local.cli.terminal import echo, print_json
 from shared.errors import InvalidInput
-from shared.policy import Policy
+from shared.settings import Policy
 
 
 def _policy_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from coordinator.app import create_app
+from coordinator.operator.differences import said
 from coordinator.rules.comparing import Difference, Said, compare
 from local.one_machine.coordinator_client import Answer, Ask, CoordinatorClient
 from local.one_machine.stack import LocalParts, open_parts
@@ -84,4 +85,4 @@ def _said(home: Path, game_date: date) -> Said:
         found = coordinator.views.batches(game_date=game_date, limit=1)
         if not found:
             raise InvalidInput("--shadow", f"{home} has no batch of {game_date} to compare with; run the date first")
-        return coordinator.differences.said(found[0].batch_id)
+        return said(coordinator.ledger, coordinator.parts.warehouse, found[0].batch_id)

@@ -27,7 +27,7 @@ from shared.adapters.sqlite import SqliteDocuments
 from shared.adapters.traced import TracedPublisher, traced_documents, traced_warehouse
 from shared.declared import every_spec
 from shared.errors import InvalidInput, Unavailable
-from shared.policy import PlanningRules, Policy
+from shared.settings import PlanningRules, Policy
 from worker.app import create_app as serve_worker
 from worker.model import Model, read_model, shipped_model
 from worker.service import Worker

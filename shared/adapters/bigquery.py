@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as WaitTimeoutError
 from contextlib import contextmanager, suppress
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from typing import Any
 
 from google.api_core import exceptions as api
@@ -25,7 +24,7 @@ from google.rpc import code_pb2  # type: ignore[import-untyped]  # it ships no t
 from requests.exceptions import RequestException
 
 from schemas.tables import Column, FittedRows, Row, columns_from_json
-from shared.adapters.cells import fitted_columns
+from shared.adapters.cells import NO_TYPE, fitted_columns, parameter_type
 from shared.adapters.proto_rows import chunked, row_descriptor, serialized_rows
 from shared.declared import addition_statement
 from shared.errors import QueryRefused, TableMissing, TipoffError, Unavailable
@@ -98,9 +97,7 @@ class BigqueryWarehouse:
         """Run a statement; see `Jobs.query`. Results never come from BigQuery's cache."""
         config = self._config(parameters or {})
         with _translating():
-            job = self._client.query(
-                self._located(sql), job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS
-            )
+            job = self._begin(sql, config)
             rows = job.result(retry=_RETRY, timeout=_QUERY_SECONDS)
             return [_row(rows.schema, row) for row in rows]
 
@@ -109,9 +106,7 @@ class BigqueryWarehouse:
         config = self._config(parameters or {})
         config.dry_run = True
         with _translating():
-            job = self._client.query(
-                self._located(sql), job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS
-            )
+            job = self._begin(sql, config)
             return int(job.total_bytes_processed or 0)
 
     def submit(self, sql: str, parameters: Parameters, *, job_id: str) -> None:
@@ -127,15 +122,7 @@ class BigqueryWarehouse:
         config = self._config(parameters)
         with _translating():
             try:
-                self._client.query(
-                    self._located(sql),
-                    job_config=config,
-                    job_id=job_id,
-                    location=self._location,
-                    retry=_RETRY,
-                    timeout=_CALL_SECONDS,
-                    job_retry=None,
-                )
+                self._begin(sql, config, job_id=job_id, job_retry=None)
             except api.Conflict:
                 self._confirm(job_id)
             except (api.BadRequest, api.Forbidden, api.NotFound):
@@ -158,6 +145,11 @@ class BigqueryWarehouse:
         if found.error_result:
             return Job(job_id, JobState.FAILED, str(found.error_result.get("message") or found.error_result))
         return Job(job_id, JobState.DONE)
+
+    def _begin(self, sql: str, config: bigquery.QueryJobConfig, **more: Any) -> bigquery.QueryJob:
+        return self._client.query(
+            self._located(sql), job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS, **more
+        )
 
     def _found(self, job_id: str) -> Any:
         try:
@@ -314,28 +306,10 @@ class BigqueryWarehouse:
 def _parameter(
     name: str, value: Scalar | Sequence[str]
 ) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
-    match value:
-        case None | str():
-            kind = "STRING"
-        case bool():
-            kind = "BOOL"
-        case int():
-            kind = "INT64"
-        case float():
-            kind = "FLOAT64"
-        case Decimal():
-            kind = "NUMERIC"
-        case datetime() if value.tzinfo is not None:
-            kind = "TIMESTAMP"
-        case datetime():
-            raise QueryRefused(f"parameter @{name}: {value!r} has no time zone; pass an aware time")
-        case date():
-            kind = "DATE"
-        case list() | tuple() if all(isinstance(element, str) for element in value):
-            return bigquery.ArrayQueryParameter(name, "STRING", list(value))
-        case _:
-            raise QueryRefused(f"parameter @{name}: {type(value).__name__} is no type a parameter may have")
-    return bigquery.ScalarQueryParameter(name, kind, value)
+    kind = parameter_type(name, value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return bigquery.ArrayQueryParameter(name, "STRING", list(value))
+    return bigquery.ScalarQueryParameter(name, "STRING" if kind == NO_TYPE else kind, value)
 
 
 def _row(schema: Sequence[bigquery.SchemaField], row: Any) -> Row:

@@ -1,4 +1,5 @@
-"""Decides whether rows fit a table's live columns, before either warehouse sees them, so that both refuse the same rows.
+"""Decides whether rows fit a table's live columns, and of what type a parameter is, before either warehouse sees them, so
+that both refuse the same.
 
 The checks are those of the declared tables; rows that passed them already are not looked at again.
 """
@@ -6,6 +7,8 @@ The checks are those of the declared tables; rows that passed them already are n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache
 
 from schemas.cells import TYPES
@@ -44,7 +47,7 @@ def _is_filled(cell: Cell) -> bool:
 
 
 def _is_same(fitted: Column, live: Column | None) -> bool:
-    return live is not None and (fitted.sql_type, fitted.mode) == (live.sql_type, live.mode)
+    return live is not None and fitted.shape == live.shape
 
 
 def _fitted(table: str, columns: tuple[Column, ...], rows: Sequence[Row]) -> Mapping[str, list[Cell]]:
@@ -74,3 +77,37 @@ def _refuse_floats(table: str, column: Column, cells: Sequence[Cell]) -> None:
 def _schema(table: str, columns: tuple[Column, ...]) -> TableSchema:
     """Columns of types that no declaration uses take nothing from here; a foreign table may have some."""
     return TableSchema(table, 0, tuple(column for column in columns if column.type in TYPES))
+
+
+NO_TYPE = "NULL"
+
+
+def parameter_type(name: str, value: object) -> str:
+    """Name the BigQuery type of a query parameter's value; `NO_TYPE` for None, whose type follows from its use.
+
+    Raises:
+        QueryRefused: no BigQuery type belongs to the value, or a time lacks its zone.
+    """
+    match value:
+        case None:
+            return NO_TYPE
+        case bool():
+            return "BOOL"
+        case int():
+            return "INT64"
+        case float():
+            return "FLOAT64"
+        case Decimal():
+            return "NUMERIC"
+        case str():
+            return "STRING"
+        case datetime() if value.tzinfo is not None:
+            return "TIMESTAMP"
+        case datetime():
+            raise QueryRefused(f"parameter @{name}: {value!r} has no time zone; pass an aware time")
+        case date():
+            return "DATE"
+        case list() | tuple() if all(isinstance(element, str) for element in value):
+            return "ARRAY<STRING>"
+        case _:
+            raise QueryRefused(f"parameter @{name}: {type(value).__name__} is no type a parameter may have")

@@ -9,13 +9,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError
 
+from shared.adapters.cells import NO_TYPE, parameter_type
 from shared.errors import QueryRefused
 from shared.ports import Parameters
 
@@ -48,37 +47,6 @@ def translate(sql: str, parameters: Parameters) -> Statement:
             Python type has no BigQuery type.
     """
     return _translate(sql, tuple(sorted((name, parameter_type(name, value)) for name, value in parameters.items())))
-
-
-def parameter_type(name: str, value: object) -> str:
-    """Name the DuckDB type of a parameter's value; `NULL` for None, whose type follows from its use.
-
-    Raises:
-        QueryRefused: no BigQuery type belongs to the value, or a time lacks its zone.
-    """
-    match value:
-        case None:
-            return "NULL"
-        case bool():
-            return "BOOLEAN"
-        case int():
-            return "BIGINT"
-        case float():
-            return "DOUBLE"
-        case Decimal():
-            return "DECIMAL(38, 9)"
-        case str():
-            return "TEXT"
-        case datetime() if value.tzinfo is not None:
-            return "TIMESTAMPTZ"
-        case datetime():
-            raise QueryRefused(f"parameter @{name}: {value!r} has no time zone; pass an aware time")
-        case date():
-            return "DATE"
-        case list() | tuple() if all(isinstance(element, str) for element in value):
-            return "TEXT[]"
-        case _:
-            raise QueryRefused(f"parameter @{name}: {type(value).__name__} is no type a parameter may have")
 
 
 @functools.lru_cache(maxsize=512)
@@ -161,7 +129,10 @@ def _as_it_is(node: exp.Expression) -> exp.Expression:
 def _typed_parameter(node: exp.Parameter, types: Mapping[str, str]) -> exp.Expression:
     """Give a parameter BigQuery's type for it, or DuckDB would guess one (an empty list, a short decimal)."""
     kind = types[node.name]
-    return node if kind == "NULL" else exp.Cast(this=node.copy(), to=exp.DataType.build(kind, dialect="duckdb"))
+    if kind == NO_TYPE:
+        return node
+    to = _NUMERIC.copy() if kind == "NUMERIC" else exp.DataType.build(kind, dialect="bigquery")
+    return exp.Cast(this=node.copy(), to=to)
 
 
 def _in_parameter(node: exp.In) -> exp.Expression:

@@ -14,7 +14,7 @@ from coordinator.usecases.consolidate import Report
 from schemas import names
 from schemas.messages import RowCounts
 from schemas.tables import LINEAGE
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.consolidation_bench import GAME_DATE, NOON, BatchRow, Bench, an_id, open_bench
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 

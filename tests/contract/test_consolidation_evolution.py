@@ -93,7 +93,7 @@ def test_v1_and_v2_rows_in_one_batch_bring_a_v1_target_to_v2(bench: Bench) -> No
 
     assert bench.consolidate(batch_id) is Report.MERGED
 
-    assert tables.compare(COLUMNS, target(bench)).is_none
+    assert tables.compare(COLUMNS, target(bench)) == tables.Drift()
     of = {player: [row for row in bench.table() if row["player_lookup"] == player] for player in ("old", "new")}
     assert of["old"] == in_target(bench.staged(batch_id, 1))
     assert of["new"] == in_target(bench.staged(batch_id, 2))

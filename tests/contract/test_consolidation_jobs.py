@@ -17,8 +17,8 @@ from coordinator.usecases.consolidate import Report
 from schemas import names
 from schemas.tables import DELIVERY_COLUMN
 from shared.errors import Unavailable
-from shared.policy import Policy
 from shared.ports import JobState
+from shared.settings import Policy
 from tests.consolidation_bench import GAME_DATE, LEASE, Bench, Crash, an_id, open_bench
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 

@@ -11,7 +11,7 @@ import pytest
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
 from schemas.messages import RowCounts
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.consolidation_bench import Bench, open_bench
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 

@@ -11,7 +11,7 @@ import pytest
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
 from schemas.tables import Row
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.consolidation_bench import GAME_DATE, LINES, Bench, open_bench
 from tests.contract.test_consolidation import counts
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse

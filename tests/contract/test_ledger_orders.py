@@ -17,19 +17,19 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from coordinator.assembly import Coordinator, Parts, assemble
-from coordinator.documents import batch_fields, batch_path, date_path, new_shard, read_date, shard_path, shards_path
+from coordinator.documents import BATCH, DATE, batch_path, date_path, new_shard, shard_path, shards_path
 from coordinator.ledger import Entry, Ledger
 from coordinator.rules import planning
 from coordinator.rules.batch import Batch, BatchMark, Lease
 from coordinator.rules.entries import AnyOutcome, Snapshot
 from coordinator.rules.lifecycle import Status
 from coordinator.rules.planning import shard_of
-from coordinator.usecases.leases import Leases
+from coordinator.usecases.hold_lease import Leases
 from schemas.messages import FailureCode, SkipReason
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import LeaseLost
-from shared.policy import PlanningRules, Policy
 from shared.ports import Create, DocumentStore, Update
+from shared.settings import PlanningRules, Policy
 from tests.documents_kit import fields_of, read
 from tests.ledger_factory import PLANNED_AT, a_batch, failed, predicted, skipped
 from tests.memory_publisher import MemoryPublisher
@@ -90,7 +90,7 @@ def a_running_batch(documents: DocumentStore, players: Sequence[str]) -> Batch:
     newest = asdict(BatchMark(batch.batch_id, batch.planned_at))
     documents.commit(
         [
-            Create(batch_path(batch.batch_id), batch_fields(batch)),
+            Create(batch_path(batch.batch_id), BATCH.fields(batch)),
             Create(date_path(batch.game_date), {"newest": newest}),
         ]
     )
@@ -225,7 +225,7 @@ def taken_by_many(documents: DocumentStore, warehouse: DuckdbWarehouse, batch: B
 
 
 def lease_of(documents: DocumentStore, batch: Batch) -> Lease:
-    return read_date(read(documents, date_path(batch.game_date))).lease
+    return DATE.read(read(documents, date_path(batch.game_date))).lease
 
 
 def test_of_many_callers_exactly_one_takes_the_lease(documents: DocumentStore, warehouse: DuckdbWarehouse) -> None:

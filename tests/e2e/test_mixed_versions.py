@@ -12,7 +12,7 @@ from local.one_machine.run import Seen, follow, start_batch
 from local.one_machine.stack import local_stack
 from schemas import names, tables
 from schemas.tables import Row
-from shared.policy import PlanningRules
+from shared.settings import PlanningRules
 from tests.tipoff_command import write_league
 
 GAME_DATE = date(2026, 1, 30)

@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from coordinator.documents import batch_fields, batch_path, date_path, new_shard, shard_path
+from coordinator.documents import BATCH, batch_path, date_path, new_shard, shard_path
 from coordinator.rules.lifecycle import Status
 from local.one_machine.push import PushTopic
 from local.one_machine.stack import local_stack
@@ -28,7 +28,7 @@ def test_a_dead_letter_left_in_the_state_folder_fails_its_player(tmp_path: Path)
         documents.commit(
             [
                 Create(shard_path(batch.batch_id, 0), shard),
-                Create(batch_path(batch.batch_id), batch_fields(batch)),
+                Create(batch_path(batch.batch_id), BATCH.fields(batch)),
                 Create(date_path(batch.game_date), {"newest": mark}),
             ]
         )

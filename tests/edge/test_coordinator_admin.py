@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from coordinator.rules.lifecycle import Status
 from schemas import names
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, assert_problem
 from tests.plan_inputs import GAME_DATE

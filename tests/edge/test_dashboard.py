@@ -20,7 +20,7 @@ from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode
 from shared.errors import NotAuthorised
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Stand, a_league
 from tests.coordinator_front import Front, a_failure, a_skip
 from tests.plan_inputs import GAME_DATE, League, a_log, a_scheduled_game

@@ -10,7 +10,7 @@ import pytest
 from coordinator.operator.failures import cause_of, failure_groups
 from local.one_machine.serving import serving
 from schemas.messages import Failed, FailureCode
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, assert_problem
 from tests.terminal import Terminal

@@ -14,7 +14,7 @@ from local.one_machine.inputs import load_folder
 from local.one_machine.push import PushTopic
 from local.one_machine.stack import LocalParts, open_parts
 from shared.errors import Unavailable
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.tipoff_command import DAY, tipoff, write_league
 
 LEAGUE = {"Ann O'Dell": [20, 22, 24], "Bo-Li Tan": [10, 12, 8]}

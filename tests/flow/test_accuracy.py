@@ -14,7 +14,7 @@ from schemas import tables
 from shared.declared import table_spec
 from tests.batch_stand import Stand
 from tests.coordinator_front import Front
-from tests.flow.test_grades import box_score, grade, grades
+from tests.flow.test_grades import box_score, grade, grades, measured_of
 from tests.plan_inputs import GAME_DATE
 
 
@@ -58,7 +58,7 @@ def intervals(stand: Stand, held: int, missed: int) -> None:
 def test_a_players_game_counts_once_for_a_system_however_many_lines_it_has(stand: Stand) -> None:
     rows = graded(stand)
 
-    view = stand.coordinator.accuracy.measure(None, None)
+    view = measured_of(stand)
 
     for system in {row["system_id"] for row in rows}:
         errors = {
@@ -81,7 +81,7 @@ def test_a_players_game_counts_once_for_a_system_however_many_lines_it_has(stand
 def test_groups_hold_together_what_the_whole_holds(stand: Stand, by: accuracy.By) -> None:
     graded(stand)
 
-    view = stand.coordinator.accuracy.measure(None, None, by=by)
+    view = measured_of(stand, by=by)
 
     assert view.groups
     for system, errors in view.systems.items():
@@ -93,7 +93,7 @@ def test_groups_hold_together_what_the_whole_holds(stand: Stand, by: accuracy.By
 def test_the_sportsbooks_own_error_stands_beside_ours_on_the_same_rows(stand: Stand) -> None:
     rows = graded(stand)
 
-    days = {day.system_id: day for day in stand.coordinator.accuracy.measure(None, None).days}
+    days = {day.system_id: day for day in measured_of(stand).days}
 
     lines: dict[str, list[float]] = {row["player_lookup"]: [] for row in rows if row["has_prop_line"]}
     for row in rows:
@@ -108,7 +108,7 @@ def test_the_sportsbooks_own_error_stands_beside_ours_on_the_same_rows(stand: St
 def test_before_anything_is_graded_what_waits_is_counted(stand: Stand) -> None:
     stand.run()
 
-    view = stand.coordinator.accuracy.measure(None, None)
+    view = measured_of(stand)
 
     assert (view.graded, view.ungraded) == (0, len(stand.predictions()))
 
@@ -118,7 +118,7 @@ def test_before_anything_is_graded_what_waits_is_counted(stand: Stand) -> None:
     [(600, 444, "too narrow"), (600, 450, "too narrow"), (600, 452, None), (600, 512, "too wide"), (199, 100, None)],
 )
 def test_the_interval_drifts_by_the_rule_that_is_stated(games: int, held: int, warns: str | None) -> None:
-    warning = Drift(games, held, GAME_DATE, GAME_DATE).warning
+    warning = Drift(games=games, held=held, first=GAME_DATE, last=GAME_DATE).warning
 
     assert (warning is None) if warns is None else (warning is not None and warns in warning)
 

@@ -16,6 +16,7 @@ from local.sample.season import write
 from schemas import names, tables
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import table_spec
+from shared.settings import PlanningRules
 from tests.plan_inputs import GAME_DATE, PLANNED_AT, TIPOFF_AT, League, a_log, a_report, a_scheduled_game, an_offer
 
 DAYS = (date(2026, 1, 12), date(2026, 1, 22), date(2026, 1, 30))
@@ -39,9 +40,8 @@ def warehouse(season: Path) -> Iterator[DuckdbWarehouse]:
 
 def plan(warehouse: DuckdbWarehouse, day: date, planned_at: datetime) -> dict[object, object]:
     batch_id = names.batch_id(day, planned_at.isoformat())
-    parameters = plan_parameters(
-        day, planned_at=planned_at, roster_games=10, recent_games=25, preferred_sportsbook="simbook-east"
-    )
+    rules = PlanningRules(preferred_sportsbook="simbook-east")
+    parameters = plan_parameters(day, planned_at=planned_at, rules=rules)
     expires_at = datetime(2100, 1, 1, tzinfo=UTC)
     warehouse.query(plan_statement(batch_id, expires_at=expires_at), parameters)
     rows = warehouse.query(f"SELECT player_lookup, request FROM `{names.plan_table(batch_id)}`")

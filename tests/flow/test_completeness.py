@@ -9,7 +9,7 @@ import pytest
 from coordinator.rules.completeness import Completeness, completeness_query, read_completeness
 from schemas.tables import Row
 from shared.errors import InputsIncomplete
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.batch_stand import Stand
 from tests.coordinator_front import Front, assert_problem
 from tests.plan_inputs import GAME_DATE, League, a_log, a_report, a_scheduled_game, an_offer

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from coordinator.documents import batch_path, shard_path
 from coordinator.rules.lifecycle import Status
-from shared.policy import Policy
 from shared.ports import Document, Write
 from shared.ports import Path as DocumentPath
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Stand
 
 LENIENT = Policy(tolerated_silent_share=1.0, tolerated_failed_share=1.0)

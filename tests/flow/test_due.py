@@ -13,7 +13,7 @@ from coordinator.rules.due import CLOSING, By, Step
 from coordinator.usecases.sweep_report import Swept
 from schemas import names
 from shared.errors import TipoffError
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Crash, Stand
 from tests.coordinator_front import a_failure, a_skip
 from tests.plan_inputs import GAME_DATE

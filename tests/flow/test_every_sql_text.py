@@ -21,7 +21,7 @@ from coordinator.rules import completeness, merge, planning, player_queries
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
-from coordinator.usecases.leases import use_up
+from coordinator.usecases.hold_lease import use_up
 from local.cli import adoption_texts
 from local.one_machine import acceptance, loading, run
 from schemas import names, tables
@@ -30,6 +30,7 @@ from shared.adapters.bigquery import BigqueryWarehouse
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import create_statement, every_spec
 from shared.ports import Parameters
+from shared.settings import PlanningRules
 from tests import zetasql_check
 from tests.ledger_factory import a_batch
 from tests.season_texts import season_texts
@@ -112,9 +113,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         Text(f"staging check {job_name}", merge.staging_check(job), merge.staging_check_parameters(job))
         for job_name, job in jobs().items()
     ]
-    plan_parameters = planning.plan_parameters(
-        GAME_DATE, planned_at=NOON, roster_games=10, recent_games=25, preferred_sportsbook="draftkings"
-    )
+    plan_parameters = planning.plan_parameters(GAME_DATE, planned_at=NOON, rules=PlanningRules())
     plan = Text("plan", planning.plan_statement(BATCH_ID, expires_at=NOON), plan_parameters)
     findings = Text("plan check", planning.check_query(), {"game_date": GAME_DATE})
     plan_of_some = Text(
@@ -142,7 +141,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator.rules.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
         "coordinator.rules.planning.requests_statement": [requests],
         **of_inputs_and_models(),
-        "coordinator.usecases.leases.use_up": [a_job_id_used_up()],
+        "coordinator.usecases.hold_lease.use_up": [a_job_id_used_up()],
         "local.one_machine.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],
         **adopting(),
         **{where: [Text(*text) for text in texts] for where, texts in season_texts().items()},

@@ -15,8 +15,8 @@ from coordinator.usecases.consolidate import Report
 from schemas import names
 from schemas.messages import Failed, FailureCode
 from shared.errors import Conflict, Unavailable
-from shared.policy import Policy
 from shared.ports import JobState, Parameters, Update, Write
+from shared.settings import Policy
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand, a_league
 from tests.plan_inputs import GAME_DATE
 

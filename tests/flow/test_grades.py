@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
+from coordinator.operator.accuracy import AccuracyView, measure
 from coordinator.rules import grading
+from coordinator.rules.accuracy import By
 from schemas import tables
 from schemas.tables import Cell
 from shared.errors import InvalidInput, SchemaClash, VerificationRefused
-from shared.policy import Policy
 from shared.ports import TableSpec
+from shared.settings import Policy
 from tests.batch_stand import Crash, Stand, a_league
 from tests.coordinator_front import Front
 from tests.plan_inputs import GAME_DATE, a_log, a_scheduled_game
@@ -33,6 +35,12 @@ def box_score(stand: Stand, points: dict[str, int], **fields: Cell) -> None:
     ]
     if rows:
         stand.warehouse.append("player_game_logs", rows)
+
+
+def measured_of(
+    stand: Stand, first: date | None = None, last: date | None = None, *, by: By = By.SYSTEM
+) -> AccuracyView:
+    return measure(stand.warehouse, first, last, today=stand.coordinator.parts.today(), by=by)
 
 
 def grade(stand: Stand) -> tuple[int, ...]:
@@ -186,7 +194,7 @@ def test_a_grade_says_whether_its_game_had_begun(
     box_score(stand, {"1": 21, "2": 9})
     grade(stand)
 
-    measured = stand.coordinator.accuracy.measure(GAME_DATE, GAME_DATE)
+    measured = measured_of(stand, GAME_DATE, GAME_DATE)
 
     assert {row["is_after_tipoff"] for row in grades(stand)} == {is_after}
     assert measured.after_tipoff == (measured.graded if is_after else 0)

@@ -12,7 +12,7 @@ import pytest
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.start import Started
 from shared.errors import Conflict, Unavailable, UnknownBatch
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Crash, Stand, a_league
 from tests.coordinator_front import a_failure, a_skip
 from tests.plan_inputs import a_report, an_offer

@@ -11,8 +11,8 @@ from coordinator.rules.batch import MergedResult
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.sweep_report import Swept, Verdict
 from shared.errors import Transient, Unavailable
-from shared.policy import Policy
 from shared.ports import Update
+from shared.settings import Policy
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
 from tests.coordinator_front import Outage, a_skip
 

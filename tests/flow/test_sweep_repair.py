@@ -16,8 +16,8 @@ from coordinator.rules.lifecycle import Status
 from coordinator.usecases.sweep_report import Swept, Verdict
 from schemas import names
 from schemas.messages import Predicted
-from shared.policy import Policy
 from shared.ports import Update
+from shared.settings import Policy
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand, a_league
 from tests.coordinator_front import a_failure, a_skip
 from tests.documents_kit import fields_of

@@ -7,9 +7,9 @@ import pytest
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import Slice
-from shared.policy import Policy
 from shared.ports import Outgoing
 from shared.push import SliceName
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import Front, Outage, error_reasons
 from tests.plan_inputs import GAME_DATE

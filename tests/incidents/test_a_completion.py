@@ -14,8 +14,8 @@ from coordinator.documents import shard_path
 from coordinator.rules.lifecycle import Status
 from schemas.messages import PlayerCounts, Slice
 from shared.errors import Unavailable
-from shared.policy import Policy
 from shared.ports import Outgoing, Update, Write
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Crash, Stand, a_league
 from tests.coordinator_front import Front, Outage, a_failure, a_skip
 

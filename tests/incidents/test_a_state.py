@@ -8,12 +8,12 @@ from datetime import date, timedelta
 
 import pytest
 
-from coordinator.documents import date_path, read_date, shard_path
+from coordinator.documents import DATE, date_path, shard_path
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from shared.errors import Conflict, LeaseLost, Unavailable
-from shared.policy import Policy
 from shared.ports import Outgoing
+from shared.settings import Policy
 from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
 from tests.coordinator_front import Front, Outage, a_skip, error_reasons
 from tests.documents_kit import fields_of, read
@@ -139,7 +139,7 @@ def test_a16_a_takeover_goes_on_with_the_recorded_job_and_runs_no_second_one(sta
         stand.record(outcomes[2])
     (recorded,) = stand.batch(batch_id).merges
     assert recorded.state == "submitted"
-    lease = read_date(read(stand.documents, date_path(GAME_DATE))).lease
+    lease = DATE.read(read(stand.documents, date_path(GAME_DATE))).lease
     assert (lease.holder, lease.epoch, lease.merge_no) == ("one", 1, 1)
     two = stand.new_coordinator("two")
 
@@ -151,7 +151,7 @@ def test_a16_a_takeover_goes_on_with_the_recorded_job_and_runs_no_second_one(sta
     assert stand.batch(batch_id).status is Status.COMPLETE
     assert [merge.job_id for merge in stand.batch(batch_id).merges] == [recorded.job_id]
     assert {row["prediction_version"] for row in stand.predictions(active=None)} == {1}
-    assert read_date(read(stand.documents, date_path(GAME_DATE))).lease.epoch == 2
+    assert DATE.read(read(stand.documents, date_path(GAME_DATE))).lease.epoch == 2
 
 
 def test_a16_a_former_holder_can_neither_write_nor_release_the_next_ones_lease(stand: Stand) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from coordinator.rules.lifecycle import Status
 from schemas import names
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Stand, a_league
 from tests.coordinator_front import Front
 from tests.plan_inputs import a_report

@@ -10,7 +10,7 @@ import pytest
 
 from coordinator.rules.lifecycle import Status
 from schemas.messages import BatchFinished, RowCounts
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Stand
 from tests.coordinator_front import a_failure
 from tests.plan_inputs import GAME_DATE

@@ -17,8 +17,7 @@ from shared.adapters.sqlite import SqliteDocuments
 from shared.auth import Certificates, TokenVerifier
 from shared.declared import every_spec
 from shared.errors import InvalidInput
-from shared.policy import PlanningRules, Policy
-from shared.settings import CoordinatorSettings, WorkerSettings, describe, read
+from shared.settings import CoordinatorSettings, PlanningRules, Policy, WorkerSettings, describe, read
 from tests.memory_publisher import MemoryPublisher
 from worker.app import create_app as serve_worker
 from worker.model import shipped_model

@@ -15,9 +15,9 @@ from coordinator.usecases.record import read_outcomes
 from schemas.messages import Predicted
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import DocumentMissing, InvalidInput, MalformedMessage, Permanent, VersionChanged
-from shared.policy import Policy
 from shared.ports import Document, DocumentStore, Update, Where, Write
 from shared.ports import Path as DocumentPath
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Stand
 from tests.contract.test_ledger_orders import a_coordinator, a_running_batch
 from tests.coordinator_front import Front, a_failure, a_skip

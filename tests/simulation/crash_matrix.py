@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.errors import Unavailable
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.simulation.day import MINUTE, POLICY, Day, simulated
 from tests.simulation.league import PlannedPlayer, Revision, simulated_rows
 from tests.simulation.world import CALM, SECOND, Climate, LawBroken, Task

@@ -16,9 +16,9 @@ from coordinator.ledger import Ledger
 from coordinator.routes.pushes import _complete, _give_up
 from coordinator.rules import planning
 from shared.errors import Permanent, TipoffError, Transient
-from shared.policy import PlanningRules, Policy
 from shared.ports import Document, Outgoing
 from shared.push import Pushed
+from shared.settings import PlanningRules, Policy
 from tests.simulation.laws import Laws
 from tests.simulation.league import GAME_DATE, PlannedPlayer, Revision, simulated_staged
 from tests.simulation.memory_documents import MemoryDocuments
@@ -41,8 +41,9 @@ def simulated() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "MIN_SHARD_PLAYERS", 2)
-        for read in (documents.read_batch, documents.read_date, documents.read_shard):
-            patch.setattr(ledger, read.__name__, _once_each(read))
+        patch.setattr(ledger, "read_shard", _once_each(documents.read_shard))
+        patch.setattr(documents.BATCH, "read", _once_each(documents.BATCH.read))
+        patch.setattr(documents.DATE, "read", _once_each(documents.DATE.read))
         yield
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from coordinator.usecases.cancel import cancel
 from coordinator.usecases.change_policy import change_policy
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.simulation.day import MINUTE, POLICY, Day, simulated
 from tests.simulation.league import PlannedPlayer, Revision
 from tests.simulation.world import SECOND, Climate

@@ -17,7 +17,7 @@ import pytest
 from coordinator.app import create_app
 from shared import logs
 from shared.errors import InputsIncomplete
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.batch_stand import PLAYERS, Stand, a_league
 from tests.coordinator_front import Front, a_skip
 from tests.flow.test_accuracy import intervals

@@ -9,21 +9,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from coordinator.documents import (
-    batch_changes,
-    batch_fields,
-    batch_path,
-    date_changes,
-    date_fields,
-    read_batch,
-    read_date,
-)
+from coordinator.documents import BATCH, DATE, batch_path
 from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease, Merge
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import RowCounts
-from shared.policy import Policy
 from shared.ports import Document
+from shared.settings import Policy
 from tests.ledger_factory import PLANNED_AT, a_batch, a_result
 
 LATER = PLANNED_AT + timedelta(minutes=5)
@@ -46,7 +38,7 @@ def a_merge(number: int = 1, **overrides: Any) -> Merge:
 
 def reread(batch: Batch, **changes: Any) -> Batch:
     """What comes back when the document holds these changes."""
-    return read_batch(Document(batch_path(batch.batch_id), {**batch_fields(batch), **changes}, "7"))
+    return BATCH.read(Document(batch_path(batch.batch_id), {**BATCH.fields(batch), **changes}, "7"))
 
 
 # --- there and back -------------------------------------------------------------------------------------------
@@ -91,7 +83,7 @@ def test_an_ended_batch_comes_back_with_merges_marks_and_result() -> None:
             }
             for merge in ended.merges
         },
-        result=batch_fields(ended)["result"],
+        result=BATCH.fields(ended)["result"],
         notified=ended.notified,
         overtaken_by=ended.overtaken_by,
         late_refusal=ended.late_refusal,
@@ -108,7 +100,7 @@ def test_merges_come_back_in_the_order_of_their_numbers_not_of_their_texts() -> 
 
 
 def test_the_document_says_when_it_may_go() -> None:
-    fields = batch_fields(a_batch(["a"], shard_starts=("a", "k")))
+    fields = BATCH.fields(a_batch(["a"], shard_starts=("a", "k")))
 
     assert fields["expires_at"] == PLANNED_AT + timedelta(days=180)
 
@@ -117,21 +109,21 @@ def test_a_change_stores_what_differs_between_the_documents_and_nothing_else() -
     before = a_batch(["a"], merges=(a_merge(),))
     after = replace(before, status=Status.PARTIAL, result=a_result(), merges=(a_merge(), a_merge(2)), notified="x")
 
-    changes = batch_changes(before, after)
+    changes = BATCH.changes(before, after)
 
     assert changes.keys() == {"status", "result", "merges", "notified"}
-    assert {**batch_fields(before), **changes} == batch_fields(after)
-    assert batch_changes(before, before) == {}
+    assert {**BATCH.fields(before), **changes} == BATCH.fields(after)
+    assert BATCH.changes(before, before) == {}
 
 
 def test_a_newer_batch_makes_the_document_of_its_date_stay_longer() -> None:
     before = DateRecord(BatchMark("a", PLANNED_AT), BatchMark("a", PLANNED_AT))
     after = replace(before, newest=BatchMark("b", LATER))
 
-    changes = date_changes(before, after)
+    changes = DATE.changes(before, after)
 
     assert changes.keys() == {"newest", "expires_at"}
-    assert {**date_fields(before), **changes} == date_fields(after)
+    assert {**DATE.fields(before), **changes} == DATE.fields(after)
 
 
 def test_what_a_date_shares_comes_back_unchanged() -> None:
@@ -139,13 +131,13 @@ def test_what_a_date_shares_comes_back_unchanged() -> None:
     mark, merged = BatchMark("b", LATER), BatchMark("a", PLANNED_AT)
     fields = {"newest": asdict(mark), "merged": asdict(merged), "lease": asdict(lease)}
 
-    assert read_date(Document(("dates", "2026-01-30"), fields, "1")) == DateRecord(mark, merged, lease)
+    assert DATE.read(Document(("dates", "2026-01-30"), fields, "1")) == DateRecord(mark, merged, lease)
 
 
 def test_a_new_date_has_a_newest_batch_and_nothing_else() -> None:
     fields = {"newest": asdict(BatchMark("b", LATER))}
 
-    assert read_date(Document(("dates", "2026-01-30"), fields, "1")) == DateRecord(BatchMark("b", LATER), None, Lease())
+    assert DATE.read(Document(("dates", "2026-01-30"), fields, "1")) == DateRecord(BatchMark("b", LATER), None, Lease())
 
 
 # --- state, rows, news ----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from coordinator.operator.actions import Action
 from coordinator.operator.answers import RedriveAnswer
 from coordinator.operator.dashboard import words
-from coordinator.operator.dashboard.buttons import answer_words
+from coordinator.operator.dashboard.words import answer_words
 from coordinator.usecases.sweep_report import SweepAnswer, Swept, Verdict
 from schemas.messages import PlayerCounts
 

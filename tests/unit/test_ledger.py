@@ -13,7 +13,7 @@ from coordinator.documents import entry_of
 from coordinator.rules.entries import AnyOutcome, TooManyMissing, ending, take_snapshot
 from coordinator.rules.lifecycle import Event
 from schemas.messages import FailureCode, PlayerCounts, SkipReason
-from shared.policy import Policy
+from shared.settings import Policy
 from tests.ledger_factory import PLANNED_AT, a_shard, failed, predicted, skipped
 
 P = "o.g.-anunoby"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.documents import batch_fields, batch_path
+from coordinator.documents import BATCH, batch_path
 from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch
 from coordinator.rules.lifecycle import LIVE, MERGED, MOVES, Event, Status, move
@@ -82,7 +82,7 @@ def test_a_batch_is_live_until_it_has_ended() -> None:
 def test_a_refused_move_leaves_the_batch_as_it_was(tmp_path: Path, status: Status) -> None:
     documents, warehouse = SqliteDocuments(tmp_path / "ledger.sqlite"), DuckdbWarehouse(":memory:")
     batch: Batch = a_batch(["player-1"])
-    documents.commit([Create(batch_path(batch.batch_id), batch_fields(batch))])
+    documents.commit([Create(batch_path(batch.batch_id), BATCH.fields(batch))])
     documents.commit([Update(batch_path(batch.batch_id), {("status",): status.value})])
     before = documents.get(batch_path(batch.batch_id))
 
@@ -95,7 +95,7 @@ def test_a_refused_move_leaves_the_batch_as_it_was(tmp_path: Path, status: Statu
 def test_a_repeated_cancel_is_no_move_and_changes_nothing(tmp_path: Path) -> None:
     documents, warehouse = SqliteDocuments(tmp_path / "ledger.sqlite"), DuckdbWarehouse(":memory:")
     batch: Batch = a_batch(["player-1"])
-    documents.commit([Create(batch_path(batch.batch_id), batch_fields(batch))])
+    documents.commit([Create(batch_path(batch.batch_id), BATCH.fields(batch))])
     cancel(Ledger(documents), warehouse, batch.batch_id)
     before = documents.get(batch_path(batch.batch_id))
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from coordinator.rules.planning import cut_shards
-from coordinator.rules.quotas import first_met, forecast
-from shared.policy import Policy
+from coordinator.rules.quotas import forecast
+from shared.settings import Policy
 from tests.provision_stand import DEPLOY, ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -39,9 +39,9 @@ def test_the_costs_name_the_limits_that_are_met_first() -> None:
     assert [row[0] for row in rows] == ["150", "450", "20,000", "100,000", "130,000"]
     for players, hard, share, soft in rows:
         found = forecast(int(players.replace(",", "")))
-        most = first_met(found, is_hard=True)
+        most, softest = (next(quota for quota in found if quota.is_hard is kind) for kind in (True, False))
         assert (hard, int(share)) == (most.name, round(100 * most.share))
-        assert soft.replace("`", "") in (first_met(found, is_hard=False).name, "as above")
+        assert soft.replace("`", "") in (softest.name, "as above")
 
 
 def test_every_price_has_its_source_and_every_recurring_part_its_price() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
 import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from coordinator.rules.planning import (
     InputFinding,
@@ -34,6 +35,7 @@ from coordinator.rules.planning import (
 from schemas.messages import FailureCode, PredictionRequest, Slice
 from schemas.tables import Row
 from shared.errors import InvalidInput
+from shared.settings import PlanningRules
 from tests.requests_factory import BATCH_ID, GAME_DATE, PLANNED_AT, a_request
 from worker.messages import read_slice
 
@@ -74,9 +76,7 @@ def test_every_text_is_one_bigquery_statement() -> None:
 
 
 def test_the_statement_uses_exactly_the_parameters_it_is_given() -> None:
-    given_names = plan_parameters(
-        GAME_DATE, planned_at=PLANNED_AT, roster_games=10, recent_games=25, preferred_sportsbook="fanduel"
-    ).keys()
+    given_names = plan_parameters(GAME_DATE, planned_at=PLANNED_AT, rules=PlanningRules()).keys()
 
     tree = sqlglot.parse_one(plan_statement(BATCH_ID, expires_at=EXPIRES_AT), read="bigquery")
 
@@ -93,16 +93,10 @@ def test_an_id_of_another_form_never_reaches_the_text(text: str) -> None:
         requests_statement(text)
 
 
-@pytest.mark.parametrize(("roster_games", "recent_games", "named"), [(0, 25, "roster_games"), (10, 0, "recent_games")])
-def test_asking_for_no_games_is_refused_by_name(roster_games: int, recent_games: int, named: str) -> None:
-    with pytest.raises(InvalidInput, match=f"^{named}: 0 games are too few; give at least 1"):
-        plan_parameters(
-            date(2026, 1, 30),
-            planned_at=PLANNED_AT,
-            roster_games=roster_games,
-            recent_games=recent_games,
-            preferred_sportsbook="fanduel",
-        )
+@pytest.mark.parametrize("named", ["roster_games", "recent_games"])
+def test_asking_for_no_games_is_refused_by_name(named: str) -> None:
+    with pytest.raises(ValidationError, match=rf"(?s)^1 validation error.*{named}\n.*greater than or equal to 1"):
+        PlanningRules.model_validate({named: 0})
 
 
 # --- the check ------------------------------------------------------------------------------------------------

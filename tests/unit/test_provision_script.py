@@ -12,15 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.documents import (
-    action_fields,
-    actions_path,
-    batch_fields,
-    batch_path,
-    date_path,
-    new_shard,
-    shards_path,
-)
+from coordinator.documents import ACTION, BATCH, actions_path, batch_path, date_path, new_shard, shards_path
 from coordinator.rules.batch import AdminAction, Batch, BatchMark, Lease
 from local.emulated.provision import Backoff, Delivery, Topics
 from shared import gunicorn_conf
@@ -302,8 +294,8 @@ def test_maps_lists_and_expiry_are_exempt_from_indexing_and_nothing_that_is_aske
             "newest": asdict(BatchMark("b", NOW)), "merged": asdict(BatchMark("b", NOW)),
             "lease": asdict(Lease()), "expires_at": NOW,
         },
-        batch_path(batch.batch_id)[0]: {**batch_fields(batch), "result": {}},
-        actions_path("b")[-1]: action_fields(
+        batch_path(batch.batch_id)[0]: {**BATCH.fields(batch), "result": {}},
+        actions_path("b")[-1]: ACTION.fields(
             AdminAction(at=NOW, account="ann@example.com", action="cancel", asked="{}", why="")
         ),
         shards_path("b")[-1]: new_shard(["a"], batch_id="b", expires_at=NOW),

@@ -15,7 +15,7 @@ from local.cli.backtesting import backtest, check_span
 from local.one_machine.past_games import DAY_ZERO, PastGames, read_past_games
 from local.sample.season import SAMPLE_GAME_DATE, write
 from shared.errors import InvalidInput
-from worker.calibration import PLATT_V1
+from worker.calibration import PLATT_V1, PLATT_V1_SLOPE
 from worker.features import FEATURES
 from worker.history import GameLogs, past_players
 from worker.model import Model, ModelDocument, read_model, shipped_model, write_document
@@ -63,7 +63,7 @@ def test_the_games_of_the_last_date_are_not_seen(past: PastGames) -> None:
 def test_too_few_lines_keep_the_released_slope_and_say_so() -> None:
     calibration = shipped_model().document.calibration
 
-    assert (calibration.method, calibration.slope, calibration.lines) == (PLATT_V1.method, PLATT_V1.slope, 0)
+    assert (calibration.method, calibration.slope, calibration.lines) == (PLATT_V1, PLATT_V1_SLOPE, 0)
 
 
 def test_the_ridges_and_the_ensembles_measured_error_is_less_than_the_baselines() -> None:

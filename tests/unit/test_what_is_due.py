@@ -95,4 +95,5 @@ def test_of_a_batch_that_ended_whole_no_shard_need_be_read() -> None:
     whole = replace(BATCH, status=Status.COMPLETE, result=a_result(predicted=BATCH.expected_count))
     whole = replace(whole, notified=whole.event_id)
 
-    assert due(Look(whole, shards=not_read, day=lambda: DAY, living=no_other, now=PLANNED_AT + MINUTE)) == ()
+    look = Look(batch=whole, read_shards=not_read, read_day=lambda: DAY, read_living=no_other, now=PLANNED_AT + MINUTE)
+    assert due(look) == ()

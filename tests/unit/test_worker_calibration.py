@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.calibration import PLATT_V1, PlattScaling, beside_market, fit_slope, log_odds
+from worker.calibration import PLATT_V1_SLOPE, beside_market, calibrated, fit_slope, log_odds
 from worker.model import shipped_model
 from worker.recommendation import Odds, Recommendation, Verdict, expected_value, gain, judge
 
@@ -73,18 +73,18 @@ def test_one_game_has_no_spread_of_its_own() -> None:
 
 def test_a_fitted_slope_is_the_one_the_outcomes_were_drawn_with() -> None:
     raw = np.linspace(0.05, 0.95, 1_000)
-    came = PlattScaling(method="a test's", slope=0.3).calibrate_all(raw)  # as shares, so that chance plays no part
+    came = calibrated(raw, 0.3)  # as shares, so that chance plays no part
 
     assert fit_slope(raw, came) == pytest.approx(0.3)
 
 
 @given(raw=st.floats(0.0, 1.0))
 def test_calibration_keeps_the_side_and_takes_confidence_away(raw: float) -> None:
-    calibrated = PLATT_V1.calibrate_all(np.array([raw]))[0]
+    over = calibrated(np.array([raw]), PLATT_V1_SLOPE)[0]
 
-    assert 0.0 < calibrated < 1.0
-    assert abs(calibrated - 0.5) <= abs(raw - 0.5)
-    assert (calibrated - 0.5) * (raw - 0.5) >= 0
+    assert 0.0 < over < 1.0
+    assert abs(over - 0.5) <= abs(raw - 0.5)
+    assert (over - 0.5) * (raw - 0.5) >= 0
 
 
 def test_the_markets_probability_is_moved_a_tenth_of_the_way_in_log_odds() -> None:

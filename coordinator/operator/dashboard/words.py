@@ -1,4 +1,4 @@
-"""What the templates of batches call: how views and explanations become words, bars and short lists. Pure.
+"""What the templates of batches call: how views, explanations and answers become words, bars and short lists. Pure.
 
 Must never learn how a page is served or an action carried out.
 """
@@ -10,17 +10,20 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
+from pydantic import BaseModel
+
 from coordinator.operator.actions import Action
+from coordinator.operator.answers import ConsolidateAnswer, RedriveAnswer
 from coordinator.operator.explaining import Explanation
 from coordinator.operator.gaps import Gaps
 from coordinator.operator.histogram import AnswerTimes
 from coordinator.operator.views import BatchSummary, BatchView, ShardView
 from coordinator.rules.lifecycle import LIVE
+from coordinator.usecases.sweep_report import SweepAnswer
 from schemas.messages import PlayerCounts
 
 NAMES_LISTED = 200
 """So many names of a group are on the page; the rest is a number."""
-HISTOGRAM_WIDTH, HISTOGRAM_HEIGHT = 480, 120
 TONES = {"COMPLETE": "good", "EMPTY": "good", "PARTIAL": "warn", "FAILED": "bad", "CANCELLED": "idle"}
 
 
@@ -52,27 +55,6 @@ class Group:
     count: int
     names: tuple[tuple[str, str], ...]
     more: int
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the histogram, placed on a ground of `HISTOGRAM_WIDTH` by `HISTOGRAM_HEIGHT`."""
-
-    label: str
-    players: int
-    x: float
-    middle: float
-    width: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """How long outcomes took."""
-
-    columns: tuple[Column, ...]
-    median: str
-    slowest: str
 
 
 def by_date(batches: Sequence[BatchSummary]) -> list[tuple[date, list[BatchSummary]]]:
@@ -190,28 +172,52 @@ def group(title: str, meaning: str, players: Collection[str] | Mapping[str, str]
     return Group(title, meaning, len(players), names, len(players) - len(listed))
 
 
-def histogram(times: AnswerTimes) -> Histogram | None:
-    """Draw how long outcomes took; None without any."""
-    if times.median_seconds is None or times.slowest_seconds is None:
-        return None
+def histogram(times: AnswerTimes) -> list[tuple[str, int]]:
+    """The columns of how long outcomes took, four or more of them, by label; none without any outcome."""
     used = [number for number, bucket in enumerate(times.buckets) if bucket.players]
-    shown = times.buckets[: max(used[-1] + 1, 4)]
-    highest = max(bucket.players for bucket in shown)
+    shown = times.buckets[: max(used[-1] + 1, 4)] if used else []
     before = [0, *(bucket.up_to_seconds or 0 for bucket in times.buckets)]
-    step = HISTOGRAM_WIDTH / len(shown)
-    columns = tuple(
-        Column(
-            label=f"≤ {_short(bucket.up_to_seconds)}" if bucket.up_to_seconds else f"> {_short(before[number])}",
-            players=bucket.players,
-            x=round((number + 0.14) * step, 1),
-            middle=round((number + 0.5) * step, 1),
-            width=round(0.72 * step, 1),
-            height=round(HISTOGRAM_HEIGHT * bucket.players / highest, 1),
+    return [
+        (
+            f"≤ {_short(bucket.up_to_seconds)}" if bucket.up_to_seconds else f"> {_short(before[number])}",
+            bucket.players,
         )
         for number, bucket in enumerate(shown)
-    )
-    return Histogram(columns, lasting(times.median_seconds), lasting(times.slowest_seconds))
+    ]
 
 
 def _short(seconds: int) -> str:
     return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"
+
+
+# --- what came of a button ------------------------------------------------------------------------------------
+
+REFUSED = "Not done:"
+"""How words of what a button could not do begin."""
+
+
+def answer_words(action: str, answer: BaseModel) -> str:
+    """Say what came of a button, from what its route answered with."""
+    match answer:
+        case SweepAnswer():
+            return _swept(answer)
+        case RedriveAnswer():
+            gone = _count(len(answer.not_expected), "no longer expected: the fresh plan is without them")
+            return f"Redrive {answer.batch_id} has been started for {answer.expected:,} players.{gone}"
+        case ConsolidateAnswer():
+            how = "The batch is consolidated by force." if action == "force" else "The batch is consolidated."
+            return how + _count(len(answer.left_out), "left out")
+        case _:
+            return "The batch is cancelled." if action == "cancel" else "The deadline is changed."
+
+
+def _count(count: int, how: str) -> str:
+    return f" {count:,} player{' is' if count == 1 else 's are'} {how}." if count else ""
+
+
+def _swept(answer: SweepAnswer) -> str:
+    told = [(one.batch_id, "; ".join([*one.did, *filter(None, [one.why])])) for one in answer.batches]
+    due = [f"{batch_id}: {steps}" for batch_id, steps in told if steps]
+    found = f"looked at {len(told)} batch{'' if len(told) == 1 else 'es'}"
+    words = f"Swept: {found}" + (". " + ". ".join(due) + "." if due else "; nothing was due.")
+    return f"{REFUSED} {words}" if answer.unfinished else words

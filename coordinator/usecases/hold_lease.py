@@ -23,7 +23,8 @@ _USING_UP = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leases:
-    """The leases of one coordinator instance, which calls itself `holder`."""
+    """The leases of one coordinator instance, which calls itself `holder`; each lasts `lasting` unless it is renewed
+    (`lease_seconds` of `shared.settings`)."""
 
     ledger: Ledger
     warehouse: Jobs
