@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from schemas.tables import Row
 from shared import logs
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.traced import TracedPublisher
-from shared.declared import every_spec
 from shared.push import SliceName
+from tests.batch_stand import WAREHOUSE, made
 from tests.memory_publisher import MemoryPublisher
 from tests.requests_factory import BATCH_ID, PLANNED_AT
 from worker.app import create_app
@@ -95,10 +96,9 @@ def a_stand(
 ) -> Iterator[Stand]:
     """Stand a worker up in a folder, whose warehouse has every table that lasts."""
     # The warehouse lives in the tests' time too, or its tables' expiry would depend on the day the tests run.
+    shutil.copyfile(made() / WAREHOUSE, folder / f"{name}.duckdb")
     warehouse, outcomes = DuckdbWarehouse(folder / f"{name}.duckdb", clock=lambda: PLANNED_AT), MemoryPublisher()
     try:
-        for spec in every_spec():
-            warehouse.create(spec)
         with another_worker(warehouse, outcomes, revision=revision, schema_version=schema_version) as stand:
             yield stand
     finally:
