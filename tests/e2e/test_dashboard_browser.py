@@ -14,9 +14,10 @@ from werkzeug.serving import make_server
 
 from coordinator.rules.lifecycle import Status
 from schemas import names
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import START, Front, a_failure
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import START, Front
+from tests.stand.ledger import a_failure
+from tests.stand.world import PLAYERS, Stand
 
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
 PATH = f"/dashboard/batches/{BATCH_ID}"

@@ -14,10 +14,11 @@ from playwright.sync_api import Browser
 from werkzeug.serving import make_server
 
 from schemas import names
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import START, Front, a_failure
 from tests.flow.test_grades import box_score, grade
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import START, Front
+from tests.stand.ledger import a_failure
+from tests.stand.world import PLAYERS, Stand
 
 COMPLETE, REPEATED, FAILED, RUNNING = (
     names.batch_id(GAME_DATE, f"key:{key}") for key in ("complete", "repeated", "failed", "running")

@@ -14,7 +14,7 @@ from local.one_machine.stack import LocalStack
 from shared.adapters.sqlite import SqliteDocuments
 from shared.ports import Create, Outgoing, Value
 from shared.push import SliceName
-from tests.ledger_factory import a_batch
+from tests.stand.ledger import a_batch
 
 A_MOMENT = timedelta(milliseconds=20)
 LOOKS = 1_000

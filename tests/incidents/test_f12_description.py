@@ -21,9 +21,9 @@ from coordinator.routes.exchange import Caller
 from coordinator.routes.openapi import OPERATIONS, document
 from schemas import names
 from shared.errors import NotAuthorised
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import Front
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import Front
+from tests.stand.world import PLAYERS, Stand
 
 TOKEN = "Bearer a-sound-token"
 PUSHES = ("/complete", "/dead-letter")

@@ -18,13 +18,13 @@ from coordinator.rules.lifecycle import Status
 from shared.auth import Certificates, TokenVerifier
 from shared.edge import MAX_BODY_BYTES
 from shared.errors import Unavailable
-from tests.batch_stand import Stand
-from tests.coordinator_front import START, Front, assert_problem
 from tests.dockerfile import command_of, copied_by
 from tests.gunicorn_process import SETTINGS, served
+from tests.stand.front import START, Front, assert_problem
+from tests.stand.worker import a_stand, listening
+from tests.stand.world import Stand
 from tests.tokens import ALLOWED, AUDIENCE
 from tests.unit.test_auth import Signer
-from tests.worker_stand import a_stand, listening
 
 CHANGES = ["/start", "/sweep", "/batches/{}/cancel", "/batches/{}/redrive", "/batches/{}/consolidate", "/complete"]
 FROM_ELSEWHERE = [

@@ -18,8 +18,8 @@ from schemas import digest, names, tables
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import every_spec
 from shared.ports import JobState, Parameters
-from tests.ledger_factory import a_batch
 from tests.simulation.memory_warehouse import MemoryWarehouse
+from tests.stand.ledger import a_batch
 
 GAME_DATE = date(2026, 1, 30)
 NOON = datetime(2026, 1, 30, 17, tzinfo=UTC)
