@@ -22,9 +22,10 @@ from shared.adapters.sqlite import SqliteDocuments
 from shared.ports import DocumentStore
 from shared.ports import Path as DocumentPath
 from tests import emulators
-from tests.batch_stand import Stand
-from tests.coordinator_front import Front
 from tests.simulation.memory_documents import MemoryDocuments
+from tests.stand.front import Front
+from tests.stand.worker import LoggedLines, WorkerStand, a_stand, listening
+from tests.stand.world import Stand
 
 # An emulator's first answers are slow, and both cores may be busy: no deadline per example.
 hypothesis.settings.register_profile("laptop", deadline=None, max_examples=50)
@@ -102,3 +103,17 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 def front(stand: Stand) -> Front:
     """The coordinator's routes over that world."""
     return Front(stand)
+
+
+@pytest.fixture
+def worker_stand(tmp_path: Path) -> Iterator[WorkerStand]:
+    """A worker's routes over a warehouse and a topic."""
+    with a_stand(tmp_path) as standing:
+        yield standing
+
+
+@pytest.fixture
+def lines_logged() -> Iterator[LoggedLines]:
+    """What is logged in the test, as the service logs it."""
+    with listening() as heard:
+        yield heard

@@ -15,7 +15,8 @@ from schemas import names
 from schemas.messages import RowCounts
 from schemas.tables import LINEAGE
 from shared.settings import Policy
-from tests.consolidation_bench import GAME_DATE, NOON, BatchRow, Bench, an_id, open_bench
+from tests.plan_inputs import GAME_DATE
+from tests.stand.bench import NOON, BatchRow, Bench, an_id, open_bench
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 
 

@@ -19,7 +19,9 @@ from schemas.tables import DELIVERY_COLUMN
 from shared.errors import Unavailable
 from shared.ports import JobState
 from shared.settings import Policy
-from tests.consolidation_bench import GAME_DATE, LEASE, Bench, Crash, an_id, open_bench
+from tests.plan_inputs import GAME_DATE
+from tests.stand.bench import Bench, an_id, open_bench
+from tests.stand.world import LEASE, Crash
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 
 A_WHILE = timedelta(seconds=30)

@@ -12,7 +12,7 @@ from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
 from schemas.messages import RowCounts
 from shared.settings import Policy
-from tests.consolidation_bench import Bench, open_bench
+from tests.stand.bench import Bench, open_bench
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 
 TOLERANT = Policy(tolerated_failed_share=1, tolerated_silent_share=1, max_retired_share=1)

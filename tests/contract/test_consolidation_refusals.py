@@ -13,7 +13,7 @@ from coordinator.usecases.consolidate import Report
 from schemas import digest, names
 from schemas.messages import RowCounts
 from schemas.tables import DELIVERY_COLUMN, Cell
-from tests.consolidation_bench import NOON, Bench, an_id, open_bench, predicted
+from tests.stand.bench import NOON, Bench, an_id, open_bench, predicted
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 
 

@@ -14,7 +14,7 @@ from coordinator.usecases.consolidate import Report
 from schemas import names, tables
 from schemas.tables import DELIVERY_COLUMN, Column
 from shared.ports import TableSpec
-from tests.consolidation_bench import COLUMNS, PREDICTIONS, BatchRow, Bench, open_bench, predicted
+from tests.stand.bench import COLUMNS, PREDICTIONS, BatchRow, Bench, open_bench, predicted
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 
 V1 = tables.load(PREDICTIONS, 1).columns

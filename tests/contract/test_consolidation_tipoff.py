@@ -12,8 +12,9 @@ from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Report
 from schemas.tables import Row
 from shared.settings import Policy
-from tests.consolidation_bench import GAME_DATE, LINES, Bench, open_bench
 from tests.contract.test_consolidation import counts
+from tests.plan_inputs import GAME_DATE
+from tests.stand.bench import LINES, Bench, open_bench
 from tests.warehouse_kit import WAREHOUSES, on_every_warehouse
 
 

@@ -31,8 +31,9 @@ from shared.errors import LeaseLost
 from shared.ports import Create, DocumentStore, Update
 from shared.settings import PlanningRules, Policy
 from tests.documents_kit import fields_of, read
-from tests.ledger_factory import PLANNED_AT, a_batch, failed, predicted, skipped
 from tests.memory_publisher import MemoryPublisher
+from tests.plan_inputs import PLANNED_AT
+from tests.stand.ledger import a_batch, a_failure, failed, predicted, skipped
 
 CALLERS = 8
 LASTING = timedelta(seconds=60)
@@ -179,7 +180,7 @@ def test_a_shard_is_marked_settled_by_its_last_outcome_whichever_it_is(
     coordinator = a_coordinator(documents, warehouse)
     batch = a_running_batch(documents, PLAYERS)
     of_shard = [player for player in PLAYERS if shard_of(player, batch.shard_starts) == 0]
-    outcomes = [failed(player, batch_id=batch.batch_id) for player in of_shard]
+    outcomes = [a_failure(batch.batch_id, player) for player in of_shard]
 
     for outcome in outcomes[:-1]:
         coordinator.recorder.record([outcome])

@@ -14,13 +14,13 @@ from werkzeug.serving import make_server
 
 from coordinator.rules.lifecycle import Status
 from schemas import names
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import START, Front, a_failure
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import START, Front
+from tests.stand.ledger import a_failure
+from tests.stand.world import PLAYERS, Stand
 
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
 PATH = f"/dashboard/batches/{BATCH_ID}"
-PHONE = (390, 844)
 DESK = (1280, 900)
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -74,37 +74,6 @@ def page(context: BrowserContext) -> Iterator[Page]:
     page.set_default_timeout(15_000)
     yield page
     assert [text for text in complaints if "ERR_CONNECTION_REFUSED" not in text] == []
-
-
-def is_scrolled_sideways(page: Page) -> bool:
-    """Whether something is wider than the window."""
-    return bool(page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
-
-
-def contrast(page: Page, selector: str) -> float:
-    """The lowest contrast of a selector's texts with the ground behind them, as WCAG 2 reckons it."""
-    return float(
-        page.evaluate(
-            """selector => {
-              const numbers = colour => colour.match(/[0-9.]+/g).map(Number);
-              const light = colour => numbers(colour).slice(0, 3)
-                .map(part => part / 255)
-                .map(part => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4)
-                .reduce((sum, part, i) => sum + part * [.2126, .7152, .0722][i], 0);
-              const ground = node => {
-                for (; node; node = node.parentElement) {
-                  const colour = getComputedStyle(node).backgroundColor;
-                  if (numbers(colour)[3] !== 0) return colour;
-                }
-              };
-              return Math.min(...[...document.querySelectorAll(selector)].map(node => {
-                const pair = [light(getComputedStyle(node).color), light(ground(node))].sort((a, b) => b - a);
-                return (pair[0] + .05) / (pair[1] + .05);
-              }));
-            }""",
-            selector,
-        )
-    )
 
 
 def test_a_running_batch_advances_by_itself_and_comes_to_rest(site: Site, page: Page) -> None:
@@ -199,44 +168,3 @@ def test_another_sites_form_is_not_obeyed(site: Site, page: Page, context: Brows
 
     expect(elsewhere.get_by_role("heading", level=1)).to_have_text("The caller may not do this")
     assert site.status() is Status.RUNNING
-
-
-@pytest.mark.parametrize("path", ["/", PATH, f"{PATH}/gaps", "/dashboard/schema"])
-def test_a_phone_shows_every_page_without_scrolling_sideways(site: Site, browser: Browser, path: str) -> None:
-    site.answer(PLAYERS[0])
-
-    with browser.new_context(viewport={"width": PHONE[0], "height": PHONE[1]}, has_touch=True) as context:
-        page = context.new_page()
-        page.goto(site.url + path)
-        for summary in page.locator("summary").all():
-            summary.click()
-
-        assert not is_scrolled_sideways(page)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_is_readable_in_light_and_dark(site: Site, page: Page, scheme: str) -> None:
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    site.front.complete(a_failure(BATCH_ID, PLAYERS[0]))
-    for player in PLAYERS[1:]:
-        site.answer(player)
-
-    for path in ("/", PATH):
-        page.goto(site.url + path)
-        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (min(map(int, re.findall(r"\d+", ground)[:3])) < 64) == (scheme == "dark")
-        for selector in ("main p, main li, main dd", "main a", ".dim", ".badge", "button, summary.button", "th, dt"):
-            if page.locator(selector).count():
-                assert contrast(page, selector) >= 4.5, (path, selector)
-
-
-def test_every_image_says_what_it_shows_and_every_field_has_its_label(site: Site, page: Page) -> None:
-    site.answer(PLAYERS[0])
-
-    for path in ("/", PATH):
-        page.goto(site.url + path)
-        assert page.locator("svg:not([aria-label])").count() == 0
-        assert page.locator("table th:not([scope])").count() == 0
-        assert page.get_by_role("heading", level=1).count() == 1
-        for field in page.locator("input:not([type=hidden])").all():
-            assert field.evaluate("field => field.labels.length") == 1

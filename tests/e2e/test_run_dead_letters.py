@@ -15,7 +15,7 @@ from shared.adapters.sqlite import SqliteDocuments
 from shared.ports import Create, Outgoing, Value
 from shared.push import SliceName
 from tests import waiting
-from tests.ledger_factory import a_batch
+from tests.stand.ledger import a_batch
 
 
 def test_a_dead_letter_left_in_the_state_folder_fails_its_player(tmp_path: Path) -> None:

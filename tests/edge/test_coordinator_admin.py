@@ -10,9 +10,9 @@ from werkzeug.test import TestResponse
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import Front, assert_problem
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import Front, assert_problem
+from tests.stand.world import PLAYERS, Stand
 
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
 UNKNOWN = names.batch_id(GAME_DATE, "never started")

@@ -11,9 +11,10 @@ import pytest
 
 from coordinator.rules.lifecycle import Status
 from schemas import names
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import START, Front, Outage, a_failure, assert_problem
 from tests.plan_inputs import GAME_DATE, PLANNED_AT
+from tests.stand.front import START, Front, Outage, assert_problem
+from tests.stand.ledger import a_failure
+from tests.stand.world import PLAYERS, Stand
 
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
 UNKNOWN = "20260130_0123456789abcdef"

@@ -10,9 +10,10 @@ from coordinator.routes.exchange import Caller
 from schemas import names
 from schemas.messages import FailureCode
 from shared.errors import CallerRefused, NotAuthorised, TipoffError, Unavailable
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import Front, Outage, a_failure, assert_problem
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import Front, Outage, assert_problem
+from tests.stand.ledger import a_failure
+from tests.stand.world import PLAYERS, Stand
 
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
 

@@ -15,9 +15,10 @@ from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode
 from shared.push import SliceName
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import Front, Outage, a_failure, a_skip, assert_problem, error_reasons
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import Front, Outage, assert_problem, error_reasons
+from tests.stand.ledger import a_failure, a_skip
+from tests.stand.world import PLAYERS, Stand
 
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
 UNKNOWN = "20260130_0123456789abcdef"

@@ -21,9 +21,10 @@ from schemas import names
 from schemas.messages import FailureCode
 from shared.errors import NotAuthorised
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Stand, a_league
-from tests.coordinator_front import Front, a_failure, a_skip
 from tests.plan_inputs import GAME_DATE, League, a_log, a_scheduled_game
+from tests.stand.front import Front
+from tests.stand.ledger import a_failure, a_skip
+from tests.stand.world import PLAYERS, Stand, a_league
 
 BATCH_ID = names.batch_id(GAME_DATE, "key:a-key")
 PAGE = f"/dashboard/batches/{BATCH_ID}"

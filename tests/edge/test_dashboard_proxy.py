@@ -15,7 +15,7 @@ from coordinator.routes.exchange import Caller
 from local.one_machine.proxy import TOKEN_SECONDS, create_proxy
 from local.one_machine.serving import serving
 from shared.errors import CallerRefused, NotAuthorised
-from tests.batch_stand import Stand
+from tests.stand.world import Stand
 
 TOKENS = {"Bearer of-operator": Caller.ADMIN, "Bearer of-viewer": Caller.VIEWER}
 

@@ -11,8 +11,9 @@ from coordinator.routes.exchange import Caller
 from schemas import names
 from schemas.messages import SkipReason
 from shared.errors import CallerRefused
-from tests.batch_stand import Crash, Stand
-from tests.coordinator_front import Front, a_failure, a_skip, assert_problem
+from tests.stand.front import Front, assert_problem
+from tests.stand.ledger import a_failure, a_skip
+from tests.stand.world import Crash, Stand
 
 UNKNOWN = "20260130_0123456789abcdef"
 

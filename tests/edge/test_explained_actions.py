@@ -23,9 +23,10 @@ from coordinator.rules.lifecycle import Status
 from local.cli.main import commands
 from schemas import names
 from schemas.messages import RowCounts
-from tests.batch_stand import Stand
-from tests.coordinator_front import Front
-from tests.ledger_factory import PLANNED_AT, a_batch, a_look, a_result, a_shard, failed, predicted, skipped
+from tests.plan_inputs import PLANNED_AT
+from tests.stand.front import Front
+from tests.stand.ledger import a_batch, a_look, a_result, a_shard, failed, predicted, skipped
+from tests.stand.world import Stand
 
 MINUTE = timedelta(minutes=1)
 NO_ROWS = RowCounts(staged=0, inserted=0, updated=0, unchanged=0, superseded=0)

@@ -11,8 +11,8 @@ from coordinator.operator.failures import cause_of, failure_groups
 from local.one_machine.serving import serving
 from schemas.messages import Failed, FailureCode
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import Front, assert_problem
+from tests.stand.front import Front, assert_problem
+from tests.stand.world import PLAYERS, Stand
 from tests.terminal import Terminal
 
 BAD = "ValueError: {}: points_line '24.{}' of 2026-01-30 is beyond 99.5"

@@ -9,9 +9,9 @@ from coordinator.routes.exchange import Caller
 from coordinator.routes.openapi import OPERATIONS, document
 from schemas import names
 from shared.errors import CallerRefused
-from tests.batch_stand import Stand
-from tests.coordinator_front import Front
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import Front
+from tests.stand.world import Stand
 
 UNKNOWN = names.batch_id(GAME_DATE, "never started")
 EXAMPLES = 6

@@ -17,9 +17,10 @@ from coordinator.app import create_app
 from coordinator.rules.lifecycle import Status
 from local.one_machine.serving import serving
 from shared.errors import CallerRefused
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import Front, Outage, a_failure
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import Front, Outage
+from tests.stand.ledger import a_failure
+from tests.stand.world import PLAYERS, Stand
 from tests.terminal import Terminal
 from tests.tipoff_command import Ran
 

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import pytest
 
 from schemas import names
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.ports import Outgoing, TableSpec
 from tests.memory_publisher import MemoryPublisher
 from tests.requests_factory import a_request
-from tests.worker_stand import LoggedLines, Stand, a_stand, another_worker, listening
+from tests.stand.worker import LoggedLines, WorkerStand, another_worker
 
 
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with a_stand(tmp_path) as standing:
-        yield standing
+def test_a_topic_out_of_reach_asks_for_redelivery_as_a_problem_document(worker_stand: WorkerStand) -> None:
+    worker_stand.outcomes.fail_next(1)
 
-
-@pytest.fixture
-def lines_logged() -> Iterator[LoggedLines]:
-    with listening() as heard:
-        yield heard
-
-
-def test_a_topic_out_of_reach_asks_for_redelivery_as_a_problem_document(stand: Stand) -> None:
-    stand.outcomes.fail_next(1)
-
-    answer = stand.push(a_request())
+    answer = worker_stand.push(a_request())
 
     assert answer.status_code == 503
     assert answer.content_type == "application/problem+json"
@@ -38,13 +24,13 @@ def test_a_topic_out_of_reach_asks_for_redelivery_as_a_problem_document(stand: S
     assert "Retry-After" in answer.headers
 
 
-def test_a_warehouse_out_of_reach_asks_for_redelivery_and_publishes_nothing(stand: Stand) -> None:
-    stand.warehouse.close()
+def test_a_warehouse_out_of_reach_asks_for_redelivery_and_publishes_nothing(worker_stand: WorkerStand) -> None:
+    worker_stand.warehouse.close()
 
-    answer = stand.push(a_request())
+    answer = worker_stand.push(a_request())
 
     assert answer.status_code == 503
-    assert stand.published() == []
+    assert worker_stand.published() == []
 
 
 class LateTables(DuckdbWarehouse):
@@ -56,12 +42,12 @@ class LateTables(DuckdbWarehouse):
 
 def test_a_table_that_cannot_be_seen_yet_asks_for_redelivery(tmp_path: Path) -> None:
     warehouse = LateTables(tmp_path / "late.duckdb")
-    with another_worker(warehouse, MemoryPublisher(), revision="worker-00001") as stand:
-        answer = stand.push(a_request())
+    with another_worker(warehouse, MemoryPublisher(), revision="worker-00001") as worker_stand:
+        answer = worker_stand.push(a_request())
 
         assert answer.status_code == 503
         assert names.staging_table(2) in answer.get_json()["detail"]
-        assert stand.published() == []
+        assert worker_stand.published() == []
     warehouse.close()
 
 
@@ -73,9 +59,9 @@ class FaultyPublisher(MemoryPublisher):
 
 
 def test_an_unforeseen_error_is_no_acknowledgement_and_leaves_its_traceback(
-    stand: Stand, lines_logged: LoggedLines
+    worker_stand: WorkerStand, lines_logged: LoggedLines
 ) -> None:
-    with another_worker(stand.warehouse, FaultyPublisher(), revision="worker-00001") as faulty:
+    with another_worker(worker_stand.warehouse, FaultyPublisher(), revision="worker-00001") as faulty:
         answer = faulty.push(a_request())
 
     assert answer.status_code == 500

@@ -14,10 +14,10 @@ import pytest
 
 from coordinator.rules.player_queries import PAGE_PLAYERS
 from schemas import names, tables
-from tests.batch_stand import Stand, a_league
-from tests.coordinator_front import Front
 from tests.flow.test_grades import box_score, grade
 from tests.plan_inputs import GAME_DATE, a_log
+from tests.stand.front import Front
+from tests.stand.world import Stand, a_league
 
 DATE = f"/dashboard/dates/{GAME_DATE}"
 STRANGE = "o'neal & <b>sons</b>/jr. é"

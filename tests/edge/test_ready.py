@@ -15,9 +15,9 @@ from coordinator.rules import planning
 from schemas import names
 from shared.adapters.bigquery import BigqueryWarehouse
 from shared.declared import every_spec
-from tests.batch_stand import Stand
 from tests.bigquery_wire import Wire, error
-from tests.coordinator_front import Front, assert_problem
+from tests.stand.front import Front, assert_problem
+from tests.stand.world import Stand
 
 A_TABLE: tuple[int, dict[str, Any]] = (
     200,

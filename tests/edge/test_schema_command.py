@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import every_spec
 from shared.errors import InvalidInput, SchemaClash, UnknownBatch
 from shared.ports import TableSpec
-from tests.batch_stand import Stand
+from tests.stand.world import Stand
 from tests.warehouse_kit import WatchedWarehouse
 
 V1, V2 = (tables.load(tables.PREDICTIONS, version) for version in (1, 2))
@@ -155,13 +154,6 @@ def test_a_half_named_target_is_refused_by_its_option(options: list[str], field:
 
 
 # --- sql ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    stand = Stand(tmp_path)
-    yield stand
-    stand.close()
 
 
 def test_sql_is_the_merge_that_the_coordinator_then_submits(stand: Stand) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from coordinator.app import create_app
 from coordinator.ledger import Ledger
@@ -14,22 +10,12 @@ from coordinator.operator.schema_view import SchemaView, view_schema
 from coordinator.routes.exchange import Caller
 from schemas import names, tables
 from schemas.tables import Column, Row
-from shared.declared import every_spec
 from shared.errors import Unavailable
 from shared.ports import TableSpec
-from tests.batch_stand import Stand
+from tests.stand.world import Stand
 
 PREDICTIONS = tables.load(tables.PREDICTIONS)
 V1 = tables.load(tables.PREDICTIONS, 1)
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    stand = Stand(tmp_path)
-    for spec in every_spec():
-        stand.warehouse.create(spec)
-    yield stand
-    stand.close()
 
 
 def seen(stand: Stand) -> SchemaView:

@@ -11,8 +11,8 @@ from flask import Flask
 from coordinator.app import create_app
 from coordinator.routes.exchange import Caller
 from local.one_machine.serving import serving
-from tests.batch_stand import PLAYERS, Crash, Stand
-from tests.coordinator_front import START, Front, assert_problem
+from tests.stand.front import START, Front, assert_problem
+from tests.stand.world import PLAYERS, Crash, Stand
 from tests.terminal import Terminal
 
 ANN = "ann@example.com"

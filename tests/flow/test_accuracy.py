@@ -12,10 +12,10 @@ from coordinator.rules import accuracy
 from coordinator.rules.accuracy import Drift
 from schemas import tables
 from shared.declared import table_spec
-from tests.batch_stand import Stand
-from tests.coordinator_front import Front
 from tests.flow.test_grades import box_score, grade, grades, measured_of
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import Front
+from tests.stand.world import Stand
 
 
 def graded(stand: Stand) -> list[dict[str, Any]]:

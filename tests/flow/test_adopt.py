@@ -23,8 +23,8 @@ from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import table_spec
 from shared.errors import Conflict, InvalidInput, SchemaClash, VerificationRefused
 from shared.ports import TableSpec
-from tests.batch_stand import Stand
 from tests.left_behind import BATCHES, GAME_DATE, PREFIX, TABLES, V1, LeftBehind, a_day, an_id, at, in_target, leave
+from tests.stand.world import Stand
 from tests.warehouse_kit import WatchedWarehouse
 
 NOW = datetime(2026, 2, 2, tzinfo=UTC)

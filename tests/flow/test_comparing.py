@@ -12,9 +12,9 @@ from coordinator.rules.comparing import Said
 from local.one_machine.replaying import replay_rows
 from schemas import names
 from schemas.tables import Row
-from tests.batch_stand import Stand, a_league
-from tests.coordinator_front import Front
 from tests.plan_inputs import a_log, an_offer
+from tests.stand.front import Front
+from tests.stand.world import Stand, a_league
 from worker.model import shipped_model
 from worker.systems import SYSTEMS
 

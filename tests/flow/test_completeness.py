@@ -10,9 +10,9 @@ from coordinator.rules.completeness import Completeness, completeness_query, rea
 from schemas.tables import Row
 from shared.errors import InputsIncomplete
 from shared.settings import Policy
-from tests.batch_stand import Stand
-from tests.coordinator_front import Front, assert_problem
 from tests.plan_inputs import GAME_DATE, League, a_log, a_report, a_scheduled_game, an_offer
+from tests.stand.front import Front, assert_problem
+from tests.stand.world import Stand
 
 OF_THE_WEEK = 5
 

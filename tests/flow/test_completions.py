@@ -10,7 +10,7 @@ from coordinator.rules.lifecycle import Status
 from shared.ports import Document, Write
 from shared.ports import Path as DocumentPath
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Stand
+from tests.stand.world import PLAYERS, Stand
 
 LENIENT = Policy(tolerated_silent_share=1.0, tolerated_failed_share=1.0)
 

@@ -14,9 +14,9 @@ from coordinator.usecases.sweep_report import Swept
 from schemas import names
 from shared.errors import TipoffError
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Crash, Stand
-from tests.coordinator_front import a_failure, a_skip
 from tests.plan_inputs import GAME_DATE
+from tests.stand.ledger import a_failure, a_skip
+from tests.stand.world import PLAYERS, Crash, Stand
 
 SEEDS = 12
 ACTIONS = 25

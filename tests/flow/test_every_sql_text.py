@@ -32,8 +32,8 @@ from shared.declared import create_statement, every_spec
 from shared.ports import Parameters
 from shared.settings import PlanningRules
 from tests import zetasql_check
-from tests.ledger_factory import a_batch
 from tests.season_texts import season_texts
+from tests.stand.ledger import a_batch
 from tests.warehouse_kit import WatchedWarehouse
 
 ROOT = Path(__file__).parents[2]

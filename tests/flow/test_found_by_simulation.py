@@ -17,8 +17,8 @@ from schemas.messages import Failed, FailureCode
 from shared.errors import Conflict, Unavailable
 from shared.ports import JobState, Parameters, Update, Write
 from shared.settings import Policy
-from tests.batch_stand import LEASE, PLAYERS, Crash, Stand, a_league
 from tests.plan_inputs import GAME_DATE
+from tests.stand.world import LEASE, PLAYERS, Crash, Stand, a_league
 
 A_WHILE = timedelta(seconds=30)
 FAILS = "SELECT * FROM `no_such_table`"

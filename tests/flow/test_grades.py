@@ -18,9 +18,9 @@ from schemas.tables import Cell
 from shared.errors import InvalidInput, SchemaClash, VerificationRefused
 from shared.ports import TableSpec
 from shared.settings import Policy
-from tests.batch_stand import Crash, Stand, a_league
-from tests.coordinator_front import Front
 from tests.plan_inputs import GAME_DATE, a_log, a_scheduled_game
+from tests.stand.front import Front
+from tests.stand.world import Crash, Stand, a_league
 
 GAME_ID = "OKC@HOU"
 DAY = timedelta(days=1)

@@ -17,8 +17,8 @@ from schemas import names
 from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
 from shared.errors import Conflict, LeaseLost, Unavailable
 from shared.ports import JobState, Update
-from tests.batch_stand import LEASE, PLAYERS, Crash, Stand, by_player
 from tests.plan_inputs import GAME_DATE
+from tests.stand.world import LEASE, PLAYERS, Crash, Stand, by_player
 
 ROWS = 7 * (2 + 1) + 5
 """Seven systems for three real lines; of them two say nothing without one."""

@@ -13,9 +13,9 @@ from coordinator.rules.lifecycle import Status
 from coordinator.usecases.start import Started
 from shared.errors import Conflict, Unavailable, UnknownBatch
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Crash, Stand, a_league
-from tests.coordinator_front import a_failure, a_skip
 from tests.plan_inputs import a_report, an_offer
+from tests.stand.ledger import a_failure, a_skip
+from tests.stand.world import PLAYERS, Crash, Stand, a_league
 
 POLICY = Policy(deadline_minutes=60, tolerated_silent_share=1, tolerated_failed_share=1)
 DEADLINE = timedelta(minutes=60)

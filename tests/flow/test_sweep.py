@@ -13,8 +13,9 @@ from coordinator.usecases.sweep_report import Swept, Verdict
 from shared.errors import Transient, Unavailable
 from shared.ports import Update
 from shared.settings import Policy
-from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
-from tests.coordinator_front import Outage, a_skip
+from tests.stand.front import Outage
+from tests.stand.ledger import a_skip
+from tests.stand.world import LEASE, PLAYERS, Crash, Stand
 
 POLICY = Policy(deadline_minutes=60, republish_after_minutes=10, max_republishes=2, tolerated_silent_share=0.34)
 SILENCE = timedelta(minutes=10)

@@ -18,9 +18,9 @@ from schemas import names
 from schemas.messages import Predicted
 from shared.ports import Update
 from shared.settings import Policy
-from tests.batch_stand import LEASE, PLAYERS, Crash, Stand, a_league
-from tests.coordinator_front import a_failure, a_skip
 from tests.documents_kit import fields_of
+from tests.stand.ledger import a_failure, a_skip
+from tests.stand.world import LEASE, PLAYERS, Crash, Stand, a_league
 
 POLICY = Policy(
     deadline_minutes=60,

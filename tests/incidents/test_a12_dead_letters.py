@@ -10,9 +10,9 @@ from schemas.messages import Slice
 from shared.ports import Outgoing
 from shared.push import SliceName
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import Front, Outage, error_reasons
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import Front, Outage, error_reasons
+from tests.stand.world import PLAYERS, Stand
 
 LENIENT = Policy(tolerated_failed_share=0.5)
 

@@ -16,8 +16,9 @@ from schemas.messages import PlayerCounts, Slice
 from shared.errors import Unavailable
 from shared.ports import Outgoing, Update, Write
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Crash, Stand, a_league
-from tests.coordinator_front import Front, Outage, a_failure, a_skip
+from tests.stand.front import Front, Outage
+from tests.stand.ledger import a_failure, a_skip
+from tests.stand.world import PLAYERS, Crash, Stand, a_league
 
 MINUTE = timedelta(minutes=1)
 

@@ -14,10 +14,11 @@ from schemas import names
 from shared.errors import Conflict, LeaseLost, Unavailable
 from shared.ports import Outgoing
 from shared.settings import Policy
-from tests.batch_stand import LEASE, PLAYERS, Crash, Stand
-from tests.coordinator_front import Front, Outage, a_skip, error_reasons
 from tests.documents_kit import fields_of, read
 from tests.plan_inputs import GAME_DATE, INPUT_TABLES
+from tests.stand.front import Front, Outage, error_reasons
+from tests.stand.ledger import a_skip
+from tests.stand.world import LEASE, PLAYERS, Crash, Stand
 
 KEYED = names.batch_id(GAME_DATE, "a-key")
 

@@ -12,9 +12,9 @@ from typing import Any
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Stand, a_league
-from tests.coordinator_front import Front
 from tests.plan_inputs import a_report
+from tests.stand.front import Front
+from tests.stand.world import PLAYERS, Stand, a_league
 
 POLICY = Policy(deadline_minutes=60, tolerated_silent_share=0.34)
 A_MOMENT = timedelta(microseconds=1)

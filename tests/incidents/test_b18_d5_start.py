@@ -11,8 +11,8 @@ from coordinator.app import create_app
 from coordinator.documents import date_path
 from coordinator.rules import quotas
 from coordinator.rules.quotas import forecast
-from tests.batch_stand import PLAYERS, Crash, Stand
 from tests.plan_inputs import GAME_DATE
+from tests.stand.world import PLAYERS, Crash, Stand
 
 SCHEDULER = {"X-CloudScheduler": "true", "X-CloudScheduler-JobName": "tipoff-start"}
 

@@ -25,9 +25,9 @@ from shared.declared import staging_spec
 from shared.errors import Unavailable
 from shared.ports import Parameters, Table
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Stand, a_league, by_player
-from tests.coordinator_front import a_skip
 from tests.plan_inputs import a_log, an_offer
+from tests.stand.ledger import a_skip
+from tests.stand.world import PLAYERS, Stand, a_league, by_player
 
 SYSTEMS = 7
 ROWS = 3 * SYSTEMS + 5

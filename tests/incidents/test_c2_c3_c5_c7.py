@@ -11,11 +11,12 @@ from werkzeug.test import TestResponse
 
 from shared.errors import QueryRefused, Unavailable
 from shared.push import SliceName
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import Front, Outage, a_failure, a_skip
 from tests.memory_publisher import MemoryPublisher
 from tests.requests_factory import a_request
-from tests.worker_stand import a_stand, another_worker, listening
+from tests.stand.front import Front, Outage
+from tests.stand.ledger import a_failure, a_skip
+from tests.stand.worker import a_stand, another_worker, listening
+from tests.stand.world import PLAYERS, Stand
 
 EXPORTED = Path(__file__).parents[2] / "schemas" / "messages"
 

@@ -11,9 +11,9 @@ import pytest
 from coordinator.rules.lifecycle import Status
 from schemas.messages import BatchFinished, RowCounts
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import a_failure
 from tests.plan_inputs import GAME_DATE
+from tests.stand.ledger import a_failure
+from tests.stand.world import PLAYERS, Stand
 
 LENIENT = Policy(tolerated_failed_share=0.5)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from tests.batch_stand import Stand
-from tests.coordinator_front import Front, a_failure
+from tests.stand.front import Front
+from tests.stand.ledger import a_failure
+from tests.stand.world import Stand
 
 
 def ask(stand: Stand, path: str) -> dict[str, Any]:

@@ -3,9 +3,7 @@ up. E8: what is missing is unknown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,7 @@ from schemas.messages import Line, PredictionRequest, SeasonToDate, Skipped, Ski
 from schemas.tables import Cell, load
 from shared.errors import InvalidInput
 from tests.requests_factory import PastGame, a_line, a_past_game, a_request, full_team, some_games
-from tests.worker_stand import Stand, a_stand
+from tests.stand.worker import WorkerStand
 from worker.features import FEATURE_VERSION, FEATURES, features
 from worker.model import read_model, shipped_model
 from worker.players import players_of
@@ -21,12 +19,6 @@ from worker.rows import staged_rows
 from worker.systems import SYSTEMS
 
 NO_SEASON = SeasonToDate(games=0, points=0, minutes=0)
-
-
-@pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    with a_stand(tmp_path) as standing:
-        yield standing
 
 
 def rows_of(request: PredictionRequest) -> dict[str, dict[str, Cell]]:
@@ -160,10 +152,10 @@ def test_e7_a_stand_in_of_the_season_average_is_named_too() -> None:
     assert "mean points of the last 4 games" in str(row["processing_decision_reason"])
 
 
-def test_e7_a_player_without_any_game_gets_no_number_at_all(stand: Stand) -> None:
-    stand.push(a_request(season_to_date=NO_SEASON, recent_games=()))
+def test_e7_a_player_without_any_game_gets_no_number_at_all(worker_stand: WorkerStand) -> None:
+    worker_stand.push(a_request(season_to_date=NO_SEASON, recent_games=()))
 
-    (outcome,) = stand.published()
+    (outcome,) = worker_stand.published()
     assert isinstance(outcome, Skipped)
     assert outcome.reason is SkipReason.NO_HISTORY
-    assert stand.staged() == []
+    assert worker_stand.staged() == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +21,9 @@ from coordinator.routes.exchange import Caller
 from coordinator.routes.openapi import OPERATIONS, document
 from schemas import names
 from shared.errors import NotAuthorised
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import Front
 from tests.plan_inputs import GAME_DATE
+from tests.stand.front import Front
+from tests.stand.world import PLAYERS, Stand
 
 TOKEN = "Bearer a-sound-token"
 PUSHES = ("/complete", "/dead-letter")
@@ -35,13 +37,16 @@ def sound_tokens_only(authorization: str | None, _callers: frozenset[Caller]) ->
         raise NotAuthorised("the token does not verify")
 
 
-def a_lived_in_front(stand: Stand) -> tuple[Front, list[str]]:
-    """A service that has a merged, an ended and a live batch, and their ids beside one of none."""
-    whole = stand.run("first").batch_id
-    partial = stand.run("second", players=PLAYERS[:1]).batch_id
-    stand.coordinator.consolidator.consolidate(partial, forced=True)
-    live = stand.start("third").batch.batch_id
-    return Front(stand), [whole, partial, live, UNKNOWN]
+@pytest.fixture(scope="module")
+def lived_in(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The files of a service that has a merged, an ended and a live batch, and their ids beside one of none."""
+    folder = tmp_path_factory.mktemp("lived-in")
+    with closing(Stand(folder)) as stand:
+        whole = stand.run("first").batch_id
+        partial = stand.run("second", players=PLAYERS[:1]).batch_id
+        stand.coordinator.consolidator.consolidate(partial, forced=True)
+        live = stand.start("third").batch.batch_id
+    return folder, [whole, partial, live, UNKNOWN]
 
 
 def described_for(front: Front, batch_ids: list[str], path: str) -> dict[str, Any]:
@@ -101,9 +106,15 @@ def ways_of_asking() -> list[tuple[str, GenerationMode]]:
 
 @pytest.mark.parametrize(("path", "mode"), ways_of_asking())
 def test_f12_whatever_is_asked_is_answered_as_the_description_says(
-    stand: Stand, path: str, mode: GenerationMode
+    lived_in: tuple[Path, list[str]], tmp_path: Path, path: str, mode: GenerationMode
 ) -> None:
-    front, batch_ids = a_lived_in_front(stand)
+    folder, batch_ids = lived_in
+    with closing(Stand(tmp_path, like=folder)) as stand:
+        asked_of(Front(stand), batch_ids, path, mode)
+
+
+def asked_of(front: Front, batch_ids: list[str], path: str, mode: GenerationMode) -> None:
+    """Ask a path again and again, and hold each answer to the description."""
     described = schemathesis.openapi.from_dict(described_for(front, batch_ids, path))
     described.app = create_app(front.coordinator, guard=sound_tokens_only)
     (operation,) = [result.ok() for result in described.get_all_operations() if isinstance(result, Ok)]

@@ -18,10 +18,10 @@ from shared.errors import DocumentMissing, InvalidInput, MalformedMessage, Perma
 from shared.ports import Document, DocumentStore, Update, Where, Write
 from shared.ports import Path as DocumentPath
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Stand
 from tests.contract.test_ledger_orders import a_coordinator, a_running_batch
-from tests.coordinator_front import Front, a_failure, a_skip
-from tests.ledger_factory import predicted
+from tests.stand.front import Front
+from tests.stand.ledger import a_failure, a_skip, predicted
+from tests.stand.world import PLAYERS, Stand
 
 JUNK = 1_500
 

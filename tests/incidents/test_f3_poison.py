@@ -18,12 +18,11 @@ from hypothesis import strategies as st
 from schemas.messages import Failed, FailureCode, Matchup
 from shared.errors import TableMissing
 from shared.push import SliceName
-from tests.batch_stand import PLAYERS, Stand
-from tests.coordinator_front import Front, a_failure, a_skip
-from tests.ledger_factory import predicted
 from tests.requests_factory import BATCH_ID, a_matchup, a_request
-from tests.worker_stand import Stand as WorkerStand
-from tests.worker_stand import a_stand
+from tests.stand.front import Front
+from tests.stand.ledger import a_failure, a_skip, predicted
+from tests.stand.worker import WorkerStand, a_stand
+from tests.stand.world import PLAYERS, Stand
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "700"))
 """Per route, so that three routes see 2,100."""

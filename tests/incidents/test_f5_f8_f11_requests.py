@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import selectors
 import socket
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,13 +18,13 @@ from coordinator.rules.lifecycle import Status
 from shared.auth import Certificates, TokenVerifier
 from shared.edge import MAX_BODY_BYTES
 from shared.errors import Unavailable
-from tests.batch_stand import Stand
-from tests.coordinator_front import START, Front, assert_problem
 from tests.dockerfile import command_of, copied_by
 from tests.gunicorn_process import SETTINGS, served
+from tests.stand.front import START, Front, assert_problem
+from tests.stand.worker import a_stand, listening
+from tests.stand.world import Stand
 from tests.tokens import ALLOWED, AUDIENCE
 from tests.unit.test_auth import Signer
-from tests.worker_stand import a_stand, listening
 
 CHANGES = ["/start", "/sweep", "/batches/{}/cancel", "/batches/{}/redrive", "/batches/{}/consolidate", "/complete"]
 FROM_ELSEWHERE = [
@@ -36,15 +39,26 @@ FROM_ELSEWHERE = [
 # --- F5 -------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """A world with a running batch, for those who must change nothing of it."""
+    with closing(Stand(tmp_path_factory.mktemp("running"))) as stand:
+        stand.start()
+        yield stand
+
+
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE, ids=repr)
 @pytest.mark.parametrize("path", CHANGES)
-def test_f5_a_foreign_page_changes_nothing(stand: Stand, path: str, headers: dict[str, str]) -> None:
-    front = Front(stand)
-    batch_id = front.start().get_json()["batch_id"]
+def test_f5_a_foreign_page_changes_nothing(running: Stand, path: str, headers: dict[str, str]) -> None:
+    (before,) = running.documents.query(("batches",))
+    sent = len(running.requests.messages)
 
-    assert_problem(front.post(path.format(batch_id), headers=headers), 403, "another site")
+    answer = Front(running).post(path.format(before.path[-1]), headers=headers)
 
-    assert stand.batch(batch_id).status is Status.RUNNING
+    assert_problem(answer, 403, "another site")
+    assert running.documents.query(("batches",)) == [before]
+    assert running.batch(before.path[-1]).status is Status.RUNNING
+    assert len(running.requests.messages) == sent
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
@@ -96,16 +110,24 @@ def test_f8_a_body_beyond_the_bound_is_refused_before_it_is_read(stand: Stand, t
         assert refused(worker.client, "/predict") == 413
 
 
+def be_impatient(folder: Path) -> None:
+    """Have the code in a folder give up a silent client ten times sooner, since a test waits for that."""
+    file, bound = folder / "shared/gunicorn_conf.py", "_READING_SECONDS = 10\n"
+    text = file.read_text(encoding="utf-8")
+    assert bound in text
+    file.write_text(text.replace(bound, "_READING_SECONDS = 1\n"), encoding="utf-8")
+
+
 @pytest.mark.parametrize("service", ["coordinator", "worker"])
 def test_f8_half_sent_requests_silence_nobody(service: str, tmp_path: Path) -> None:
     dockerfile = f"Dockerfile.{service}"
     head = b"POST /complete HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     halves = [head, head + b"Content-Length: 1000\r\n\r\n{"]
+    folder = copied_by(dockerfile, tmp_path)
+    be_impatient(folder)
 
-    with (
-        served(command_of(dockerfile), at=copied_by(dockerfile, tmp_path), environ=SETTINGS) as running,
-        ExitStack() as opened,
-    ):
+    environ = {**SETTINGS, "PYTHONPATH": str(folder)}  # gunicorn reads its configuration before it looks in its folder
+    with served(command_of(dockerfile), at=folder, environ=environ) as running, ExitStack() as opened:
         assert running.get("/health").status_code == 200
         port = int(running.url.rpartition(":")[2])
         slow = [opened.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(16)]
@@ -113,10 +135,17 @@ def test_f8_half_sent_requests_silence_nobody(service: str, tmp_path: Path) -> N
             connection.sendall(halves[number % 2])
 
         assert running.get("/health").status_code == 200
-        for connection in slow:
-            connection.settimeout(60)
-            while connection.recv(4_096):  # until the server gives it up
-                pass
+        with selectors.DefaultSelector() as given_up:
+            for connection in slow:
+                given_up.register(connection, selectors.EVENT_READ)
+            while given_up.get_map():
+                ended = given_up.select(timeout=60)
+                assert ended, "the server gives nobody up"
+                for key, _ in ended:
+                    # Each is left open at this end, as by one who means harm.
+                    if not cast("socket.socket", key.fileobj).recv(4_096):
+                        given_up.unregister(key.fileobj)
+                assert running.get("/health").elapsed.total_seconds() < 10
 
 
 def test_f8_ready_asks_its_dependencies_at_most_once_in_some_seconds(stand: Stand) -> None:

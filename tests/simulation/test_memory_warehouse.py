@@ -19,8 +19,8 @@ from schemas.tables import Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.declared import every_spec
 from shared.ports import JobState, Parameters
-from tests.ledger_factory import a_batch
 from tests.simulation.memory_warehouse import MemoryWarehouse
+from tests.stand.ledger import a_batch
 
 GAME_DATE = date(2026, 1, 30)
 NOON = datetime(2026, 1, 30, 17, tzinfo=UTC)

@@ -18,13 +18,14 @@ from coordinator.app import create_app
 from shared import logs
 from shared.errors import InputsIncomplete
 from shared.settings import Policy
-from tests.batch_stand import PLAYERS, Stand, a_league
-from tests.coordinator_front import Front, a_skip
 from tests.flow.test_accuracy import intervals
 from tests.flow.test_completeness import a_week
 from tests.incidents.test_f2_f4_junk import FullDocuments
 from tests.plan_inputs import GAME_DATE, League, a_log
 from tests.provision_stand import DEPLOY, Provisioning
+from tests.stand.front import Front
+from tests.stand.ledger import a_skip
+from tests.stand.world import PLAYERS, Stand, a_league
 
 OURS = "logging.googleapis.com/user/"
 SERVICE = "tipoff-coordinator"

@@ -16,7 +16,8 @@ from schemas import names
 from schemas.messages import RowCounts
 from shared.ports import Document
 from shared.settings import Policy
-from tests.ledger_factory import PLANNED_AT, a_batch, a_result
+from tests.plan_inputs import PLANNED_AT
+from tests.stand.ledger import a_batch, a_result
 
 LATER = PLANNED_AT + timedelta(minutes=5)
 

@@ -14,7 +14,8 @@ from coordinator.rules.entries import Shard
 from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode, RowCounts
-from tests.ledger_factory import PLANNED_AT, a_batch, a_look, a_result, a_shard, failed, predicted
+from tests.plan_inputs import PLANNED_AT
+from tests.stand.ledger import a_batch, a_look, a_result, a_shard, failed, predicted
 
 MINUTE = timedelta(minutes=1)
 NO_ROWS = RowCounts(staged=0, inserted=0, updated=0, unchanged=0, superseded=0)

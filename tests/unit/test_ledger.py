@@ -14,7 +14,8 @@ from coordinator.rules.entries import AnyOutcome, TooManyMissing, ending, take_s
 from coordinator.rules.lifecycle import Event
 from schemas.messages import FailureCode, PlayerCounts, SkipReason
 from shared.settings import Policy
-from tests.ledger_factory import PLANNED_AT, a_shard, failed, predicted, skipped
+from tests.plan_inputs import PLANNED_AT
+from tests.stand.ledger import a_shard, failed, predicted, skipped
 
 P = "o.g.-anunoby"
 

@@ -16,7 +16,7 @@ from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 from shared.errors import MoveRefused
 from shared.ports import Create, Update
-from tests.ledger_factory import a_batch
+from tests.stand.ledger import a_batch
 
 TABLE = """
 PLANNED        published       RUNNING

@@ -20,8 +20,8 @@ from local.cli.main import commands
 from schemas import tables
 from shared.errors import InvalidInput
 from shared.settings import CoordinatorSettings, describe
-from tests.batch_stand import Stand
 from tests.provision_stand import Provisioning, flags_of
+from tests.stand.world import Stand
 from worker.service import ROWS_PER_APPEND
 
 LONG_NAME = "giannis-antetokounmpo-jr."

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import InvalidInput
 from shared.settings import WorkerSettings
-from tests.batch_stand import Stand
+from tests.stand.world import Stand
 from worker.main import _check_simulated
 from worker.model import Model, shipped_model
 

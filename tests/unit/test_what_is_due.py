@@ -11,7 +11,8 @@ from coordinator.rules.batch import Batch, BatchMark, DateRecord, Lease
 from coordinator.rules.due import By, Look, Step, closing, due, due_now
 from coordinator.rules.entries import Shard
 from coordinator.rules.lifecycle import Status
-from tests.ledger_factory import PLANNED_AT, a_batch, a_look, a_result, a_shard, failed, predicted
+from tests.plan_inputs import PLANNED_AT
+from tests.stand.ledger import a_batch, a_look, a_result, a_shard, failed, predicted
 
 MINUTE = timedelta(minutes=1)
 PLAYERS = ["player-1", "player-2"]

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,10 +23,10 @@ from schemas.tables import Row
 from shared import logs
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.traced import TracedPublisher
-from shared.declared import every_spec
 from shared.push import SliceName
 from tests.memory_publisher import MemoryPublisher
 from tests.requests_factory import BATCH_ID, PLANNED_AT
+from tests.stand.world import WAREHOUSE, made
 from worker.app import create_app
 from worker.model import shipped_model
 from worker.service import Worker
@@ -40,7 +41,7 @@ def a_name(players: int = 1, batch_id: str = BATCH_ID) -> dict[str, str]:
 
 
 @dataclass
-class Stand:
+class WorkerStand:
     """What a test pushes at and looks into; `now` is what the worker's clock says."""
 
     warehouse: DuckdbWarehouse
@@ -92,13 +93,12 @@ class Stand:
 @contextmanager
 def a_stand(
     folder: Path, *, revision: str = "worker-00001", schema_version: int = 2, name: str = "warehouse"
-) -> Iterator[Stand]:
-    """Stand a worker up in a folder, whose warehouse has every table that lasts."""
+) -> Iterator[WorkerStand]:
+    """WorkerStand a worker up in a folder, whose warehouse has every table that lasts."""
     # The warehouse lives in the tests' time too, or its tables' expiry would depend on the day the tests run.
+    shutil.copyfile(made() / WAREHOUSE, folder / f"{name}.duckdb")
     warehouse, outcomes = DuckdbWarehouse(folder / f"{name}.duckdb", clock=lambda: PLANNED_AT), MemoryPublisher()
     try:
-        for spec in every_spec():
-            warehouse.create(spec)
         with another_worker(warehouse, outcomes, revision=revision, schema_version=schema_version) as stand:
             yield stand
     finally:
@@ -108,9 +108,9 @@ def a_stand(
 @contextmanager
 def another_worker(
     warehouse: DuckdbWarehouse, outcomes: MemoryPublisher, *, revision: str, schema_version: int = 2
-) -> Iterator[Stand]:
-    """Stand another process's worker up over the same warehouse and topic."""
-    stand: Stand
+) -> Iterator[WorkerStand]:
+    """WorkerStand another process's worker up over the same warehouse and topic."""
+    stand: WorkerStand
     worker = Worker(
         warehouse=warehouse,
         outcomes=TracedPublisher(outcomes, topic="outcomes"),
@@ -120,7 +120,7 @@ def another_worker(
         clock=lambda: stand.now,
     )
     client = create_app(worker, guard=lambda _authorization: None).test_client()
-    stand = Stand(warehouse, outcomes, client, schema_version, now=PLANNED_AT)
+    stand = WorkerStand(warehouse, outcomes, client, schema_version, now=PLANNED_AT)
     yield stand
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -20,10 +20,7 @@ from schemas import digest, names
 from schemas.messages import Failed, FailureCode, Predicted, Skipped, SkipReason
 from shared.ports import Document, FieldPath, Value
 from shared.settings import Policy
-
-GAME_DATE = date(2026, 1, 30)
-PLANNED_AT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
-BATCH_ID = names.batch_id(GAME_DATE, "a-key")
+from tests.plan_inputs import BATCH_ID, GAME_DATE, PLANNED_AT
 
 
 def a_batch(players: Sequence[str] = ("player-1",), *, game_date: date = GAME_DATE, **overrides: Any) -> Batch:
@@ -69,14 +66,24 @@ def predicted(
     )
 
 
-def skipped(player: str, reason: SkipReason = SkipReason.LISTED_OUT, *, batch_id: str = BATCH_ID) -> Skipped:
-    """What a worker says of a player who is rightly not predicted."""
+def a_failure(batch_id: str, player: str, code: FailureCode = FailureCode.PREDICTION_ERROR) -> Failed:
+    """A worker could not predict the player."""
+    return Failed(batch_id=batch_id, player_lookup=player, worker_revision="worker-1", code=code)
+
+
+def a_skip(batch_id: str, player: str, reason: SkipReason = SkipReason.LISTED_OUT) -> Skipped:
+    """A worker rightly did not predict the player."""
     return Skipped(batch_id=batch_id, player_lookup=player, worker_revision="worker-1", reason=reason)
 
 
-def failed(player: str, code: FailureCode = FailureCode.PREDICTION_ERROR, *, batch_id: str = BATCH_ID) -> Failed:
-    """What a worker says of a player whom it could not predict."""
-    return Failed(batch_id=batch_id, player_lookup=player, worker_revision="worker-1", code=code)
+def skipped(player: str, reason: SkipReason = SkipReason.LISTED_OUT) -> Skipped:
+    """`a_skip` in the one batch of these factories."""
+    return a_skip(BATCH_ID, player, reason)
+
+
+def failed(player: str, code: FailureCode = FailureCode.PREDICTION_ERROR) -> Failed:
+    """`a_failure` in the one batch of these factories."""
+    return a_failure(BATCH_ID, player, code)
 
 
 def a_shard(

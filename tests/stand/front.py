@@ -15,12 +15,12 @@ from coordinator.app import create_app
 from coordinator.assembly import Coordinator
 from coordinator.routes.exchange import Caller
 from coordinator.rules.entries import AnyOutcome
-from schemas.messages import Failed, FailureCode, Outcomes, Skipped, SkipReason
+from schemas.messages import Outcomes
 from shared.errors import TipoffError, Unavailable
 from shared.ports import Outgoing
 from shared.push import SliceName
-from tests.batch_stand import Stand
 from tests.plan_inputs import GAME_DATE
+from tests.stand.world import Stand
 
 MESSAGE_ID = "14"
 START = {"game_date": GAME_DATE.isoformat()}
@@ -106,16 +106,6 @@ class Outage:
             return found(*args, **kwargs)
 
         return ask
-
-
-def a_failure(batch_id: str, player: str, code: FailureCode = FailureCode.PREDICTION_ERROR) -> Failed:
-    """A worker could not predict the player."""
-    return Failed(batch_id=batch_id, player_lookup=player, worker_revision="worker-1", code=code)
-
-
-def a_skip(batch_id: str, player: str, reason: SkipReason = SkipReason.LISTED_OUT) -> Skipped:
-    """A worker rightly did not predict the player."""
-    return Skipped(batch_id=batch_id, player_lookup=player, worker_revision="worker-1", reason=reason)
 
 
 def assert_problem(answer: TestResponse, status: int, *mentions: str) -> dict[str, Any]:

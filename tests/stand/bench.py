@@ -26,7 +26,7 @@ from coordinator.rules.merge import rows_of_batch
 from coordinator.usecases.consolidate import Consolidator, Report
 from coordinator.usecases.hold_lease import Leases
 from schemas import digest, names, tables
-from schemas.messages import BatchFinished, Failed, FailureCode, Predicted, Skipped, SkipReason
+from schemas.messages import BatchFinished, Predicted
 from schemas.tables import DELIVERY_COLUMN, Cell, Column, Row
 from shared.adapters.sqlite import SqliteDocuments
 from shared.declared import staging_spec, table_spec
@@ -34,11 +34,12 @@ from shared.ports import Create, FieldPath, TableSpec, Update, Value
 from shared.ports import Path as DocumentPath
 from shared.settings import Policy
 from tests.memory_publisher import MemoryPublisher
+from tests.plan_inputs import GAME_DATE
+from tests.stand.ledger import a_failure, a_skip
+from tests.stand.world import LEASE
 from tests.warehouse_kit import Peer, WatchedWarehouse, open_warehouse
 
-GAME_DATE = date(2026, 1, 30)
 NOON = datetime(2026, 1, 30, 17, 0, 0, 123456, tzinfo=UTC)
-LEASE = timedelta(seconds=60)
 LATE_UNTIL = datetime(2100, 1, 1, tzinfo=UTC)
 """A real warehouse tells the time itself; no table of a test may expire by it."""
 PREDICTIONS = names.PREDICTIONS_TABLE
@@ -46,10 +47,6 @@ COLUMNS = tables.load(PREDICTIONS).columns
 LINES = ("20.5", "21.0")
 
 BatchRow = dict[str, Any]
-
-
-class Crash(BaseException):
-    """The process was killed; not an Exception, so that nothing but the test catches it."""
 
 
 class Bench:
@@ -188,15 +185,13 @@ class Bench:
 
     def skip(self, batch_id: str, *players: str) -> None:
         """Record that players are rightly not predicted."""
-        reason = SkipReason.LISTED_OUT
         for player in players:
-            self.record(Skipped(batch_id=batch_id, player_lookup=player, worker_revision="worker-1", reason=reason))
+            self.record(a_skip(batch_id, player))
 
     def fail(self, batch_id: str, *players: str) -> None:
         """Record that players could not be predicted."""
-        code = FailureCode.PREDICTION_ERROR
         for player in players:
-            self.record(Failed(batch_id=batch_id, player_lookup=player, worker_revision="worker-1", code=code))
+            self.record(a_failure(batch_id, player))
 
     def record(self, outcome: AnyOutcome) -> None:
         """Write an outcome to the ledger, and nothing more."""

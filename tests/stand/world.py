@@ -7,8 +7,12 @@ Messages are not delivered by themselves: a test answers requests and records ou
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -47,6 +51,34 @@ def a_league(players: int = 3) -> League:
     return League(logs=logs, games=[a_scheduled_game()], lines=lines[: 2 * players - 1])
 
 
+LEDGER, WAREHOUSE = "ledger.sqlite", "warehouse.duckdb"
+
+
+@functools.cache
+def made() -> Path:
+    """A folder with the files of a world in which nothing has happened yet. Worlds begin as copies of them, since making
+    tables takes longer than most tests do."""
+    kept = ExitStack()
+    atexit.register(kept.close)
+    folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="tipoff-")))
+    with (
+        closing(SqliteDocuments(folder / LEDGER)),
+        closing(DuckdbWarehouse(folder / WAREHOUSE, clock=lambda: PLANNED_AT)) as warehouse,
+    ):
+        for spec in every_spec():
+            warehouse.create(spec)
+        load(warehouse, a_league())
+    return folder
+
+
+def load(warehouse: DuckdbWarehouse, league: League) -> None:
+    """Replace the input tables."""
+    for table, rows in zip(INPUT_TABLES, (league.logs, league.games, league.lines, league.reports), strict=True):
+        warehouse.drop(table)
+        warehouse.create(TableSpec(name=table, columns=tables.load(table).columns, partition_by="game_date"))
+        warehouse.append(table, rows)
+
+
 class Crash(BaseException):
     """The process was killed; not an Exception, so that nothing but the test catches it."""
 
@@ -67,20 +99,25 @@ class Countdown:
 
 
 class Stand:
-    """The parts, and one coordinator that may be replaced by another instance at any time."""
+    """The parts, and one coordinator that may be replaced by another instance at any time.
 
-    def __init__(self, folder: Path, league: League | None = None) -> None:
+    Args:
+        folder: of its files.
+        league: the inputs; `a_league()` unless given.
+        like: the folder of a closed stand, as which it begins, but for what was published.
+    """
+
+    def __init__(self, folder: Path, league: League | None = None, *, like: Path | None = None) -> None:
         self.now = PLANNED_AT
         self.countdown = Countdown()
-        self.documents = SqliteDocuments(folder / "ledger.sqlite")
+        for file in (LEDGER, WAREHOUSE):
+            shutil.copyfile((like or made()) / file, folder / file)
+        self.documents = SqliteDocuments(folder / LEDGER)
         self.in_job: list[Any] = []
-        self.warehouse = DuckdbWarehouse(
-            folder / "warehouse.duckdb", clock=lambda: self.now, before_commit=self._inside_job
-        )
+        self.warehouse = DuckdbWarehouse(folder / WAREHOUSE, clock=lambda: self.now, before_commit=self._inside_job)
         self.requests, self.outcomes, self.finished = MemoryPublisher(), MemoryPublisher(), MemoryPublisher()
-        for spec in every_spec():
-            self.warehouse.create(spec)
-        self.load(league or a_league())
+        if league is not None:
+            self.load(league)
         self.coordinator = self.new_coordinator("one")
 
     def close(self) -> None:
@@ -90,10 +127,7 @@ class Stand:
 
     def load(self, league: League) -> None:
         """Replace the input tables."""
-        for table, rows in zip(INPUT_TABLES, (league.logs, league.games, league.lines, league.reports), strict=True):
-            self.warehouse.drop(table)
-            self.warehouse.create(TableSpec(name=table, columns=tables.load(table).columns, partition_by="game_date"))
-            self.warehouse.append(table, rows)
+        load(self.warehouse, league)
 
     def new_coordinator(self, holder: str, **changes: Any) -> Coordinator:
         """Another instance over the same world; `changes` replace its parts."""
