@@ -57,13 +57,13 @@ class Season:
     today: Callable[[], date]
 
     def look(self, first: date | None, last: date | None) -> SeasonView:
-        """Show the dates of a span; the last 30 days to today without one.
+        """Show the dates of a span; without one the 30 days to today, or where they have no batch, to the newest batch.
 
         Raises:
             InvalidInput: the span is upside down or over 400 days.
             Unavailable: ledger or warehouse did not answer.
         """
-        last = last or max(self.today(), first or self.today())
+        last = last or max(self._latest(), first or date.min)
         first = first or last - LAST_DAYS
         if last < first:
             raise InvalidInput("to", f"{last} is before {first}; give the later date")
@@ -93,6 +93,12 @@ class Season:
             )
         states = Counter(one.state or "NONE" for one in found)
         return SeasonView(first=first, last=last, states=states, dates=found)
+
+    def _latest(self) -> date:
+        """The last day to show unasked: a state folder of a past season is looked at where its batches are."""
+        today = self.today()
+        newest = max((batch.game_date for batch in self.ledger.newest_batches(1)), default=today)
+        return newest if newest < today - LAST_DAYS else today
 
     def _newest(self, day: date) -> Batch | None:
         roots = [batch for batch in self.ledger.batches_of(day) if batch.kind == "root"]

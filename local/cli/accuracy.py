@@ -58,7 +58,7 @@ def _print(answer: Mapping[str, Any]) -> None:
         waiting = f"; {answer['ungraded']:,} predictions wait for box scores" if answer["ungraded"] else ""
         out.print(f"nothing is graded from {answer['first']} to {answer['last']}{waiting}; `tipoff grade` does it")
         return
-    out.print(f"{answer['graded']:,} rows graded, {answer['void']:,} of them void, {answer['ungraded']:,} ungraded\n")
+    out.print(f"{answer['graded']:,} rows graded, {answer['void']:,} of them void (the player did not play), {answer['ungraded']:,} ungraded\n")
     if answer["hindsight"]:
         out.print(f"{answer['hindsight']:,} rows are of a model that was trained after their date: it saw the answers")
     if answer["after_tipoff"]:
@@ -84,7 +84,7 @@ def _print(answer: Mapping[str, Any]) -> None:
 
 
 def _systems(systems: Mapping[str, Any]) -> Table:
-    table = plain_table("system", "games", "mean absolute error", "rmse", "bias")
+    table = plain_table("system", "player-games", "mean absolute error", "rmse", "bias")
     for name, found in systems.items():
         table.add_row(name, f"{found['n']:,}", *(f"{found[figure]:.4f}" for figure in ("mae", "rmse", "bias")))
     return table

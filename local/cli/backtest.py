@@ -193,9 +193,9 @@ def _print_systems(console: Terminal, figures: Mapping[str, Any]) -> None:
     if not any(found["n"] for found in figures["systems"].values()):
         console.print("No such player plays in this span; choose dates later in the season")
         return
-    table = Table("system", "games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
+    table = Table("system", "player-games", "mean absolute error", "rmse", "bias", box=None, pad_edge=False)
     for name, found in figures["systems"].items():
-        table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
+        table.add_row(name, f"{found['n']:,}", *(f"{found[figure]}" for figure in ("mae", "rmse", "bias")))
     console.print(table)
     for share, covered in figures["intervals"].items():
         fitted = figures["intervals_fitted"][share]

@@ -49,7 +49,7 @@ def train(*, data: Path, max_input_mb: int, until: date, out: Path, as_json: boo
     console = Terminal(stderr=as_json, highlight=False)
     with console.status("reading games"):
         past = read_past_games(data, until=until, max_bytes=max_input_mb * MIB)
-    with console.status(f"training on {len(past.logs)} player-games"):
+    with console.status(f"training on {len(past.logs):,} player-games"):
         document = train_model(past.logs, past.lines, until=until, day_zero=DAY_ZERO, is_simulated=past.is_simulated)
     try:
         out.write_text(write_document(document), encoding="utf-8")
@@ -59,9 +59,9 @@ def train(*, data: Path, max_input_mb: int, until: date, out: Path, as_json: boo
     if as_json:
         echo(json.dumps(told | {"file": str(out)}))
         return 0
-    table = plain_table("system", "games", "mean absolute error", "rmse", "bias")
+    table = plain_table("system", "player-games", "mean absolute error", "rmse", "bias")
     for name, found in told["metrics"]["walk_forward"].items():
-        table.add_row(name, *(f"{found[figure]}" for figure in ("n", "mae", "rmse", "bias")))
+        table.add_row(name, f"{found['n']:,}", *(f"{found[figure]}" for figure in ("mae", "rmse", "bias")))
     console.print(table)
     calibration = document.calibration
     console.print(
