@@ -334,7 +334,8 @@ build_rights() {
 # --- alerts ---------------------------------------------------------------------------------------------------
 
 the_channel() {
-    found_by gcloud beta monitoring channels list "--filter=displayName=\"$CHANNEL_NAME\"" '--format=value(name)'
+    found_by gcloud beta monitoring channels list "--filter=displayName=\"$CHANNEL_NAME\"" '--format=value(name)' \
+       
 }
 
 the_dashboard() {

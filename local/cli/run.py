@@ -149,6 +149,7 @@ def _run_shadow(wanted: Day, *, as_json: bool) -> int:
     if as_json:
         echo(json.dumps(found, ensure_ascii=False))
     else:
+        echo(f"From batch {found['before']} to the shadow's {found['after']}; no prediction is changed")
         print_difference(found)
     return 0
 

@@ -39,8 +39,8 @@ def schema() -> None:
       tipoff schema check                     does it break a rule?
       tipoff schema diff v2 v3                what does it add?
       tipoff schema check --release           record it: from now on it never changes
-      tipoff schema plan --project P --dataset D --location US
-      tipoff schema apply --project P --dataset D --location US
+      tipoff schema plan --project P --dataset D --staging-dataset S --location US
+      tipoff schema apply --project P --dataset D --staging-dataset S --location US
 
     plan and apply create what is absent and change nothing twice, so a deployment runs both every time.
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
@@ -186,7 +186,7 @@ def plan(*, target: Target, as_json: bool) -> int:
     \b
     Examples:
       tipoff schema plan --state .tipoff
-      tipoff schema plan --project my-project --dataset nba --location US
+      tipoff schema plan --project my-project --dataset nba --staging-dataset nba_staging --location US
     """  # noqa: D301 - as above
     from coordinator.usecases import migrate  # noqa: PLC0415 - so that --help answers at once
 
@@ -229,7 +229,7 @@ def apply(*, target: Target, as_json: bool) -> None:
     \b
     Examples:
       tipoff schema apply --state .tipoff
-      tipoff schema apply --project my-project --dataset nba --location US
+      tipoff schema apply --project my-project --dataset nba --staging-dataset nba_staging --location US
     """  # noqa: D301 - as above
     from coordinator.usecases import migrate  # noqa: PLC0415 - so that --help answers at once
 

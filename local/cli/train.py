@@ -64,8 +64,7 @@ def train(*, data: Path, max_input_mb: int, until: date, out: Path, as_json: boo
         table.add_row(name, f"{found['n']:,}", *(f"{found[figure]}" for figure in ("mae", "rmse", "bias")))
     console.print(table)
     calibration = document.calibration
-    console.print(
-        f"Calibration {calibration.method}: slope {calibration.slope}, from {calibration.lines or 'none of these'} lines"
-    )
+    source = f"from {calibration.lines:,} lines" if calibration.lines else "as shipped, since there are too few lines"
+    console.print(f"Calibration {calibration.method}: slope {calibration.slope}, {source}")
     console.print(f"Model {document.model_version} written to {out}")
     return 0
