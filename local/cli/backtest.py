@@ -45,7 +45,7 @@ _DATE = click.DateTime(["%Y-%m-%d"])
     default=0.8,
     show_default=True,
     metavar="SHARE",
-    help="Compare with so large a share of the changes since the team's last game known.",
+    help="Share of the changes since the team's last game that the comparison takes as known.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 @click.option(

@@ -260,7 +260,7 @@ def sql(*, target: Target, batch_id: str, as_json: bool) -> None:
     \b
     Examples:
       tipoff schema sql 20260130_0123456789abcdef --state .tipoff
-      tipoff schema sql BATCH --project P --dataset D --location US --firestore-database "(default)"
+      tipoff schema sql BATCH --project P --dataset D --staging-dataset S --location US --firestore-database tipoff-ledger
     """  # noqa: D301 - as above
     from coordinator.ledger import Ledger  # noqa: PLC0415 - so that --help answers at once
     from local.cli.merge_text import merge_text  # noqa: PLC0415 - so that --help answers at once
