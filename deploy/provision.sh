@@ -33,8 +33,8 @@ REQUIRED=(
 )
 
 # What a failing command says where the cause may pass by itself: an API that was just enabled, an account or a right that
-# was just made is unknown to some of Google's machines for a minute or more.
-MAY_PASS='(^|[^0-9])(403|404)([^0-9]|$)|PERMISSION_DENIED|NOT_FOUND|[Dd]oes not exist|[Nn]ot found|SERVICE_DISABLED'
+# was just made is unknown to some of Google's machines for a minute or more. The last two are bq's, which tells no codes.
+MAY_PASS='(^|[^0-9])(403|404)([^0-9]|$)|PERMISSION_DENIED|NOT_FOUND|[Dd]oes not exist|[Nn]ot found|SERVICE_DISABLED|Access Denied|has not been used'
 PATIENCE_SECONDS=300
 # Monitoring may not know a log metric for ten minutes after it was made (Cloud Logging, "Log-based metrics").
 METRIC_PATIENCE_SECONDS=900
@@ -77,12 +77,13 @@ run() {
     fi
 }
 
-# A command again and again while what it fails of may pass, PATIENCE_SECONDS long. What it says goes to standard error.
+# A command again and again while what it fails of may pass, PATIENCE_SECONDS long. What it says goes to standard error:
+# gcloud tells a failure there, bq on standard output, in lines of 80 characters.
 patiently() {
     local said waited=0
-    until { said=$("$@" 2>&1 >&4); } 4>&1; do
+    until said=$("$@" 2>&1); do
         printf '%s\n' "$said" >&2
-        [[ $said =~ $MAY_PASS ]] && ((waited < PATIENCE_SECONDS)) || return 1
+        [[ ${said//$'\n'/ } =~ $MAY_PASS ]] && ((waited < PATIENCE_SECONDS)) || return 1
         echo "# that may pass: trying again for $((PATIENCE_SECONDS - waited)) s" >&2
         sleep "$WAIT_SECONDS"
         waited=$((waited + (WAIT_SECONDS > 0 ? WAIT_SECONDS : 15)))

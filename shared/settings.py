@@ -296,7 +296,7 @@ def read(kind: type[Settings], environ: Mapping[str, str]) -> Settings:
 
 
 def describe(kind: type[_Common]) -> list[SettingRow]:
-    """List a service's settings, what has to be given first, for the README and its test."""
+    """List a service's settings, what has to be given first."""
     rows = [_row(name, field) for name, field in kind.model_fields.items()]
     return sorted(rows, key=lambda row: not row.required)
 

@@ -14,7 +14,7 @@ for file in "$FAKE_CLOUD"/trouble/*; do
     { read -r command && read -r says && read -r times; } <"$file"
     if [[ "${0##*/} $*" == *"$command"* ]] && ((times > 0)); then
         printf '%s\n%s\n%s\n' "$command" "$says" "$((times - 1))" >"$file"
-        echo "$says" >&2
+        if [[ ${0##*/} == bq ]]; then fold -s -w 80 <<<"$says" | sed 's/ *$//'; else echo "$says" >&2; fi # where either tells what failed
         exit 1
     fi
 done

@@ -77,7 +77,7 @@ def players_of(shards: Sequence[Shard], fingerprint: str) -> frozenset[str]:
     """The players of one group.
 
     Raises:
-        Conflict: nobody failed of that.
+        Conflict: nobody failed of that cause.
     """
     groups = failure_groups(shards)
     for group in groups:

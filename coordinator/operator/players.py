@@ -57,7 +57,7 @@ class SpokenOf:
 
 @dataclass(frozen=True, slots=True)
 class PlayerPage:
-    """One player: predictions newest first, how they ended, what the newest is made of, and who spoke of him."""
+    """One player: predictions newest first, how they ended, what the newest is made of, and the batches that expected him."""
 
     player: str
     predictions: tuple[Row, ...]

@@ -48,13 +48,13 @@ class SeasonView(BaseModel):
 
 
 def look(ledger: Ledger, warehouse: Warehouse, first: date | None, last: date | None, *, today: date) -> SeasonView:
-    """Show the dates of a span; the last 30 days to today without one.
+    """Show the dates of a span; without one the 30 days to today, or where they have no batch, to the newest batch.
 
     Raises:
         InvalidInput: the span is upside down or over 400 days.
         Unavailable: ledger or warehouse did not answer.
     """
-    last = last or max(today, first or today)
+    last = last or max(_latest(ledger, today), first or date.min)
     first = first or last - LAST_DAYS
     if last < first:
         raise InvalidInput("to", f"{last} is before {first}; give the later date")
@@ -83,6 +83,12 @@ def look(ledger: Ledger, warehouse: Warehouse, first: date | None, last: date | 
             )
         )
     return SeasonView(first=first, last=last, states=Counter(one.state or "NONE" for one in found), dates=found)
+
+
+def _latest(ledger: Ledger, today: date) -> date:
+    """The last day to show unasked: a state folder of a past season is looked at where its batches are."""
+    newest = max((batch.game_date for batch in ledger.newest_batches(1)), default=today)
+    return newest if newest < today - LAST_DAYS else today
 
 
 def _newest(ledger: Ledger, day: date) -> Batch | None:

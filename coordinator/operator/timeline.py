@@ -32,9 +32,10 @@ def timeline(
     moments = [Moment(at=batch.planned_at, text=f"planned for {batch.expected_count:,} players; shards: {len(shards)}")]
     if published:
         often = max(shard.publishes for shard in shards)
-        moments.append(Moment(at=min(published), text=f"requests last published, oldest shard ({often}× at most)"))
+        again = "" if often == 1 else f" (again: up to {often} times)"
+        moments.append(Moment(at=min(published), text=f"requests published{again}, first shard"))
     if len(set(published)) > 1:
-        moments.append(Moment(at=max(published), text="requests last published, newest shard"))
+        moments.append(Moment(at=max(published), text="requests published, last shard"))
     if outcome_times:
         moments.append(Moment(at=min(outcome_times), text="first outcome"))
         moments.append(Moment(at=max(outcome_times), text="last outcome"))

@@ -68,7 +68,7 @@ def gaps(coordinator: Coordinator, batch_id: str) -> Gaps:
 
 @routes.add("get", "/batches/{batch_id}/diff", refusals=(404, 409, 422))
 def diff(coordinator: Coordinator, batch_id: str, query: OtherBatchQuery) -> Difference:
-    """How what another batch said differs from this one."""
+    """How the predictions of another batch differ from those of this one."""
     return differences.compare(coordinator.ledger, coordinator.parts.warehouse, batch_id, batch_id_of(query.other))
 
 

@@ -47,7 +47,7 @@ KEY_AND_WHY_HEADERS: Mapping[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "type": "string",
         "maxLength": MAX_KEY,
-        "description": "A repeat with the same key is no other.",
+        "description": "A repeat with the same key answers with the same batch.",
     },
     **WHY_HEADER,
 }

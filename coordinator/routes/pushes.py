@@ -26,13 +26,13 @@ _pushed = partial(routes.add, "post", callers=(Caller.PUSH,), body=PushEnvelope,
 
 @_pushed("/complete")
 def complete(coordinator: Coordinator) -> Response:
-    """A worker's outcome, pushed."""
+    """The outcomes of a slice, pushed."""
     return _take(lambda pushed: _complete(coordinator, pushed))
 
 
 @_pushed("/dead-letter")
 def dead_letter(coordinator: Coordinator) -> Response:
-    """A request that nobody could take, pushed: its player failed."""
+    """Requests that nobody could take, pushed: a single player fails, several are published again alone."""
     return _take(lambda pushed: _give_up(coordinator, pushed))
 
 

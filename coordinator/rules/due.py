@@ -247,10 +247,13 @@ def _publish_again(look: Look) -> Due | None:
         return None
     times = {shard.number: _silent_past(batch, shard) for shard in shards}
     first = min(times.values())
-    now = [shard for shard in shards if times[shard.number] <= max(first, look.now)]
-    silent = frozenset(player for shard in now for player in shard.silent)
-    said = f"published {now[0].publishes} of at most {batch.policy.max_republishes + 1} times"
-    return Due(Step.PUBLISH_AGAIN, f"publish {silent_players(len(silent))} again ({said})", first, _SWEEP, silent)
+    # Shards are published one after the other: what is due within a minute of the first is told with it.
+    until = look.now if first <= look.now else first + timedelta(minutes=1)
+    together = [shard for shard in shards if times[shard.number] <= until]
+    at = max(times[shard.number] for shard in together)
+    silent = frozenset(player for shard in together for player in shard.silent)
+    said = f"published {together[0].publishes} of at most {batch.policy.max_republishes + 1} times"
+    return Due(Step.PUBLISH_AGAIN, f"publish {silent_players(len(silent))} again ({said})", at, _SWEEP, silent)
 
 
 def silent_players(count: int) -> str:

@@ -58,7 +58,7 @@ def acceptance(
     batch-finished receives three batches of that date. Laws that are not shown are named, with what shows them.
 
     With both topics, a third batch loses its outcomes, as when a revision is killed: for a minute or two the coordinator gets
-    none of anybody's, so it is left out while another batch lives. That takes your own right to change subscriptions.
+    no outcomes at all, so this is left out while another batch lives. It needs your own right to change subscriptions.
 
     \b
     Example:

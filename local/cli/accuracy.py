@@ -47,7 +47,10 @@ def _print(answer: Mapping[str, Any]) -> None:
         waiting = f"; {answer['ungraded']:,} predictions wait for box scores" if answer["ungraded"] else ""
         out.print(f"nothing is graded from {answer['first']} to {answer['last']}{waiting}; `tipoff grade` does it")
         return
-    out.print(f"{answer['graded']:,} rows graded, {answer['void']:,} of them void, {answer['ungraded']:,} ungraded\n")
+    out.print(
+        f"{answer['graded']:,} rows graded, {answer['void']:,} of them void (the player did not play), "
+        f"{answer['ungraded']:,} ungraded\n"
+    )
     if answer["hindsight"]:
         out.print(f"{answer['hindsight']:,} rows are of a model that was trained after their date: it saw the answers")
     if answer["after_tipoff"]:

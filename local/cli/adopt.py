@@ -50,7 +50,7 @@ def adopt(
       tipoff adopt --prefix _staging_batch_2026_01_30 --dry-run --state .tipoff
       tipoff adopt --prefix _staging_batch_2026_01_30 --yes --state .tipoff
       tipoff adopt --prefix _staging_batch_2026_01_30 --yes --drop --project P --dataset D --location US \\
-        --firestore-database "(default)"
+        --firestore-database tipoff-ledger
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
     if dry_run == is_sure:
         problem = "missing; look with --dry-run first, then say --yes" if not is_sure else "cannot go with --dry-run"

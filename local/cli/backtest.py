@@ -40,7 +40,7 @@ ABSENCES = ("none", "last_game", "reports", "recall", "appeared")
     default=0.8,
     show_default=True,
     metavar="SHARE",
-    help="Compare with so large a share of the changes since the team's last game known.",
+    help="Share of the changes since the team's last game that the comparison takes as known.",
 )
 @json_option
 @click.option(

@@ -145,6 +145,8 @@ def _run(wanted: Day, *, shadow: bool, as_json: bool, keep_open: bool) -> int:
         _tell(console, done, wanted, as_json=as_json, keep_open=keep_open)
     elif done.seen.has_ended_well:
         found = compare_folders(shadowed, done.home, done.seen.game_date).model_dump(mode="json")
+        if not as_json:
+            echo(f"From batch {found['before']} to the shadow's {found['after']}; no prediction is changed")
         show(found, print_difference, as_json=as_json)
     if done.seen.has_ended_well:
         return 0

@@ -40,8 +40,8 @@ def schema() -> None:
       tipoff schema check                     does it break a rule?
       tipoff schema diff v2 v3                what does it add?
       tipoff schema check --release           record it: from now on it never changes
-      tipoff schema plan --project P --dataset D --location US
-      tipoff schema apply --project P --dataset D --location US
+      tipoff schema plan --project P --dataset D --staging-dataset S --location US
+      tipoff schema apply --project P --dataset D --staging-dataset S --location US
 
     plan and apply create what is absent and change nothing twice, so a deployment runs both every time.
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
@@ -181,7 +181,7 @@ def plan(*, target: Target, as_json: bool) -> int:
     \b
     Examples:
       tipoff schema plan --state .tipoff
-      tipoff schema plan --project my-project --dataset nba --location US
+      tipoff schema plan --project my-project --dataset nba --staging-dataset nba_staging --location US
     """  # noqa: D301 - as above
     from coordinator.usecases import migrate  # noqa: PLC0415 - so that --help answers at once
 
@@ -224,7 +224,7 @@ def apply(*, target: Target, as_json: bool) -> None:
     \b
     Examples:
       tipoff schema apply --state .tipoff
-      tipoff schema apply --project my-project --dataset nba --location US
+      tipoff schema apply --project my-project --dataset nba --staging-dataset nba_staging --location US
     """  # noqa: D301 - as above
     from coordinator.usecases import migrate  # noqa: PLC0415 - so that --help answers at once
 
@@ -255,7 +255,7 @@ def sql(*, target: Target, batch_id: str, as_json: bool) -> None:
     \b
     Examples:
       tipoff schema sql 20260130_0123456789abcdef --state .tipoff
-      tipoff schema sql BATCH --project P --dataset D --location US --firestore-database "(default)"
+      tipoff schema sql BATCH --project P --dataset D --staging-dataset S --location US --firestore-database tipoff-ledger
     """  # noqa: D301 - as above
     from coordinator.ledger import Ledger  # noqa: PLC0415 - so that --help answers at once
     from local.cli.merge_text import merge_text  # noqa: PLC0415 - so that --help answers at once

@@ -173,7 +173,10 @@ class Target:
         from shared.adapters.firestore import FirestoreDocuments  # noqa: PLC0415 - as above
 
         if self.firestore_database is None:
-            raise InvalidInput("--firestore-database", "missing; name the database of the ledger, such as (default)")
+            raise InvalidInput(
+                "--firestore-database",
+                "missing; name the database of the ledger, FIRESTORE_DATABASE of deploy/config.env",
+            )
         with told_how_to_log_in():
             return FirestoreDocuments(firestore.Client(project=self.project, database=self.firestore_database))
 
@@ -215,7 +218,7 @@ _OPTIONS = (
     click.option("--project", help="Google Cloud project of the dataset, instead of a state folder."),
     click.option("--dataset", help="BigQuery dataset; needed with --project."),
     click.option("--location", help="The dataset's location, such as US; needed with --project."),
-    click.option("--staging-dataset", help="BigQuery dataset of the staging tables, where it is not the other."),
+    click.option("--staging-dataset", help="BigQuery dataset of the staging tables; without it they are in --dataset."),
 )
 
 target_options = bundled("target", Target, *_OPTIONS)

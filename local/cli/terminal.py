@@ -90,7 +90,7 @@ def announce(name: object, address: str, *, browse: bool) -> None:
 
 def errors_table(systems: Mapping[str, Mapping[str, float | None]]) -> Table:
     """The errors of systems in points, by name."""
-    table = plain_table("system", "games", "mean absolute error", "rmse", "bias")
+    table = plain_table("system", "player-games", "mean absolute error", "rmse", "bias")
     for name, found in systems.items():
         errors = (found[figure] for figure in ("mae", "rmse", "bias"))
         table.add_row(name, f"{found['n']:,}", *("–" if error is None else f"{error:.4f}" for error in errors))

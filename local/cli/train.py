@@ -47,7 +47,7 @@ def train(*, data: Path, max_bytes: int, until: date, out: Path, as_json: bool) 
     console = Terminal(stderr=as_json, highlight=False)
     with console.status("reading games"):
         past = read_past_games(data, until=until, max_bytes=max_bytes)
-    with console.status(f"training on {len(past.logs)} player-games"):
+    with console.status(f"training on {len(past.logs):,} player-games"):
         document = train_model(past.logs, past.lines, until=until, day_zero=DAY_ZERO, is_simulated=past.is_simulated)
     try:
         out.write_text(write_document(document), encoding="utf-8")
@@ -59,8 +59,7 @@ def train(*, data: Path, max_bytes: int, until: date, out: Path, as_json: bool) 
         return 0
     console.print(errors_table(told["metrics"]["walk_forward"]))
     calibration = document.calibration
-    console.print(
-        f"Calibration {calibration.method}: slope {calibration.slope}, from {calibration.lines or 'none of these'} lines"
-    )
+    source = f"from {calibration.lines:,} lines" if calibration.lines else "as shipped, since there are too few lines"
+    console.print(f"Calibration {calibration.method}: slope {calibration.slope}, {source}")
     console.print(f"Model {document.model_version} written to {out}")
     return 0

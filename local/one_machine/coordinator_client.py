@@ -93,9 +93,9 @@ class CoordinatorClient:
         of_date = {"game_date": _game_date(which).isoformat()} if which is not None else {}
         found = self.get("/batches", {"limit": "1", **of_date})["batches"]
         if not found:
-            raise InvalidInput(
-                "BATCH", f"there is no batch{f' of {which}' if which else ''}; `tipoff status` lists all"
-            )
+            if which is None:
+                raise InvalidInput("BATCH", "there is no batch yet; start a date first")
+            raise InvalidInput("BATCH", f"there is no batch of {which}; `tipoff status` lists all")
         return str(found[0]["batch_id"])
 
 

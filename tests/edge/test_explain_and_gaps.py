@@ -118,7 +118,7 @@ def test_a_timeline_tells_what_the_ledger_has_times_for(stand: Stand) -> None:
 
     assert running == [
         "planned for 3 players; shards: 1",
-        "requests last published, oldest shard (1× at most)",
+        "requests published, first shard",
         "first outcome",
         "last outcome",
         "deadline: decided without the silent players",

@@ -153,3 +153,26 @@ def test_the_season_shows_each_date_with_its_batch_and_grades(stand: Stand, fron
     assert (one["batch_id"], one["graded"], one["ungraded"]) == (batch.batch_id, len(stand.predictions()), 0)
     assert "COMPLETE" in page
     assert front.get("/season?from=2026-01-30&to=2026-01-01").status_code == 422
+
+
+def test_unasked_the_season_is_the_last_days_or_those_of_the_newest_batch_where_that_is_older(
+    stand: Stand, front: Front
+) -> None:
+    batch = stand.run()
+
+    def unasked() -> tuple[str, str]:
+        season = front.get("/season").get_json()
+        return season["first"], season["last"]
+
+    today = unasked()
+    stand.now += timedelta(days=200)
+
+    assert today == (str(GAME_DATE - timedelta(days=30)), str(GAME_DATE))
+    assert unasked() == today
+    assert batch.batch_id in front.get("/dashboard/season").text
+
+
+def test_a_batchs_page_leads_to_the_predictions_of_its_date(stand: Stand, front: Front) -> None:
+    batch = stand.run()
+
+    assert f'href="{DATE}"' in front.get(f"/dashboard/batches/{batch.batch_id}").text

@@ -67,6 +67,22 @@ def test_a_silent_request_is_published_again_when_its_time_has_come(minutes: int
     assert again.players == {"player-2"}
 
 
+def test_shards_that_were_published_one_after_the_other_are_promised_together() -> None:
+    seconds = (0, 20, 600)
+    shards = [
+        replace(
+            WAITING, number=n, expected=frozenset({f"silent-{n}"}), published_at=PLANNED_AT + timedelta(seconds=after)
+        )
+        for n, after in enumerate(seconds)
+    ]
+    batch = replace(BATCH, shard_starts=tuple(f"silent-{n}" for n in range(len(seconds))))
+
+    (again,) = (one for one in due(a_look(batch, shards, DAY, now=PLANNED_AT)) if one.step is Step.PUBLISH_AGAIN)
+
+    assert again.players == {"silent-0", "silent-1"}
+    assert again.at == PLANNED_AT + 15 * MINUTE + timedelta(seconds=20)
+
+
 def test_nothing_is_due_past_its_late_until() -> None:
     assert due(a_look(BATCH, [SETTLED], DAY, now=BATCH.late_until + MINUTE)) == ()
 

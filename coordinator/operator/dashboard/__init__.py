@@ -1,1 +1,1 @@
-"""The dashboard's words and templates; its addresses are `coordinator.routes.dashboard`."""
+"""The dashboard's words and templates; its addresses are in `coordinator.routes.pages` and `coordinator.routes.buttons`."""
