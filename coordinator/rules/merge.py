@@ -323,6 +323,7 @@ def _written(columns: tuple[str, ...]) -> tuple[str, str, str]:
     return ",\n".join(replaced), inserted, ",\n    ".join(f"S.`{name}`" for name in columns)
 
 
+_ACTIVE_AT_TIPOFF = "P.`updated_at` < G.`tipoff_at` AND G.`tipoff_at` <= @planned_at"
 _NEWER = f"S.`updated_at` > COALESCE(T.`updated_at`, {NEVER})"
 
 
@@ -333,10 +334,12 @@ def _source(job: Consolidation) -> str:
 SELECT
   FALSE AS `retire`,
   `player_lookup` IN UNNEST(@overtaken) OR `player_lookup` IN (
-    SELECT `player_lookup` FROM `{names.PREDICTIONS_TABLE}`
-    WHERE `game_date` = {job.date_literal} AND COALESCE(`updated_at`, {NEVER}) > @planned_at
-  ) OR `player_lookup` IN (
-{indent(_predicted_at_tipoff(job), 4)}
+    SELECT P.`player_lookup`
+    FROM `{names.PREDICTIONS_TABLE}` AS P
+    LEFT JOIN `scheduled_games` AS G ON G.`game_id` = P.`game_id` AND G.`game_date` = {job.date_literal}
+    WHERE P.`game_date` = {job.date_literal} AND (
+      COALESCE(P.`updated_at`, {NEVER}) > @planned_at OR P.`is_active` AND {_ACTIVE_AT_TIPOFF}
+    )
   ) AS `overtaken`,
 {columns}
 FROM (
@@ -349,27 +352,18 @@ SELECT
   TRUE AS `retire`,
   FALSE AS `overtaken`,
 {columns}
-FROM `{names.PREDICTIONS_TABLE}`
+FROM `{names.PREDICTIONS_TABLE}` AS P
 WHERE `game_date` = {job.date_literal}
   AND `is_active`
   AND COALESCE(`updated_at`, {NEVER}) < @planned_at
   AND `player_lookup` {spoken_for} UNNEST(@players)
-  AND `player_lookup` NOT IN (
-{indent(_predicted_at_tipoff(job), 4)}
+  AND NOT EXISTS (
+    SELECT 1 AS `begun` FROM `scheduled_games` AS G
+    WHERE G.`game_id` = P.`game_id` AND G.`game_date` = {job.date_literal} AND {_ACTIVE_AT_TIPOFF}
   )
   AND `prediction_id` NOT IN (
 {indent(union(f"SELECT `prediction_id` {job.counting(table)}" for table in job.staging), 4)}
   )"""
-
-
-def _predicted_at_tipoff(job: Consolidation) -> str:
-    """The players with active rows from before the tip-off of a game that had begun when the batch was planned."""
-    return f"""\
-SELECT P.`player_lookup`
-FROM `{names.PREDICTIONS_TABLE}` AS P
-INNER JOIN `scheduled_games` AS G ON G.`game_id` = P.`game_id`
-WHERE P.`game_date` = {job.date_literal} AND G.`game_date` = {job.date_literal}
-  AND P.`is_active` AND P.`updated_at` < G.`tipoff_at` AND G.`tipoff_at` <= @planned_at"""
 
 
 def _staged(job: Consolidation, table: StagingTable) -> str:

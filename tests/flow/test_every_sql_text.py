@@ -133,7 +133,6 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator.rules.merge.staging_check": checks,
         "coordinator.rules.merge._source": [*merges, *counts],
         "coordinator.rules.merge._staged": [*merges, *counts],
-        "coordinator.rules.merge._predicted_at_tipoff": [*merges, *counts],
         "coordinator.rules.planning.plan_statement": [plan, plan_of_some],
         "coordinator/rules/plan.sql": [plan, plan_of_some],
         "coordinator.usecases.repair.deliveries_query": [lost],

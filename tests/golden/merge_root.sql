@@ -3,14 +3,12 @@ USING (
   SELECT
     FALSE AS `retire`,
     `player_lookup` IN UNNEST(@overtaken) OR `player_lookup` IN (
-      SELECT `player_lookup` FROM `predictions`
-      WHERE `game_date` = DATE '2026-01-30' AND COALESCE(`updated_at`, TIMESTAMP '1970-01-01 00:00:00+00') > @planned_at
-    ) OR `player_lookup` IN (
       SELECT P.`player_lookup`
       FROM `predictions` AS P
-      INNER JOIN `scheduled_games` AS G ON G.`game_id` = P.`game_id`
-      WHERE P.`game_date` = DATE '2026-01-30' AND G.`game_date` = DATE '2026-01-30'
-        AND P.`is_active` AND P.`updated_at` < G.`tipoff_at` AND G.`tipoff_at` <= @planned_at
+      LEFT JOIN `scheduled_games` AS G ON G.`game_id` = P.`game_id` AND G.`game_date` = DATE '2026-01-30'
+      WHERE P.`game_date` = DATE '2026-01-30' AND (
+        COALESCE(P.`updated_at`, TIMESTAMP '1970-01-01 00:00:00+00') > @planned_at OR P.`is_active` AND P.`updated_at` < G.`tipoff_at` AND G.`tipoff_at` <= @planned_at
+      )
     ) AS `overtaken`,
     `prediction_id`, `system_id`, `player_lookup`, `universal_player_id`, `game_date`, `game_id`,
     `prediction_version`, `predicted_points`, `confidence_score`, `recommendation`, `has_prop_line`,
@@ -95,17 +93,14 @@ USING (
     `feature_version`, `feature_count`, `feature_quality_score`, `prediction_error_code`,
     `raw_confidence_score`, `calibration_method`, `calibrated_confidence_score`, `feature_data_source`,
     `early_season_flag`
-  FROM `predictions`
+  FROM `predictions` AS P
   WHERE `game_date` = DATE '2026-01-30'
     AND `is_active`
     AND COALESCE(`updated_at`, TIMESTAMP '1970-01-01 00:00:00+00') < @planned_at
     AND `player_lookup` NOT IN UNNEST(@players)
-    AND `player_lookup` NOT IN (
-      SELECT P.`player_lookup`
-      FROM `predictions` AS P
-      INNER JOIN `scheduled_games` AS G ON G.`game_id` = P.`game_id`
-      WHERE P.`game_date` = DATE '2026-01-30' AND G.`game_date` = DATE '2026-01-30'
-        AND P.`is_active` AND P.`updated_at` < G.`tipoff_at` AND G.`tipoff_at` <= @planned_at
+    AND NOT EXISTS (
+      SELECT 1 AS `begun` FROM `scheduled_games` AS G
+      WHERE G.`game_id` = P.`game_id` AND G.`game_date` = DATE '2026-01-30' AND P.`updated_at` < G.`tipoff_at` AND G.`tipoff_at` <= @planned_at
     )
     AND `prediction_id` NOT IN (
       SELECT `prediction_id` FROM `_staging_v1` WHERE `_planned_on` = DATE '2026-01-30' AND `_batch_id` = '20260130_2b9650c182f183c8' AND `_delivery` IN UNNEST(@deliveries_v1)

@@ -275,7 +275,7 @@ class MemoryWarehouse:
         of_date = [row for row in self.predictions.values() if row["game_date"] == said.game_date]
         overtaken: set[Any] = {*parameters["overtaken"]}  # type: ignore[misc]  # an array of text
         overtaken |= {row["player_lookup"] for row in of_date if (row["updated_at"] or _NEVER) > planned_at}
-        predicted_at_tipoff = {row["player_lookup"] for row in of_date if self._was_active_at_tipoff(row, planned_at)}
+        overtaken |= {row["player_lookup"] for row in of_date if self._was_active_at_tipoff(row, planned_at)}
         staged_ids = {row["prediction_id"] for row in counting}
         retired = [
             row
@@ -283,10 +283,10 @@ class MemoryWarehouse:
             if row["is_active"]
             and (row["updated_at"] or _NEVER) < planned_at
             and (row["player_lookup"] in named) is not said.is_root
-            and row["player_lookup"] not in predicted_at_tipoff
+            and not self._was_active_at_tipoff(row, planned_at)
             and row["prediction_id"] not in staged_ids
         ]
-        return list(copies.values()), retired, overtaken | predicted_at_tipoff
+        return list(copies.values()), retired, overtaken
 
     def _was_active_at_tipoff(self, row: Mapping[str, Any], planned_at: datetime) -> bool:
         tipoff_at = self.tipoffs.get(row["game_id"])
