@@ -21,7 +21,6 @@ def main() -> NoReturn:
     """Run the command line, then exit: 0 for success, 1 for a batch that failed or did not end, 2 for a mistake in the
     call or the inputs, 130 for Ctrl-C."""
     # What a slice makes lives as long as the slice: looking for cycles among it took a tenth of predicting.
-    gc.freeze()
     gc.set_threshold(10_000, 20, 50)
     try:
         configure(os.environ, service="tipoff", revision=f"local-{version('tipoff')}", project=None)

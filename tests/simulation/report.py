@@ -15,8 +15,10 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -100,19 +102,17 @@ def measure_mutants(asked: argparse.Namespace) -> Mapping[str, Any]:
     """Look for every planted bug; with `--only` for those named, and the others keep what was found."""
     check_that_nothing_is_found_without_a_bug()
     found = json.loads(FIGURES.read_text(encoding="utf-8"))["mutants"]["figures"] if asked.only else {}
-    for mutant in mutants():
-        if asked.only and mutant.name not in asked.only:
-            continue
-        one = find(mutant, most=300)
-        by = one.law.split(": ", 1)[-1] if one.schedules else one.law
-        found[mutant.name] = {
-            "bug": mutant.bug,
-            "schedules": list(one.schedules),
-            "by_suite": one.by_suite,
-            "by": by,
-            "code": this_code(),
-        }
-        click.echo(f"{mutant.name}: {one.schedules or one.by_suite}", err=True)
+    wanted = [mutant for mutant in mutants() if not asked.only or mutant.name in asked.only]
+    with ThreadPoolExecutor(os.cpu_count()) as each:  # a process each, which these wait for
+        for one in each.map(partial(find, most=300), wanted):
+            found[one.mutant.name] = {
+                "bug": one.mutant.bug,
+                "schedules": list(one.schedules),
+                "by_suite": one.by_suite,
+                "by": one.law.split(": ", 1)[-1] if one.schedules else one.law,
+                "code": this_code(),
+            }
+            click.echo(f"{one.mutant.name}: {one.schedules or one.by_suite}", err=True)
     return {mutant.name: found[mutant.name] for mutant in mutants() if mutant.name in found}
 
 
