@@ -14,8 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from local.cli.main import commands
+from local.emulated import cloud_faults
 from local.emulated.cloud_faults import lines_of
 from local.emulated.cloud_stack import DATASET, LOCATION, PROJECT, STAGING_DATASET, TOPICS, CloudStack
+from local.one_machine import faulty_day
 from local.one_machine.acceptance import SCRATCH_FROM, Acceptance
 from local.one_machine.coordinator_client import CoordinatorClient
 from local.one_machine.faulty_day import CLOCK, DEAD_LETTER, LOST, TRACE, Line, law_of_trace
@@ -45,8 +47,11 @@ def ran(stack: CloudStack, *options: str) -> tuple[int, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def day(stack: CloudStack) -> tuple[int, list[dict[str, Any]]]:
-    """What one run told: its exit status, and its laws."""
-    return ran(stack, "--json")
+    """What one run told: its exit status, and its laws. It looks often, since nothing here is far away."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cloud_faults, "_PULL_SECONDS", 1)
+        patch.setattr(faulty_day, "_LOOK_EVERY_SECONDS", 0.2)
+        return ran(stack, "--json")
 
 
 def test_every_law_that_can_be_seen_holds_and_nothing_is_left(
