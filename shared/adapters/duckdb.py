@@ -13,16 +13,17 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
 
-from schemas.tables import Cell, Column, FittedRows, Row
+from schemas.tables import Column, FittedRows, Row
 from shared.adapters.cells import fitted_columns, joined
 from shared.adapters.duckdb_schema import (
     DESCRIPTIONS,
@@ -36,6 +37,7 @@ from shared.adapters.duckdb_schema import (
     forget,
     live_columns,
     quoted,
+    result_rows,
     table_exists,
 )
 from shared.adapters.duckdb_sql import Statement, translate
@@ -55,12 +57,13 @@ CREATE TABLE IF NOT EXISTS catalogue.jobs (job_id TEXT PRIMARY KEY, error TEXT);
 {DESCRIPTIONS};
 """
 
-_ZONED = "TIMESTAMP WITH TIME ZONE"
 _NO_TABLE = re.compile("Catalog Error: Table with name .* does not exist")
 _TROUBLE = duckdb.OperationalError, duckdb.InternalError, duckdb.InterruptException, duckdb.FatalException
-# What a statement needs beyond the memory goes to files. The optimizer that is left out takes a small CTE for a large one,
-# and so holds the other side of the join in memory; our texts name the smaller side second.
-_BOUNDS = "SET GLOBAL memory_limit = '600MB'; SET GLOBAL disabled_optimizers = 'build_side_probe_side'"
+# What a statement needs beyond the memory goes to files, all but a plan's ordered lists. The optimizer that is left out
+# takes a small CTE for a large one, and so holds the other side of the join in memory; our texts name the smaller second.
+_MEMORY = "SET GLOBAL memory_limit = '300MB'"
+_PLAN_MEMORY = "SET GLOBAL memory_limit = '600MB'"
+_NO_REORDERING = "SET GLOBAL disabled_optimizers = 'build_side_probe_side'"
 
 _CONFLICT_SECONDS = 5.0
 """How long a statement that meets another's transaction is tried again before it counts as unavailable."""
@@ -87,6 +90,7 @@ class DuckdbWarehouse:
         self._clock = clock
         self._before_commit = before_commit
         self._lock = threading.Lock()
+        self._planning = threading.Lock()
         self._running: dict[str, Future[None]] = {}
         self._partitions_expired_on: date | None = None
         self._appends = GroupCommit(self._append_all)
@@ -95,7 +99,7 @@ class DuckdbWarehouse:
             self._connection = duckdb.connect(str(path))
             # GLOBAL, because a cursor starts from the global settings; analysing objects is how DuckDB would guess
             # types from a sample of an append's cells, where every cell is text that is cast by column.
-            self._connection.execute(f"{_BOUNDS}; SET GLOBAL pandas_analyze_sample = 0")
+            self._connection.execute(f"{_MEMORY}; {_NO_REORDERING}; SET GLOBAL pandas_analyze_sample = 0")
             self._connection.execute(f"SET GLOBAL TimeZone = 'UTC'; SET TimeZone = 'UTC'; {_CATALOGUE}")
         except duckdb.Error as error:
             raise Unavailable(f"the warehouse file {path} cannot be opened: {error}") from error
@@ -281,9 +285,10 @@ class DuckdbWarehouse:
 
     def _execute(self, cursor: duckdb.DuckDBPyConnection, statement: Statement, parameters: Parameters) -> list[Row]:
         if statement.is_query:
-            return _rows(cursor, statement, parameters)
+            return result_rows(cursor, statement.text, _used(statement, parameters))
         is_new = statement.creates is not None and not table_exists(cursor, statement.creates)
-        cursor.execute(statement.text, _used(statement, parameters))
+        with self._memory_of_a_plan() if statement.creates else nullcontext():
+            cursor.execute(statement.text, _used(statement, parameters))
         if statement.creates is not None and is_new:
             self._catalogue(cursor, _spec(cursor, statement.creates, statement, parameters))
         if statement.changes_tables:
@@ -296,6 +301,17 @@ class DuckdbWarehouse:
                 " (SELECT lower(table_name) FROM duckdb_tables() WHERE schema_name = 'main')"
             )
         return []
+
+    @contextmanager
+    def _memory_of_a_plan(self) -> Iterator[None]:
+        with self._planning, self._connection.cursor() as setting:
+            setting.execute(_PLAN_MEMORY)
+            try:
+                yield
+            finally:
+                # Where others hold more at this moment, the next plan's end lowers it.
+                with suppress(duckdb.OutOfMemoryException):
+                    setting.execute(_MEMORY)
 
     def _catalogue(self, cursor: duckdb.DuckDBPyConnection, spec: TableSpec) -> None:
         cursor.execute(
@@ -315,41 +331,6 @@ class DuckdbWarehouse:
 # --- inside a transaction -------------------------------------------------------------------------------------
 
 
-def _rows(cursor: duckdb.DuckDBPyConnection, statement: Statement, parameters: Parameters) -> list[Row]:
-    result = cursor.sql(statement.text, params=_used(statement, parameters))
-    names = [str(name) for name in result.columns]
-    if len(set(names)) < len(names):
-        raise QueryRefused(f"duplicate column names in the result: {', '.join(names)}")
-    types = [str(kind) for kind in result.types]
-    zoned = [index for index, kind in enumerate(types) if _ZONED in kind]
-    if not zoned:
-        return [dict(zip(names, cells, strict=True)) for cells in result.fetchall()]
-    # DuckDB hands out zoned times only with pytz installed; the session's zone is UTC, so nothing is lost without.
-    plain = ", ".join(
-        f"CAST({quoted(n)} AS {t.replace(_ZONED, 'TIMESTAMP')}) AS {quoted(n)}" if _ZONED in t else quoted(n)
-        for n, t in zip(names, types, strict=True)
-    )
-    rows: list[Row] = []
-    for values in result.project(plain).fetchall():
-        cells = list(values)
-        for index in zoned:
-            cells[index] = _in_utc(cells[index])
-        rows.append(dict(zip(names, cells, strict=True)))
-    return rows
-
-
-def _in_utc(cell: Cell) -> Cell:
-    match cell:
-        case datetime():
-            return cell.replace(tzinfo=UTC)
-        case list():
-            return [_in_utc(element) for element in cell]
-        case dict():
-            return {name: _in_utc(value) for name, value in cell.items()}
-        case _:
-            return cell
-
-
 def _used(statement: Statement, parameters: Parameters) -> dict[str, Any]:
     """Give DuckDB just the parameters that the text names; it refuses others."""
     values = {name: parameters[name] for name in statement.parameters}
@@ -364,7 +345,10 @@ def _spec(cursor: duckdb.DuckDBPyConnection, table: str, statement: Statement, p
     """
     if unknown := sorted(statement.options.keys() - {"expiration_timestamp", "labels", "description"}):
         raise QueryRefused(f"CREATE TABLE option {unknown[0]} is not available in the embedded warehouse")
-    values = {name: _rows(cursor, option, parameters)[0]["value"] for name, option in statement.options.items()}
+    values = {
+        name: result_rows(cursor, option.text, _used(option, parameters))[0]["value"]
+        for name, option in statement.options.items()
+    }
     expires_at = values.get("expiration_timestamp")
     labels = values.get("labels")
     return TableSpec(

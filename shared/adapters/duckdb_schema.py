@@ -1,4 +1,5 @@
-"""How BigQuery's columns and cells look in DuckDB: types both ways, definitions, and the arrays that an append passes.
+"""How BigQuery's columns and cells look in DuckDB: types both ways, definitions, the arrays that an append passes, the rows
+that a query gives.
 
 Every cell travels as a number, a bool or text that DuckDB casts by column; a Decimal never becomes a float.
 """
@@ -15,7 +16,8 @@ from typing import Any, cast
 import duckdb
 import numpy as np
 
-from schemas.tables import Cell, Column
+from schemas.tables import Cell, Column, Row
+from shared.errors import QueryRefused
 
 _DUCKDB_TYPES = {
     "STRING": "VARCHAR",
@@ -33,6 +35,7 @@ _BIGQUERY_TYPES = {name: bigquery for bigquery, name in _DUCKDB_TYPES.items()} |
     "TIMESTAMP": "DATETIME",
     "BLOB": "BYTES",
 }
+_ZONED = "TIMESTAMP WITH TIME ZONE"
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _WIDTHS = {"STRING": 32, "JSON": 256, "NUMERIC": 16, "BOOL": 1}
 """Bytes of a cell as BigQuery counts them (https://cloud.google.com/bigquery/pricing#data), text by a guess; else 8."""
@@ -161,3 +164,43 @@ def _list_text(cell: Any) -> str:
 
 
 _TEXT: Mapping[str, Callable[[Any], str]] = {"TIMESTAMP": _utc_text, "REPEATED": _list_text}
+
+
+def result_rows(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any]) -> list[Row]:
+    """Run a query and read its rows, with times in UTC.
+
+    Raises:
+        QueryRefused: two columns of the result have the same name.
+    """
+    result = cursor.sql(query, params=dict(parameters))
+    names = [str(name) for name in result.columns]
+    if len(set(names)) < len(names):
+        raise QueryRefused(f"duplicate column names in the result: {', '.join(names)}")
+    types = [str(kind) for kind in result.types]
+    zoned = [index for index, kind in enumerate(types) if _ZONED in kind]
+    if not zoned:
+        return [dict(zip(names, cells, strict=True)) for cells in result.fetchall()]
+    # DuckDB hands out zoned times only with pytz installed; the session's zone is UTC, so nothing is lost without.
+    plain = ", ".join(
+        f"CAST({quoted(n)} AS {t.replace(_ZONED, 'TIMESTAMP')}) AS {quoted(n)}" if _ZONED in t else quoted(n)
+        for n, t in zip(names, types, strict=True)
+    )
+    rows: list[Row] = []
+    for values in result.project(plain).fetchall():
+        cells = list(values)
+        for index in zoned:
+            cells[index] = _in_utc(cells[index])
+        rows.append(dict(zip(names, cells, strict=True)))
+    return rows
+
+
+def _in_utc(cell: Cell) -> Cell:
+    match cell:
+        case datetime():
+            return cell.replace(tzinfo=UTC)
+        case list():
+            return [_in_utc(element) for element in cell]
+        case dict():
+            return {name: _in_utc(value) for name, value in cell.items()}
+        case _:
+            return cell
