@@ -19,7 +19,7 @@ from coordinator.rules import planning
 from coordinator.rules.batch import Batch, BatchMark
 from coordinator.rules.lifecycle import Status
 from coordinator.usecases.consolidate import Consolidator
-from coordinator.usecases.hold_lease import Leases
+from coordinator.usecases.one_at_a_time import Leases
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
 from schemas import digest, names, tables

@@ -13,8 +13,8 @@ from coordinator.operator.views import Views
 from coordinator.rules import planning
 from coordinator.usecases.consolidate import Consolidator
 from coordinator.usecases.grade import Grader
-from coordinator.usecases.hold_lease import Leases
 from coordinator.usecases.migrate import plan
+from coordinator.usecases.one_at_a_time import Leases
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
 from coordinator.usecases.redrive import Redriver

@@ -8,7 +8,7 @@ from dataclasses import replace
 from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch
 from coordinator.rules.lifecycle import Event, Status, move
-from coordinator.usecases.hold_lease import use_up
+from coordinator.usecases.one_at_a_time import use_up
 from shared.errors import Conflict
 from shared.ports import Jobs, JobState
 

@@ -19,8 +19,8 @@ from coordinator.rules.batch import Batch, BatchMark, Merge, MergedResult, Refus
 from coordinator.rules.due import Look, Step, closing
 from coordinator.rules.entries import Snapshot, TooManyMissing, ending
 from coordinator.rules.lifecycle import MERGED, Event, Status, move
-from coordinator.usecases.hold_lease import Leases
 from coordinator.usecases.merging import Merger
+from coordinator.usecases.one_at_a_time import Leases
 from schemas.messages import BatchFinished, PlayerCounts
 from shared import tracing
 from shared.errors import (

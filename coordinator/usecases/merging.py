@@ -15,7 +15,7 @@ from itertools import takewhile
 from coordinator.rules import merge
 from coordinator.rules.batch import Batch, Merge
 from coordinator.rules.entries import Snapshot
-from coordinator.usecases.hold_lease import USED_UP, use_up
+from coordinator.usecases.one_at_a_time import USED_UP, use_up
 from coordinator.usecases.schema_check import fit, lacks
 from schemas import names
 from shared import tracing

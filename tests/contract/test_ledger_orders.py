@@ -24,7 +24,7 @@ from coordinator.rules.batch import Batch, BatchMark, Lease
 from coordinator.rules.entries import AnyOutcome, Snapshot
 from coordinator.rules.lifecycle import Status
 from coordinator.rules.planning import shard_of
-from coordinator.usecases.hold_lease import Leases
+from coordinator.usecases.one_at_a_time import Leases
 from schemas.messages import FailureCode, SkipReason
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import LeaseLost

@@ -21,7 +21,7 @@ from coordinator.rules import completeness, merge, planning, player_queries
 from coordinator.rules.entries import Delivery, Snapshot
 from coordinator.rules.merge import Consolidation, StagingTable
 from coordinator.usecases import repair
-from coordinator.usecases.hold_lease import use_up
+from coordinator.usecases.one_at_a_time import use_up
 from local.cli import adoption_texts
 from local.one_machine import acceptance, loading, run
 from schemas import names, tables
@@ -141,7 +141,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator.rules.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
         "coordinator.rules.planning.requests_statement": [requests],
         **of_inputs_and_models(),
-        "coordinator.usecases.hold_lease.use_up": [a_job_id_used_up()],
+        "coordinator.usecases.one_at_a_time.use_up": [a_job_id_used_up()],
         "local.one_machine.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],
         **adopting(),
         **{where: [Text(*text) for text in texts] for where, texts in season_texts().items()},

@@ -12,7 +12,7 @@ import pytest
 
 from coordinator.rules import merge
 from coordinator.rules.entries import Delivery, Snapshot
-from coordinator.usecases.hold_lease import USED_UP, use_up
+from coordinator.usecases.one_at_a_time import USED_UP, use_up
 from coordinator.usecases.repair import deliveries_parameters, deliveries_query
 from schemas import digest, names, tables
 from schemas.tables import Row

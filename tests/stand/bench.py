@@ -24,7 +24,7 @@ from coordinator.rules.entries import AnyOutcome
 from coordinator.rules.lifecycle import Status
 from coordinator.rules.merge import rows_of_batch
 from coordinator.usecases.consolidate import Consolidator, Report
-from coordinator.usecases.hold_lease import Leases
+from coordinator.usecases.one_at_a_time import Leases
 from schemas import digest, names, tables
 from schemas.messages import BatchFinished, Predicted
 from schemas.tables import DELIVERY_COLUMN, Cell, Column, Row
