@@ -3,6 +3,9 @@
 Knows which wire type each column type travels as
 (https://cloud.google.com/bigquery/docs/supported-data-types): NUMERIC and JSON as text, DATE as days and TIMESTAMP as
 microseconds since 1970. An absent or null cell is left out, which the API reads as NULL (REPEATED: empty).
+
+The API takes Arrow's record batches too. They were no smaller and no faster to make for a slice's rows, and their library
+would add 170 MB to each image.
 """
 
 from __future__ import annotations
