@@ -379,7 +379,7 @@ monitoring() { # ensure|remove PATH [FILE]
 objective() { echo "services/tipoff/serviceLevelObjectives/$(basename "$1" .json)"; } # FILE
 
 alerts() {
-    local file name channel policy PATIENCE_SECONDS=$METRIC_PATIENCE_SECONDS
+    local file name board etag channel policy PATIENCE_SECONDS=$METRIC_PATIENCE_SECONDS
     for file in "$HERE"/metrics/*.json; do
         name=$(basename "$file" .json)
         refuse_anothers metric "$name"
@@ -388,10 +388,19 @@ alerts() {
     done
     monitoring ensure services/tipoff "$HERE/slo_service.json"
     for file in "$HERE"/slos/*.json; do monitoring ensure "$(objective "$file")" "$file"; done
-    if [[ $DRY_RUN || ! $(dashboards) ]]; then
+    board=$(dashboards)
+    if [[ $board ]]; then
+        # An update must bear the tag of what it replaces.
+        etag=$(found_by gcloud monitoring dashboards describe "$board" '--format=value(etag)')
+        run gcloud monitoring dashboards update "$board" --config="{\"etag\": \"$etag\",$(tr -d '\n' <"$HERE/dashboard.json" | cut -c 2-)"
+    fi
+    if [[ ! $board || $DRY_RUN ]]; then
         run gcloud monitoring dashboards create --config-from-file="$HERE/dashboard.json"
     fi
     channel=$(channels "$CHANNEL_NAME")
+    if [[ $channel ]]; then
+        run gcloud beta monitoring channels update "$channel" --update-channel-labels=email_address="$ALERT_EMAIL"
+    fi
     if [[ ! $channel || $DRY_RUN ]]; then
         run gcloud beta monitoring channels create --display-name="$CHANNEL_NAME" --type=email --user-labels="$OURS" \
             --channel-labels=email_address="$ALERT_EMAIL"

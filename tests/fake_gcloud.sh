@@ -141,6 +141,7 @@ case $kind:$verb in
         label=$(cat "$FAKE_CLOUD/labels/${resource##*/}" 2>/dev/null)
         case $format in
             *labels.managed-by*) echo "${label#managed-by=}" ;;
+            *etag*) echo "tag-of-$name" ;;
             prettyjson) echo "{\"labels\": {\"managed-by\": \"${label#managed-by:}\"}}" ;;
             *) echo "$label" ;;
         esac

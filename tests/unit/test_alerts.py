@@ -22,7 +22,7 @@ from tests.flow.test_accuracy import intervals
 from tests.flow.test_completeness import a_week
 from tests.incidents.test_f2_f4_junk import FullDocuments
 from tests.plan_inputs import GAME_DATE, League, a_log
-from tests.provision_stand import DEPLOY, Provisioning
+from tests.provision_stand import DEPLOY, Provisioning, flags_of
 from tests.stand.front import Front
 from tests.stand.ledger import a_skip
 from tests.stand.world import PLAYERS, Stand, a_league
@@ -142,6 +142,25 @@ def test_the_dashboard_shows_every_metric_that_is_provisioned() -> None:
     text = (DEPLOY / "dashboard.json").read_text(encoding="utf-8")
 
     assert set(re.findall(r"user/([\w-]+)", text)) == METRICS.keys()
+
+
+def test_what_was_made_before_is_brought_up_to_date(tmp_path: Path) -> None:
+    provisioning = Provisioning(tmp_path)
+    provisioning.run()
+    provisioning.calls()
+    provisioning.values["ALERT_EMAIL"] = "others@example.com"
+
+    done = provisioning.run()
+
+    assert done.returncode == 0, done.stderr
+    calls = provisioning.calls()
+    (channel,) = [call for call in calls if {"channels", "update"} <= {*call}]
+    (board,) = [call for call in calls if {"dashboards", "update"} <= {*call}]
+    assert "--update-channel-labels=email_address=others@example.com" in channel
+    replaced = json.loads(flags_of(board)["config"])
+    assert replaced.pop("etag") == f"tag-of-{board[4]}"
+    assert replaced == json.loads((DEPLOY / "dashboard.json").read_text(encoding="utf-8"))
+    assert not [call for call in calls if "create" in call and {"channels", "dashboards", "policies"} & {*call}]
 
 
 def test_a_repeated_start_is_no_second_batch(stand: Stand, written: io.StringIO) -> None:
