@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from local.cli.main import main
-from local.one_machine.push import PushTopic
+from local.one_machine.push_topic import PushTopic
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.adapters.sqlite import SqliteDocuments
 

@@ -30,7 +30,7 @@ from rich.table import Table
 
 from bench.many_players import write_copies
 from local.emulated.cloud_stack import CloudStack
-from local.one_machine.inputs import load_folder
+from local.one_machine.csv_inputs import load_folder
 from local.one_machine.run import follow, start_batch
 from local.one_machine.stack import local_stack
 from local.sample.season import SAMPLE_GAME_DATE

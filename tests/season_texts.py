@@ -44,7 +44,7 @@ def _looked_up() -> Texts:
     """The texts that read grades."""
     span = accuracy.span(GAME_DATE, GAME_DATE)
     of_system = {**span, "system": "ensemble"}
-    points = [(f"points by {by}", accuracy.points(by), span) for by in accuracy.By]
+    points = [(f"points by {by}", accuracy.points(by), span) for by in accuracy.SplitBy]
     days = ("errors by day", accuracy.by_day(), span)
     newest = ("newest intervals", accuracy.newest_intervals(), accuracy.newest_parameters(GAME_DATE))
     searches = [player_queries.Search(game_date=GAME_DATE, sort=sort, page=2) for sort in player_queries.Sort]

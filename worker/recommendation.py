@@ -40,7 +40,7 @@ class Odds:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Pick:
     """A recommendation on a line and its reasons; probabilities are those of `side`, 0 to 1.
 
     `side` is the recommended side, and for PASS the likelier one; `book` offers the recommended side at the best odds.
@@ -64,7 +64,7 @@ def gain(price: Floats) -> Floats:
     return won
 
 
-def judge(raw_over: Floats, over: Floats, odds: Sequence[Odds]) -> list[Verdict]:
+def judge(raw_over: Floats, over: Floats, odds: Sequence[Odds]) -> list[Pick]:
     """Recommend of each line the side that is worth more than its price by the margin, else PASS.
 
     Args:
@@ -81,9 +81,9 @@ def judge(raw_over: Floats, over: Floats, odds: Sequence[Odds]) -> list[Verdict]
     return [_verdict(*each) for each in zip(*every, strict=True)]
 
 
-def _verdict(raw_over: float, over: float, odds: Odds, is_worth_it: bool, is_over: bool) -> Verdict:
+def _verdict(raw_over: float, over: float, odds: Odds, is_worth_it: bool, is_over: bool) -> Pick:
     side = Recommendation.OVER if is_over else Recommendation.UNDER
     raw, calibrated = (raw_over, over) if is_over else (1.0 - raw_over, 1.0 - over)
     if not is_worth_it:
-        return Verdict(Recommendation.PASS, side, raw, calibrated)
-    return Verdict(side, side, raw, calibrated, odds.over_book if is_over else odds.under_book)
+        return Pick(Recommendation.PASS, side, raw, calibrated)
+    return Pick(side, side, raw, calibrated, odds.over_book if is_over else odds.under_book)

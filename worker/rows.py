@@ -38,7 +38,7 @@ from worker.features import FEATURE_VERSION, FEATURES
 from worker.model import Model
 from worker.players import players_of
 from worker.portable import settled
-from worker.recommendation import Odds, Recommendation, Verdict, judge
+from worker.recommendation import Odds, Pick, Recommendation, judge
 from worker.staged import Staged
 from worker.systems import forecasts, market
 from worker.systems.forecast import Forecast, Situation
@@ -111,7 +111,7 @@ class _Spoken:
     the fitted spread was asked for to that end, such as `asked_80`."""
     over: Sequence[float]
     """The calibrated probability of OVER, by bet."""
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[Pick]
     has_market: Sequence[bool]
 
     @classmethod
@@ -356,7 +356,7 @@ def _line_cells(line: Line, best_book: str | None) -> dict[str, Cell]:
     }
 
 
-def _verdict_cells(verdict: Verdict, method: str) -> dict[str, Cell]:
+def _verdict_cells(verdict: Pick, method: str) -> dict[str, Cell]:
     """Tell the recommendation; every confidence is that of the recommended side, for PASS of the likelier one (E5)."""
     calibrated = Decimal(verdict.calibrated)
     return {
@@ -379,7 +379,7 @@ def _warning_of(request: PredictionRequest, model: Model) -> str | None:
     return None
 
 
-def _unsure(verdict: Verdict) -> str | None:
+def _unsure(verdict: Pick) -> str | None:
     return "below_margin" if verdict.recommendation is Recommendation.PASS else None
 
 

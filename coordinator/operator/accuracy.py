@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pydantic import BaseModel
 
 from coordinator.rules import accuracy, grading
-from coordinator.rules.accuracy import By, Figure, SystemErrors
+from coordinator.rules.accuracy import Figure, SplitBy, SystemErrors
 from coordinator.usecases.grade import watched
 from schemas import names, tables
 from schemas.tables import Row
@@ -88,7 +88,7 @@ class AccuracyView(Group):
 
     first: date
     last: date
-    by: By
+    by: SplitBy
     graded: int = 0
     ungraded: int
     void: int = 0
@@ -108,7 +108,7 @@ def measure(
     last: date | None,
     *,
     today: date,
-    by: By = By.SYSTEM,
+    by: SplitBy = SplitBy.SYSTEM,
     system: str | None = None,
 ) -> AccuracyView:
     """Measure a span by its grades, to today and for 400 days without one.
@@ -127,7 +127,7 @@ def measure(
     span = accuracy.span(first, last)
     if not has_grades(warehouse):
         return AccuracyView(first=first, last=last, by=by, ungraded=_ungraded(warehouse, span))
-    found = [warehouse.query(accuracy.points(each), span) for each in dict.fromkeys((By.SYSTEM, by))]
+    found = [warehouse.query(accuracy.points(each), span) for each in dict.fromkeys((SplitBy.SYSTEM, by))]
     whole = _groups(found[0], system).get("", Group())
     known = sorted({str(row["system_id"]) for row in found[0]})
     if system is not None and system not in known:
@@ -145,7 +145,7 @@ def measure(
             "ungraded": _ungraded(warehouse, span),
             "systems": whole.systems,
             "intervals": whole.intervals,
-            "groups": _groups(found[-1], system) if by is not By.SYSTEM else {},
+            "groups": _groups(found[-1], system) if by is not SplitBy.SYSTEM else {},
             "days": [day for day in days if system in (None, day.system_id)],
             "lines": _lines(warehouse, span, system or accuracy.NAMED),
             "drift": watch(warehouse, last),

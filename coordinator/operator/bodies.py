@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from coordinator.rules.accuracy import By
+from coordinator.rules.accuracy import SplitBy
 from coordinator.rules.player_queries import Sort
 from schemas.names import BATCH_ID_PATTERN
 from shared.settings import Policy
@@ -135,7 +135,7 @@ class SpanQuery(Query):
 class AccuracyQuery(SpanQuery):
     """What to measure."""
 
-    by: By = By.SYSTEM
+    by: SplitBy = SplitBy.SYSTEM
     system: Annotated[str, Field(min_length=1)] | None = None
 
 

@@ -21,7 +21,7 @@ DATES_OF_BATCHES = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PlayerRow:
     """What stands in one row for people, and every system's points."""
 
     row: Row
@@ -33,7 +33,7 @@ class DatePage:
     """A page of a date's players."""
 
     search: Search
-    players: tuple[Said, ...]
+    players: tuple[PlayerRow, ...]
     total: int
     teams: tuple[str, ...]
     systems: tuple[str, ...]
@@ -79,7 +79,7 @@ def players(warehouse: Warehouse, search: Search) -> DatePage:
         points.setdefault(str(row["player_lookup"]), {})[str(row["system_id"])] = accuracy.number(row, "points")
     return DatePage(
         search=search,
-        players=tuple(Said(row, points.get(str(row["player_lookup"]), {})) for row in found),
+        players=tuple(PlayerRow(row, points.get(str(row["player_lookup"]), {})) for row in found),
         total=accuracy.whole(found[0], "total") if found else 0,
         teams=tuple(str(row["team"]) for row in warehouse.query(player_queries.teams(search.game_date))),
         systems=tuple(sorted({name for each in points.values() for name in each})),

@@ -7,7 +7,7 @@ from collections import Counter
 from pydantic import BaseModel
 
 from coordinator.ledger import Ledger
-from coordinator.usecases.migrate import Change, plan
+from coordinator.usecases.migrate import TableChange, plan
 from schemas import names, tables
 from schemas.tables import Column, TableSchema
 from shared.ports import Tables
@@ -84,7 +84,7 @@ def view_schema(warehouse: Tables, ledger: Ledger) -> SchemaView:
 _STAGING_VERSIONS = {names.staging_table(version): version for version in tables.versions(names.PREDICTIONS_TABLE)}
 
 
-def _table(change: Change, schema: TableSchema) -> TableView:
+def _table(change: TableChange, schema: TableSchema) -> TableView:
     lacking = [f"{column.name} is missing; `tipoff schema apply` adds it" for column in change.drift.missing_in_live]
     kept = [f"{name} is not declared; it is kept and left alone" for name in change.undeclared]
     drift = [*change.refusals, *lacking, *kept]

@@ -14,7 +14,7 @@ from coordinator.operator.views import BatchSummary
 from coordinator.routes import batches, season
 from coordinator.routes.frame import page
 from coordinator.routes.route import Routes
-from coordinator.rules.accuracy import By
+from coordinator.rules.accuracy import SplitBy
 from coordinator.rules.lifecycle import LIVE
 from coordinator.rules.player_queries import Search, Sort
 
@@ -92,4 +92,4 @@ def of_season(coordinator: Coordinator, query: SpanQuery) -> Response:
 @routes.page("/dashboard/accuracy", refusals=(422,))
 def of_accuracy(coordinator: Coordinator, query: AccuracyQuery) -> Response:
     """The page of how good the predictions were."""
-    return page("accuracy.html", view=season.accuracy(coordinator, query), drawn=accuracy_plots, choices=tuple(By))
+    return page("accuracy.html", view=season.accuracy(coordinator, query), drawn=accuracy_plots, choices=tuple(SplitBy))

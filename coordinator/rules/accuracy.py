@@ -28,7 +28,7 @@ RELIABILITY_WIDTH = 0.025
 _GRADES = tables.GRADES
 
 
-class By(StrEnum):
+class SplitBy(StrEnum):
     """What figures can be split by."""
 
     SYSTEM = "system"
@@ -39,11 +39,11 @@ class By(StrEnum):
 
 
 _GROUP = {
-    By.SYSTEM: "''",
-    By.MONTH: "FORMAT_DATE('%Y-%m', `game_date`)",
-    By.TIER: "COALESCE(`scoring_tier`, 'unknown')",
-    By.POSITION: "COALESCE(`position`, 'unknown')",
-    By.TEAM: "COALESCE(`team`, 'unknown')",
+    SplitBy.SYSTEM: "''",
+    SplitBy.MONTH: "FORMAT_DATE('%Y-%m', `game_date`)",
+    SplitBy.TIER: "COALESCE(`scoring_tier`, 'unknown')",
+    SplitBy.POSITION: "COALESCE(`position`, 'unknown')",
+    SplitBy.TEAM: "COALESCE(`team`, 'unknown')",
 }
 
 
@@ -65,7 +65,7 @@ WHERE `game_date` BETWEEN @first AND @last AND `actual_points` IS NOT NULL
 GROUP BY `game_date`, `game_id`, `player_lookup`, `system_id`"""
 
 
-def points(by: By) -> str:
+def points(by: SplitBy) -> str:
     """Errors and interval hits of each system, in the groups asked for."""
     return f"""\
 SELECT
@@ -237,7 +237,7 @@ DRIFT_SPAN = timedelta(days=120)
 DRIFT_GAMES, LEAST_GAMES, DRIFT_DEVIATIONS = 600, 200, 3.0
 
 
-class Drift(BaseModel):
+class IntervalDrift(BaseModel):
     """How the 80% interval did over the newest games: a row of `newest_intervals`."""
 
     games: int

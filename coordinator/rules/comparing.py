@@ -66,7 +66,7 @@ ORDER BY `prediction_id`"""
 # --- comparing ------------------------------------------------------------------------------------------------
 
 
-class Change(BaseModel):
+class PredictionChange(BaseModel):
     """One prediction that two batches say otherwise."""
 
     player_lookup: str
@@ -101,7 +101,7 @@ class Difference(BaseModel):
     systems: dict[str, SystemChange]
     changes: int
     """All of them; `changed` holds the largest 1,000."""
-    changed: list[Change]
+    changed: list[PredictionChange]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +143,13 @@ def compare(before: Said, after: Said) -> Difference:
     )
 
 
-def _change(key: Key, before: dict[str, str], after: dict[str, str]) -> Change:
+def _change(key: Key, before: dict[str, str], after: dict[str, str]) -> PredictionChange:
     player, system, line = key
     by = round(float(after["predicted_points"]) - float(before["predicted_points"]), 1)
-    return Change(player_lookup=player, system_id=system, line=line, before=before, after=after, by=by)
+    return PredictionChange(player_lookup=player, system_id=system, line=line, before=before, after=after, by=by)
 
 
-def _system_change(system: str, compared: int, changed: Sequence[Change]) -> SystemChange:
+def _system_change(system: str, compared: int, changed: Sequence[PredictionChange]) -> SystemChange:
     sizes = [abs(one.by) for one in changed if one.system_id == system]
     return SystemChange(
         compared=compared,

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 
 from coordinator.rules import accuracy, grading
-from coordinator.rules.accuracy import Drift
+from coordinator.rules.accuracy import IntervalDrift
 from coordinator.rules.grading import GradeCounts
 from schemas import names, tables
 from shared.declared import table_spec
@@ -203,9 +203,11 @@ class Grader:
         return GradeCounts.model_validate(self.warehouse.query(grading.count(game_date))[0])
 
 
-def watched(warehouse: Jobs, last: date) -> Drift:
+def watched(warehouse: Jobs, last: date) -> IntervalDrift:
     """How the interval did over the newest games up to a date. Raises `TableMissing` before the first grading."""
-    return Drift.model_validate(warehouse.query(accuracy.newest_intervals(), accuracy.newest_parameters(last))[0])
+    return IntervalDrift.model_validate(
+        warehouse.query(accuracy.newest_intervals(), accuracy.newest_parameters(last))[0]
+    )
 
 
 def check_span(first: date, last: date, *, today: date) -> None:

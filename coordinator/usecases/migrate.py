@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TableChange:
     """What one declared table needs; `live` is None where there is no such table."""
 
     spec: TableSpec
@@ -49,12 +49,12 @@ class Change:
         return tuple(column.name for column in self.drift.undeclared)
 
 
-def plan(warehouse: Tables) -> tuple[Change, ...]:
+def plan(warehouse: Tables) -> tuple[TableChange, ...]:
     """Compare every table that lasts with its declaration; changes nothing. Raises `Unavailable`."""
-    return tuple(Change(spec, warehouse.columns(spec.name)) for spec in every_spec())
+    return tuple(TableChange(spec, warehouse.columns(spec.name)) for spec in every_spec())
 
 
-def apply(warehouse: Tables, changes: Iterable[Change], *, pause: Callable[[], None], looks: int = 60) -> None:
+def apply(warehouse: Tables, changes: Iterable[TableChange], *, pause: Callable[[], None], looks: int = 60) -> None:
     """Carry planned changes out and wait until the live tables show them. A repeat changes nothing.
 
     Args:

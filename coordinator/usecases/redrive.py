@@ -10,7 +10,7 @@ from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch, DateRecord
 from coordinator.rules.entries import take_snapshot
 from coordinator.rules.lifecycle import Status
-from coordinator.usecases.start import Started, Starter, Wanted
+from coordinator.usecases.start import NewBatch, Started, Starter
 from schemas import names
 from shared.errors import Conflict
 
@@ -50,7 +50,7 @@ class Redriver:
             log.info("redrive started", extra={"json_fields": {**fields, "left_out": list(batch.left_out)}})
         return started
 
-    def _choose(self, root_id: str, day: DateRecord | None, only: Collection[str] | None) -> Wanted:
+    def _choose(self, root_id: str, day: DateRecord | None, only: Collection[str] | None) -> NewBatch:
         root = self.ledger.batch(root_id)
         if day is not None:
             self._check_newest(root, day)
@@ -72,7 +72,7 @@ class Redriver:
                 f"all players{'' if only is None else ' of that group'} of batch {root_id} are predicted; there is nobody to redrive",
                 batch_id=root_id,
             )
-        return Wanted(policy=root.policy, parent=root_id, players=players)
+        return NewBatch(policy=root.policy, parent=root_id, players=players)
 
     def _check_newest(self, root: Batch, day: DateRecord) -> None:
         newest = self.ledger.batch(day.newest.batch_id)

@@ -40,7 +40,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class NewBatch:
     """What a new batch is to be: a root of everybody, or a redrive of some players of its parent."""
 
     policy: Policy
@@ -77,14 +77,14 @@ class Starter:
             Unavailable: try again with the same key; an outage is never taken for an empty day (A11).
         """
 
-        def make_way(day: DateRecord | None) -> Wanted:
+        def make_way(day: DateRecord | None) -> NewBatch:
             if day is not None:
                 self._make_way(game_date, force)
-            return Wanted(policy=policy)
+            return NewBatch(policy=policy)
 
         return self.begin(game_date, names.batch_id(game_date, key), make_way)
 
-    def begin(self, game_date: date, batch_id: str, choose: Callable[[DateRecord | None], Wanted]) -> Started:
+    def begin(self, game_date: date, batch_id: str, choose: Callable[[DateRecord | None], NewBatch]) -> Started:
         """Plan, commit and publish the batch of an id, or go on with the one that is there.
 
         Args:
@@ -128,7 +128,7 @@ class Starter:
         cancel(self.ledger, self.warehouse, living.batch_id)
 
     def _plan(
-        self, game_date: date, batch_id: str, wanted: Wanted, day: DateRecord | None
+        self, game_date: date, batch_id: str, wanted: NewBatch, day: DateRecord | None
     ) -> tuple[Batch, Sequence[Sequence[str]]]:
         """Freeze the plan, if an earlier try has not, and read from it who is expected.
 
@@ -154,7 +154,7 @@ class Starter:
         shards = planning.cut_shards(players)
         return replace(self._batch(game_date, batch_id, wanted, planned_at, shards), input_gaps=gaps), shards
 
-    def _check_inputs(self, game_date: date, batch_id: str, wanted: Wanted) -> tuple[str, ...]:
+    def _check_inputs(self, game_date: date, batch_id: str, wanted: NewBatch) -> tuple[str, ...]:
         """Tell what is lacking of the inputs.
 
         Raises:
@@ -184,7 +184,7 @@ class Starter:
             if self.warehouse.columns(table) is None:
                 raise Unavailable(f"there is no table `{table}`; make it with `tipoff schema apply`, then start again")
 
-    def _freeze(self, game_date: date, batch_id: str, wanted: Wanted, *, planned_at: datetime) -> None:
+    def _freeze(self, game_date: date, batch_id: str, wanted: NewBatch, *, planned_at: datetime) -> None:
         """Write the plan table, unless an earlier try has."""
         parameters = planning.plan_parameters(game_date, planned_at=planned_at, rules=self.rules)
         some = {} if wanted.players is None else {"players": wanted.players}
@@ -194,7 +194,7 @@ class Starter:
         )
 
     def _batch(
-        self, game_date: date, batch_id: str, wanted: Wanted, planned_at: datetime, shards: Sequence[Sequence[str]]
+        self, game_date: date, batch_id: str, wanted: NewBatch, planned_at: datetime, shards: Sequence[Sequence[str]]
     ) -> Batch:
         planned = {player for shard in shards for player in shard}
         return Batch(

@@ -19,7 +19,7 @@ import click
 from coordinator.routes import openapi
 from coordinator.routes.route import Schema
 from local.cli.main import commands
-from local.one_machine.inputs import INPUT_TABLES
+from local.one_machine.csv_inputs import INPUT_TABLES
 from schemas import messages, tables
 from shared.settings import CoordinatorSettings, SettingRow, WorkerSettings, describe
 

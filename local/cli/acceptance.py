@@ -69,7 +69,7 @@ def acceptance(
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
     from local.one_machine.acceptance import Acceptance, clean  # noqa: PLC0415 - so that --help answers at once
     from local.one_machine.coordinator_client import client_of_url, status_of  # noqa: PLC0415 - as above
-    from local.one_machine.law import Verdict  # noqa: PLC0415 - as above
+    from local.one_machine.law import LawVerdict  # noqa: PLC0415 - as above
 
     messages = _messages(target, requests=requests_topic, outcomes=outcomes_topic)
     clock, read_lines = _of_project(target, region=region)
@@ -94,7 +94,7 @@ def acceptance(
             laws = list(_shown(day.run(), as_json=as_json))
     if as_json:
         print_json([asdict(law) for law in laws])
-    return NO_SUCCESS if any(law.verdict is Verdict.BROKEN for law in laws) else 0
+    return NO_SUCCESS if any(law.verdict is LawVerdict.BROKEN for law in laws) else 0
 
 
 def _shown(laws: Iterator[Law], *, as_json: bool) -> Iterator[Law]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options
+from local.cli.coordinator_options import CoordinatorAddress, console, coordinator_options
 from local.cli.options import date_option
 from local.cli.terminal import errors_table, show
 
@@ -22,7 +22,7 @@ _BY = ("system", "month", "tier", "position", "team")
 @click.option("--system", metavar="SYSTEM", help="Show one system only.")
 @coordinator_options
 def accuracy(
-    *, where: Where, first: date | None, last: date | None, by: str, system: str | None, as_json: bool
+    *, where: CoordinatorAddress, first: date | None, last: date | None, by: str, system: str | None, as_json: bool
 ) -> None:
     """Measure graded predictions: each system's error in points, what share the intervals held, and how the
     recommendations ended. `tipoff grade` grades first.

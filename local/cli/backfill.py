@@ -20,7 +20,7 @@ from local.cli.terminal import Terminal, echo, plain_table, print_json
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from local.one_machine.backfill import Due
+    from local.one_machine.backfill import DueDate
     from local.one_machine.coordinator_client import CoordinatorClient
 
 _SWEEP_SECONDS = 15.0
@@ -100,8 +100,8 @@ def backfill(**options: Any) -> int:
 
 def _on_this_machine(wanted: Wanted) -> int:
     from local.one_machine.coordinator_client import client_of_url  # noqa: PLC0415 - so that --help answers at once
+    from local.one_machine.csv_inputs import load_folder  # noqa: PLC0415 - as above
     from local.one_machine.day import folder_of  # noqa: PLC0415 - as above
-    from local.one_machine.inputs import load_folder  # noqa: PLC0415 - as above
     from local.one_machine.stack import local_stack, model_of  # noqa: PLC0415 - as above
 
     home = wanted.state / "simulated" if wanted.data is None else wanted.state
@@ -144,7 +144,7 @@ def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int
     from rich.progress import TimeRemainingColumn  # noqa: PLC0415 - so that --help answers at once
 
     from local.cli.report import progress_bar  # noqa: PLC0415 - as above
-    from local.one_machine.backfill import Step, carry_out, check_hindsight, decide  # noqa: PLC0415 - as above
+    from local.one_machine.backfill import DateStep, carry_out, check_hindsight, decide  # noqa: PLC0415 - as above
 
     opened: AbstractContextManager[CoordinatorClient] = open_client()
     with opened as client:
@@ -158,7 +158,7 @@ def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int
             check_hindsight(due, trained_until, allowed=wanted.allow_hindsight)
         if wanted.dry_run:
             return _print_due(due, as_json=wanted.as_json)
-        total, done = sum(one.step is not Step.SKIP for one in due), count(1)
+        total, done = sum(one.step is not DateStep.SKIP for one in due), count(1)
         with progress_bar(Terminal(stderr=True, highlight=False), TimeRemainingColumn()) as bar:
             ended = carry_out(
                 due,
@@ -184,7 +184,7 @@ def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int
     return NO_SUCCESS if failed else 0
 
 
-def _print_due(due: Sequence[Due], *, as_json: bool) -> int:
+def _print_due(due: Sequence[DueDate], *, as_json: bool) -> int:
     if as_json:
         told = [
             {"game_date": str(one.game_date), "games": one.games, "state": one.state, "step": one.step.value}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from local.cli.coordinator_options import Where, action_options, ask_for
+from local.cli.coordinator_options import CoordinatorAddress, action_options, ask_for
 from local.cli.terminal import echo, show
 
 
 @click.command(short_help="Cancel a live batch.")
 @action_options
-def cancel(*, where: Where, batch: str, yes: bool, why: str, as_json: bool) -> None:
+def cancel(*, where: CoordinatorAddress, batch: str, yes: bool, why: str, as_json: bool) -> None:
     """Cancel a live BATCH: what is still under way is recorded but never merged. Refused while its MERGE may land.
     BATCH is an id, or a game date for its newest batch.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from local.cli.coordinator_options import Where, action_options, ask_for
+from local.cli.coordinator_options import CoordinatorAddress, action_options, ask_for
 from local.cli.terminal import echo, print_json
 
 
@@ -13,7 +13,7 @@ from local.cli.terminal import echo, print_json
     "--force", is_flag=True, help="Go on without missing players, and in spite of a refusal; no check is skipped."
 )
 @action_options
-def consolidate(*, where: Where, batch: str, force: bool, yes: bool, why: str, as_json: bool) -> None:
+def consolidate(*, where: CoordinatorAddress, batch: str, force: bool, yes: bool, why: str, as_json: bool) -> None:
     """Verify and merge what is recorded of BATCH, and wait for the end of it. BATCH is an id, or a game date for its
     newest batch.
 

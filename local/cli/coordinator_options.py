@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
+class CoordinatorAddress:
     """Where the coordinator is: at a URL, or over a state folder."""
 
     url: str | None
@@ -64,10 +64,10 @@ class Where:
 
 def _where(
     *, environ: Mapping[str, str], url: str | None, state: Path | None, impersonate: str | None, audience: str | None
-) -> Where:
+) -> CoordinatorAddress:
     if url is not None and state is not None:
         raise InvalidInput("--state", "cannot go with --url; choose the state folder or the running coordinator")
-    return Where(
+    return CoordinatorAddress(
         url=None if state is not None else url or environ.get("TIPOFF_URL") or None,
         state=state,
         audience=audience,
@@ -149,7 +149,7 @@ def console() -> Terminal:
     return Terminal(highlight=False, soft_wrap=True, markup=False)
 
 
-def tell_later(where: Where) -> None:
+def tell_later(where: CoordinatorAddress) -> None:
     """Say that what was published over a state folder waits there."""
     if where.url is None:
         echo(

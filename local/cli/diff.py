@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options
+from local.cli.coordinator_options import CoordinatorAddress, console, coordinator_options
 from local.cli.terminal import plain_table, show, some
 
 _CHANGES_SHOWN = 15
@@ -18,7 +18,7 @@ _NAMES_SHOWN = 10
 @click.argument("before", metavar="BATCH")
 @click.argument("after", metavar="BATCH")
 @coordinator_options
-def diff(*, where: Where, before: str, after: str, as_json: bool) -> None:
+def diff(*, where: CoordinatorAddress, before: str, after: str, as_json: bool) -> None:
     """Compare the predictions of two batches, each an id, or a game date for its newest batch: who appears or vanishes,
     which systems changed and by how much.
 

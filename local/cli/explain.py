@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument
+from local.cli.coordinator_options import CoordinatorAddress, console, coordinator_options, newest_argument
 from local.cli.terminal import print_json
 
 _RESUMING = (
@@ -19,7 +19,7 @@ _SERVING = "The same with the dashboard, until Ctrl-C."
 @click.command(short_help="Say why a batch is not finished, and what to do.")
 @newest_argument
 @coordinator_options
-def explain(*, where: Where, batch: str | None, as_json: bool) -> None:
+def explain(*, where: CoordinatorAddress, batch: str | None, as_json: bool) -> None:
     """Say in sentences what a batch waits for, since when and for whom, what happens next and when, and which commands
     help. BATCH is an id, or a game date for its newest batch; the newest of all without it.
 
@@ -47,7 +47,7 @@ def explain(*, where: Where, batch: str | None, as_json: bool) -> None:
         out.print(f"      {effect}")
 
 
-def _offered(sentences: Sequence[Mapping[str, Any]], where: Where) -> list[tuple[str, str]]:
+def _offered(sentences: Sequence[Mapping[str, Any]], where: CoordinatorAddress) -> list[tuple[str, str]]:
     """The commands that help, each with its effect. What a sweep would do on a state folder a run does, or the dashboard's."""
     actions = [(one["action"], one["text"]) for one in sentences if one["action"]]
     typed = [(f"{action['command']}{where.again}", text) for action, text in actions]

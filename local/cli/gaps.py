@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument
+from local.cli.coordinator_options import CoordinatorAddress, console, coordinator_options, newest_argument
 from local.cli.terminal import plain_table, print_json
 
 _WELL = ("merged", "skipped")
@@ -15,7 +15,7 @@ _WELL = ("merged", "skipped")
 @newest_argument
 @click.option("--all", "with_all", is_flag=True, help="Name the merged and skipped players as well.")
 @coordinator_options
-def gaps(*, where: Where, batch: str | None, with_all: bool, as_json: bool) -> None:
+def gaps(*, where: CoordinatorAddress, batch: str | None, with_all: bool, as_json: bool) -> None:
     """Name every expected player of a batch by the stage he reached: unpublished, undelivered, failed, predicted but not
     staged, staged but not merged, merged, skipped. BATCH is an id, or a game date for its newest batch.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options
+from local.cli.coordinator_options import CoordinatorAddress, console, coordinator_options
 from local.cli.options import date_option
 from local.cli.terminal import plain_table, show
 from shared.errors import InvalidInput
@@ -26,7 +26,9 @@ _GAMES_SHOWN = 10
     help="Folder of CSV files with newer box scores, to be loaded into the state folder first.",
 )
 @coordinator_options
-def grade(*, where: Where, first: date | None, last: date | None, data: Path | None, as_json: bool) -> None:
+def grade(
+    *, where: CoordinatorAddress, first: date | None, last: date | None, data: Path | None, as_json: bool
+) -> None:
     """Grade every active prediction whose game has a box score: the points scored, the error, whether they lay in
     the intervals, and how the recommendation ended. A corrected box score changes the grades that it concerns; a repeat
     changes nothing. Games without a box score yet are named as ungraded.
@@ -45,11 +47,11 @@ def grade(*, where: Where, first: date | None, last: date | None, data: Path | N
     show(answer, _print, as_json=as_json)
 
 
-def _load(where: Where, data: Path, game_date: date | None) -> None:
+def _load(where: CoordinatorAddress, data: Path, game_date: date | None) -> None:
     if where.url is not None:
         raise InvalidInput("--data", "is for a state folder; a running coordinator reads its own tables")
     from local.cli.state_client import parts_of_state  # noqa: PLC0415 - so that --help answers at once
-    from local.one_machine.inputs import load_folder  # noqa: PLC0415 - as above
+    from local.one_machine.csv_inputs import load_folder  # noqa: PLC0415 - as above
 
     with parts_of_state(where.state_folder) as parts:
         load_folder(parts.warehouse, folder=data, game_date=game_date or parts.coordinator.parts.today())

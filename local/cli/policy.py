@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from local.cli.coordinator_options import Where, batch_argument, coordinator_options, reason, why_option
+from local.cli.coordinator_options import CoordinatorAddress, batch_argument, coordinator_options, reason, why_option
 from local.cli.terminal import echo, print_json
 from shared.errors import InvalidInput
 from shared.settings import Policy
@@ -26,7 +26,7 @@ def _policy_options(command: Callable[..., None]) -> Callable[..., None]:
 @_policy_options
 @why_option
 @coordinator_options
-def policy(*, where: Where, batch: str, why: str, as_json: bool, **changes: float | None) -> None:
+def policy(*, where: CoordinatorAddress, batch: str, why: str, as_json: bool, **changes: float | None) -> None:
     """Show what BATCH tolerates or, with options, change it. BATCH is an id, or a game date for its newest batch.
 
     \b

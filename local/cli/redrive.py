@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from local.cli.coordinator_options import Where, action_options, ask_for, tell_later
+from local.cli.coordinator_options import CoordinatorAddress, action_options, ask_for, tell_later
 from local.cli.terminal import echo, print_json
 
 
 @click.command(short_help="Start a new batch for the players who are not predicted.")
 @click.option("--group", help="Only who failed of one cause: its fingerprint, as `tipoff status BATCH` lists them.")
 @action_options
-def redrive(*, where: Where, batch: str, group: str | None, yes: bool, why: str, as_json: bool) -> None:
+def redrive(*, where: CoordinatorAddress, batch: str, group: str | None, yes: bool, why: str, as_json: bool) -> None:
     """Plan and publish a new batch for those players of BATCH who are not predicted; only their rows are superseded.
     BATCH is an id, or a game date for its newest batch.
 

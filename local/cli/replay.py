@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from local.cli.coordinator_options import Where, batch_argument, console, coordinator_options
+from local.cli.coordinator_options import CoordinatorAddress, batch_argument, console, coordinator_options
 from local.cli.exits import NO_SUCCESS
 from local.cli.terminal import print_json
 from shared.errors import InvalidInput
@@ -17,7 +17,7 @@ from shared.errors import InvalidInput
     "--model", metavar="MODEL.json", help="Model that the batch was predicted with; the default is the shipped model."
 )
 @coordinator_options
-def replay(*, where: Where, batch: str, player: str, model: str | None, as_json: bool) -> int:
+def replay(*, where: CoordinatorAddress, batch: str, player: str, model: str | None, as_json: bool) -> int:
     """Predict a player of a batch once more, from his request as the plan froze it, and compare every cell of every row
     with what the worker wrote. BATCH is an id, or a game date for its newest batch.
 

@@ -22,7 +22,7 @@ _NAMES_SHOWN = 5
 _SIMULATED = "Simulated sample season: invented players and teams"
 
 
-class Bar:
+class ProgressBar:
     """A progress bar: what is going on, and how much of it is done."""
 
     def __init__(self, progress: Progress) -> None:
@@ -47,7 +47,7 @@ class Bar:
 
 
 @contextmanager
-def progress_bar(console: Terminal, *columns: ProgressColumn) -> Iterator[Bar]:
+def progress_bar(console: Terminal, *columns: ProgressColumn) -> Iterator[ProgressBar]:
     """A bar on the console for as long as the block lasts; nothing is drawn where the console is no terminal."""
     texts = (
         TextColumn("{task.description:<17}"),
@@ -56,7 +56,7 @@ def progress_bar(console: Terminal, *columns: ProgressColumn) -> Iterator[Bar]:
         TimeElapsedColumn(),
     )
     with Progress(*texts, *columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield Bar(bar)
+        yield ProgressBar(bar)
 
 
 def print_report(console: Terminal, done: Done) -> None:

@@ -19,7 +19,7 @@ from schemas.tables import Column
 from shared.errors import InvalidInput, SchemaClash
 
 if TYPE_CHECKING:
-    from coordinator.usecases.migrate import Change
+    from coordinator.usecases.migrate import TableChange
 
 _LOOK_SECONDS = 1.0
 
@@ -203,7 +203,7 @@ def plan(*, target: Target, as_json: bool) -> int:
     return NO_SUCCESS if any(change.refusals for change in changes) else 0
 
 
-def _print_plan(target: Target, changes: Sequence[Change]) -> None:
+def _print_plan(target: Target, changes: Sequence[TableChange]) -> None:
     for change in changes:
         for refusal in change.refusals:
             echo(f"refused: `{change.spec.name}`: {refusal}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coordinator.rules.lifecycle import LIVE
-from local.cli.coordinator_options import Where, console, coordinator_options, newest_argument
+from local.cli.coordinator_options import CoordinatorAddress, console, coordinator_options, newest_argument
 from local.cli.exits import INTERRUPTED
 from local.cli.terminal import Terminal, echo, plain_table, show, some
 from shared.errors import InvalidInput
@@ -40,7 +40,9 @@ _ROWS = ("staged", "inserted", "updated", "unchanged", "superseded")
     help="Seconds between two looks of --watch.",
 )
 @coordinator_options
-def status(*, where: Where, batch: str | None, limit: int, watch: bool, interval: float, as_json: bool) -> int:
+def status(
+    *, where: CoordinatorAddress, batch: str | None, limit: int, watch: bool, interval: float, as_json: bool
+) -> int:
     """List the newest batches; or, with BATCH (an id, or a game date for its newest batch), show how it stands.
 
     \b
@@ -65,7 +67,7 @@ def status(*, where: Where, batch: str | None, limit: int, watch: bool, interval
     return 0
 
 
-def _watch(client: CoordinatorClient, batch_id: str, interval: float, where: Where) -> bool:
+def _watch(client: CoordinatorClient, batch_id: str, interval: float, where: CoordinatorAddress) -> bool:
     """Show a batch until it has ended; False when a person had enough."""
     from local.cli.report import progress_bar  # noqa: PLC0415 - as above
     from local.one_machine.run import Seen  # noqa: PLC0415 - as above
@@ -103,7 +105,7 @@ def _print_list(found: Mapping[str, Any]) -> None:
             out.print(f"{one['batch_id']}: {one['reason']}")
 
 
-def _print_batch(where: Where, view: Mapping[str, Any]) -> None:
+def _print_batch(where: CoordinatorAddress, view: Mapping[str, Any]) -> None:
     out = console()
     reason = f": {view['reason']}" if view["reason"] else ""
     out.print(f"Batch {view['batch_id']} of {view['game_date']} is {view['state']}{reason}\n")

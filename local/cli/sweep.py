@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from local.cli.coordinator_options import Where, console, coordinator_options, tell_later
+from local.cli.coordinator_options import CoordinatorAddress, console, coordinator_options, tell_later
 from local.cli.exits import NO_SUCCESS
 from local.cli.terminal import echo, plain_table, show
 
@@ -16,7 +16,7 @@ from local.cli.terminal import echo, plain_table, show
 @click.command(short_help="Repair or finish whatever events did not.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what a sweep would do.")
 @coordinator_options
-def sweep(*, where: Where, dry_run: bool, as_json: bool) -> int:
+def sweep(*, where: CoordinatorAddress, dry_run: bool, as_json: bool) -> int:
     """Look at every batch that may still change and do what is due, as Cloud Scheduler does every few minutes:
     publish, publish again, repair, consolidate, decide at the deadline.
 

@@ -91,7 +91,7 @@ class Target:
         Raises:
             InvalidInput: another process uses the state folder.
         """
-        from local.one_machine.inputs import copy_in  # noqa: PLC0415 - as above
+        from local.one_machine.csv_inputs import copy_in  # noqa: PLC0415 - as above
 
         if self.project is None:
             with _embedded(self.state or DEFAULT_STATE, is_made=True) as embedded:

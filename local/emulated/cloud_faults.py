@@ -15,7 +15,7 @@ from google.api_core import exceptions as api
 from google.pubsub_v1.types import PubsubMessage, PushConfig
 
 from local.emulated.provision import Topics, pubsub_clients, told
-from local.one_machine.faulty_day import SWEEP_JOB, Attempt, Line
+from local.one_machine.faulty_day import SWEEP_JOB, Attempt, LogLine
 from local.one_machine.gcloud import Gcloud, error_of
 from shared.errors import InvalidInput, Unavailable
 from shared.push import SliceName
@@ -128,15 +128,15 @@ class CloudLines:
     gcloud: Gcloud
     project: str
 
-    def __call__(self, batch_id: str) -> Sequence[Line]:
+    def __call__(self, batch_id: str) -> Sequence[LogLine]:
         """Read them. Raises `Unavailable`."""
         return lines_of(json.loads(_answer(self.gcloud, read_command(batch_id, project=self.project))))
 
 
-def lines_of(entries: Sequence[Mapping[str, Any]]) -> list[Line]:
+def lines_of(entries: Sequence[Mapping[str, Any]]) -> list[LogLine]:
     """What Cloud Logging's entries say; whatever is no line of ours is left out."""
     return [
-        Line(str(entry["labels"]["service"]), str(entry["jsonPayload"]["message"]), str(entry.get("trace", "")))
+        LogLine(str(entry["labels"]["service"]), str(entry["jsonPayload"]["message"]), str(entry.get("trace", "")))
         for entry in entries
         if "service" in (entry.get("labels") or {}) and "message" in (entry.get("jsonPayload") or {})
     ]

@@ -13,7 +13,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 from requests.exceptions import RequestException
 
-from local.one_machine.inputs import INPUT_TABLES, InputSummary, load_folder
+from local.one_machine.csv_inputs import INPUT_TABLES, InputSummary, load_folder
 from schemas import tables
 from schemas.tables import Column
 from shared.adapters.duckdb import DuckdbWarehouse
@@ -27,7 +27,7 @@ def load_inputs(
 ) -> InputSummary:
     """Replace the dataset's four input tables by what the folder's CSV files hold, each by one load job.
 
-    The files are read and checked by `local.one_machine.inputs.load_folder`, so a refused folder leaves the tables as they were.
+    The files are read and checked by `local.one_machine.csv_inputs.load_folder`, so a refused folder leaves the tables as they were.
     Repeating it gives the same tables; one that is interrupted may leave some of them replaced.
 
     Raises:

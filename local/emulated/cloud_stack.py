@@ -25,15 +25,15 @@ from local.emulated.emulators import Emulator, firestore_emulator, pubsub_emulat
 from local.emulated.local_bigquery import LocalBigquery, local_bigquery
 from local.emulated.processes import Process
 from local.emulated.provision import (
-    Delivery,
+    PushTerms,
     Topics,
     provision_dataset,
     provision_tables,
     provision_topics,
     pubsub_clients,
 )
+from local.one_machine.csv_inputs import InputSummary
 from local.one_machine.input_bound import MAX_INPUT_MB, MIB
-from local.one_machine.inputs import InputSummary
 from shared.adapters import bigquery_clients
 from shared.adapters.bigquery import BigqueryWarehouse
 from shared.errors import InvalidInput, Unavailable
@@ -49,7 +49,7 @@ LOCATION = "US"
 DATASET = "nba"
 STAGING_DATASET = "nba_staging"
 TOPICS = Topics(PROJECT)
-RETRYING = Delivery(backoff=None, maximum_attempts=100)
+RETRYING = PushTerms(backoff=None, maximum_attempts=100)
 """The emulator never again delivers what was refused three times under a retry policy of whatever length; without one it
 tries every second."""
 
@@ -60,7 +60,7 @@ _ADMIN_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RunningPart:
     """A running part as a person wants to know it."""
 
     name: str
@@ -93,7 +93,7 @@ class CloudStack:
         *,
         environ: Mapping[str, str],
         settings: Mapping[str, str] | None = None,
-        delivery: Delivery = RETRYING,
+        delivery: PushTerms = RETRYING,
     ) -> None:
         self._folder = folder.absolute()
         self._environ = {name: value for name, value in environ.items() if not name.startswith("TIPOFF_")}
@@ -131,15 +131,18 @@ class CloudStack:
         """Where the worker answers."""
         return self._urls["worker"]
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[RunningPart]:
         """Every running part."""
         bigquery_log = self._log("local-bigquery")
         return [
-            *(Part(name, self._urls[name], process.pid, self._log(name)) for name, process in self._services.items()),
-            Part("Firestore emulator", self.firestore.address),
-            Part("Pub/Sub emulator", self.pubsub.address),
-            Part("local-bigquery", self.bigquery.rest, log=bigquery_log),
-            Part("local-bigquery storage", self.bigquery.grpc, log=bigquery_log),
+            *(
+                RunningPart(name, self._urls[name], process.pid, self._log(name))
+                for name, process in self._services.items()
+            ),
+            RunningPart("Firestore emulator", self.firestore.address),
+            RunningPart("Pub/Sub emulator", self.pubsub.address),
+            RunningPart("local-bigquery", self.bigquery.rest, log=bigquery_log),
+            RunningPart("local-bigquery storage", self.bigquery.grpc, log=bigquery_log),
         ]
 
     def has_ended(self, service: str, *, within: float = 0.0) -> bool:

@@ -49,7 +49,7 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class PushTerms:
     """How a subscription delivers; an ack deadline may have 10 to 600 s, and 5 to 100 attempts may be allowed."""
 
     ack_deadline: timedelta = timedelta(seconds=600)
@@ -87,7 +87,7 @@ def provision_topics(
     *,
     worker_url: str,
     coordinator_url: str,
-    delivery: Delivery,
+    delivery: PushTerms,
 ) -> None:
     """Create the topics and their subscriptions: requests are pushed to the worker, outcomes and requests that nobody
     could take to the coordinator.
@@ -120,7 +120,7 @@ def subscribe(
     topic: str,
     *,
     push_to: str | None,
-    delivery: Delivery,
+    delivery: PushTerms,
     dead_letters: str | None = None,
 ) -> str:
     """Create the subscription of a topic, which has the topic's id, or mend the one there is; return its whole name.

@@ -17,6 +17,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from local.one_machine.coordinator_client import CoordinatorClient
+from local.one_machine.csv_inputs import INPUT_TABLES
 from local.one_machine.faulty_day import (
     Clock,
     FaultyDay,
@@ -29,8 +30,7 @@ from local.one_machine.faulty_day import (
     wait_for,
 )
 from local.one_machine.input_bound import MAX_INPUT_MB, MIB
-from local.one_machine.inputs import INPUT_TABLES
-from local.one_machine.law import Law, Verdict, judged
+from local.one_machine.law import Law, LawVerdict, judged
 from local.one_machine.loading import StageFile, load_into
 from local.sample.season import SAMPLE_GAME_DATE, write
 from schemas import names, tables
@@ -92,11 +92,11 @@ class Acceptance:
             told = {who: self.stranger(method, path, token) for who, token in (("none", None), ("forged", _forged()))}
             saw = ", ".join(f"{who}: {status}" for who, status in told.items())
             if all(status in (401, 403) for status in told.values()):
-                yield Law(name, Verdict.SEEN, saw)
+                yield Law(name, LawVerdict.SEEN, saw)
             elif not self._checks_tokens():
-                yield Law(name, Verdict.NOT_SHOWN, f"tokens are not checked here ({saw})")
+                yield Law(name, LawVerdict.NOT_SHOWN, f"tokens are not checked here ({saw})")
             else:
-                yield Law(name, Verdict.BROKEN, saw)
+                yield Law(name, LawVerdict.BROKEN, saw)
 
     def _checks_tokens(self) -> bool:
         """Whether this is a deployed service: one on loopback lets everybody in, and serves loopback alone."""
@@ -156,11 +156,11 @@ class Acceptance:
         processed = self.job_bytes(view["merges"][-1]["job_id"])
         whole = self.warehouse.estimate(WHOLE)
         if not processed or not whole:
-            return Law(name, Verdict.NOT_SHOWN, "the warehouse counts no bytes here")
+            return Law(name, LawVerdict.NOT_SHOWN, "the warehouse counts no bytes here")
         (others,) = self.warehouse.query(OTHERS)
         saw = f"{processed:,} bytes; the whole table has {whole:,}"
         if not others["rows"]:
-            return Law(name, Verdict.NOT_SHOWN, f"the table has no other date yet ({saw})")
+            return Law(name, LawVerdict.NOT_SHOWN, f"the table has no other date yet ({saw})")
         return judged(name, processed < whole, saw)
 
     def _again(self, batch_id: str, before: list[Row]) -> Iterator[Law]:

@@ -28,7 +28,7 @@ _STARTS = 5
 """So often a start that meets trouble which may pass is tried."""
 
 
-class Step(StrEnum):
+class DateStep(StrEnum):
     """What is due for a date."""
 
     START = "start"
@@ -37,7 +37,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueDate:
     """A date, and what is due for it."""
 
     game_date: date
@@ -46,7 +46,7 @@ class Due:
     batch_id: str | None
     ungraded: int
     """Predictions that are there and not graded."""
-    step: Step
+    step: DateStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Ended:
         return self.state in _WHOLE
 
 
-def decide(season: dict[str, Any], *, again: bool, only_failed: bool) -> tuple[Due, ...]:
+def decide(season: dict[str, Any], *, again: bool, only_failed: bool) -> tuple[DueDate, ...]:
     """Say what is due for every date with games that `/season` shows: a live batch is finished, a whole one skipped.
 
     Args:
@@ -74,19 +74,19 @@ def decide(season: dict[str, Any], *, again: bool, only_failed: bool) -> tuple[D
     return tuple(_due(one, again=again, only_failed=only_failed) for one in season["dates"] if one["games"])
 
 
-def _due(one: dict[str, Any], *, again: bool, only_failed: bool) -> Due:
-    state, step = one["state"], Step.START
+def _due(one: dict[str, Any], *, again: bool, only_failed: bool) -> DueDate:
+    state, step = one["state"], DateStep.START
     if state in LIVE:
-        step = Step.SKIP if only_failed else Step.FINISH
+        step = DateStep.SKIP if only_failed else DateStep.FINISH
     elif only_failed:
-        step = Step.SKIP if state in _WHOLE else Step.START
+        step = DateStep.SKIP if state in _WHOLE else DateStep.START
     elif state in _WHOLE and not again:
-        step = Step.SKIP
-    return Due(date.fromisoformat(one["game_date"]), one["games"], state, one["batch_id"], one["ungraded"], step)
+        step = DateStep.SKIP
+    return DueDate(date.fromisoformat(one["game_date"]), one["games"], state, one["batch_id"], one["ungraded"], step)
 
 
 def carry_out(
-    todo: Sequence[Due],
+    todo: Sequence[DueDate],
     *,
     open_client: Callable[[], AbstractContextManager[CoordinatorClient]],
     patience: timedelta,
@@ -108,17 +108,17 @@ def carry_out(
     """
     stop = threading.Event()
 
-    def run(due: Due) -> Ended:
+    def run(due: DueDate) -> Ended:
         if stop.is_set():
             return Ended(due.game_date, due.batch_id, due.state, "interrupted")
-        if due.step is Step.SKIP and not due.ungraded:
+        if due.step is DateStep.SKIP and not due.ungraded:
             return Ended(due.game_date, due.batch_id, due.state, "skipped")
         with open_client() as client:
             return _graded(client, _run_date(client, due, patience=patience, stop=stop))
 
-    def follow(due: Due) -> Ended:
+    def follow(due: DueDate) -> Ended:
         ended = run(due)
-        if due.step is not Step.SKIP:
+        if due.step is not DateStep.SKIP:
             shown(ended)
         return ended
 
@@ -133,7 +133,7 @@ def carry_out(
         except BaseException:
             stop.set()
             raise
-    return [one for due, one in ended if due.step is not Step.SKIP or one.state != due.state]
+    return [one for due, one in ended if due.step is not DateStep.SKIP or one.state != due.state]
 
 
 def _graded(client: CoordinatorClient, ended: Ended) -> Ended:
@@ -150,12 +150,12 @@ def _graded(client: CoordinatorClient, ended: Ended) -> Ended:
     return ended
 
 
-def _run_date(client: CoordinatorClient, due: Due, *, patience: timedelta, stop: threading.Event) -> Ended:
+def _run_date(client: CoordinatorClient, due: DueDate, *, patience: timedelta, stop: threading.Event) -> Ended:
     batch_id = due.batch_id
-    if due.step is Step.SKIP:
+    if due.step is DateStep.SKIP:
         return Ended(due.game_date, batch_id, due.state, "skipped")
     try:
-        if due.step is Step.START:
+        if due.step is DateStep.START:
             batch_id = _start(client, due.game_date, stop)
         return _follow(client, due.game_date, str(batch_id), patience=patience, stop=stop)
     except TipoffError as trouble:
@@ -196,13 +196,13 @@ def _follow(
             return Ended(game_date, batch_id, None, "interrupted")
 
 
-def check_hindsight(todo: Sequence[Due], trained_until: date, *, allowed: bool) -> None:
+def check_hindsight(todo: Sequence[DueDate], trained_until: date, *, allowed: bool) -> None:
     """Refuse to predict dates whose games the model was trained on.
 
     Raises:
         InvalidInput: there are some, and nobody said that this is wanted.
     """
-    seen = [due.game_date for due in todo if due.step is not Step.SKIP and due.game_date < trained_until]
+    seen = [due.game_date for due in todo if due.step is not DateStep.SKIP and due.game_date < trained_until]
     if seen and not allowed:
         raise InvalidInput(
             "--model",

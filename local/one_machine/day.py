@@ -10,8 +10,8 @@ from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
+from local.one_machine.csv_inputs import InputSummary, load_folder
 from local.one_machine.export import export
-from local.one_machine.inputs import InputSummary, load_folder
 from local.one_machine.run import Phases, Sample, Seen, find_batch, follow, samples, start_batch
 from local.one_machine.stack import LocalStack, local_stack, model_of
 from local.sample.season import SAMPLE_GAME_DATE, write

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from coordinator.rules.lifecycle import LIVE
 from local.one_machine.coordinator_client import CoordinatorClient
-from local.one_machine.law import Law, Verdict, judged
+from local.one_machine.law import Law, LawVerdict, judged
 from shared.errors import Conflict
 from shared.push import SliceName
 
@@ -81,7 +81,7 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """A log line of a service (`coordinator`, `worker`), and the trace that it names."""
 
     service: str
@@ -89,7 +89,7 @@ class Line:
     trace: str
 
 
-ReadLines = Callable[[str], Sequence[Line]]
+ReadLines = Callable[[str], Sequence[LogLine]]
 """The lines that name a batch."""
 
 
@@ -122,11 +122,13 @@ class FaultyDay:
         others = [one for one in self.client.get("/batches")["batches"] if one["state"] in LIVE]
         if self.messages is None or others:
             why = f"batch {others[0]['batch_id']} lives, and its outcomes would wait" if others else _BY_HAND
-            yield from (Law(name, Verdict.NOT_SHOWN, why) for name in (DEAD_LETTER, LOST))
+            yield from (Law(name, LawVerdict.NOT_SHOWN, why) for name in (DEAD_LETTER, LOST))
         else:
             yield from self._disturbed(self.messages, rows)
         if self.clock is None:
-            yield Law(CLOCK, Verdict.NOT_SHOWN, f"gcloud scheduler jobs describe {SWEEP_JOB} tells of its last attempt")
+            yield Law(
+                CLOCK, LawVerdict.NOT_SHOWN, f"gcloud scheduler jobs describe {SWEEP_JOB} tells of its last attempt"
+            )
 
     def _disturbed(self, messages: Messages, rows: int) -> Iterator[Law]:
         with messages.held():
@@ -205,7 +207,7 @@ def law_of_trace(batch_id: str, read_lines: ReadLines | None, *, pause: Pause) -
     """
     if read_lines is None:
         asked = f"gcloud logging read 'labels.batch_id=\"{batch_id}\"' shows the lines and their traces"
-        return Law(TRACE, Verdict.NOT_SHOWN, asked)
+        return Law(TRACE, LawVerdict.NOT_SHOWN, asked)
     lines = look_until(lambda: read_lines(batch_id), lambda seen: not _lacking(seen), pause=pause, seconds=_LOG_SECONDS)
     of_day = [line for line in lines if (line.service, line.message) in _OF_THE_DAY]
     traces = {line.trace for line in of_day}
@@ -215,6 +217,6 @@ def law_of_trace(batch_id: str, read_lines: ReadLines | None, *, pause: Pause) -
     return judged(TRACE, len(traces) == 1 and "" not in traces, saw)
 
 
-def _lacking(lines: Sequence[Line]) -> list[str]:
+def _lacking(lines: Sequence[LogLine]) -> list[str]:
     there = {(line.service, line.message) for line in lines}
     return [f"{message!r} of the {service}" for service, message in _OF_THE_DAY if (service, message) not in there]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class LawVerdict(StrEnum):
     """What became of a law."""
 
     SEEN = "ok"
@@ -19,13 +19,13 @@ class Law:
     """One law, whether it was seen to hold, and what was seen."""
 
     name: str
-    verdict: Verdict
+    verdict: LawVerdict
     saw: str
 
 
 def judged(name: str, holds: bool, saw: str) -> Law:
     """A law that was looked at."""
-    return Law(name, Verdict.SEEN if holds else Verdict.BROKEN, saw)
+    return Law(name, LawVerdict.SEEN if holds else LawVerdict.BROKEN, saw)
 
 
 def told(law: Law) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from local.one_machine.inputs import read_folder
+from local.one_machine.csv_inputs import read_folder
 from schemas import tables
 from schemas.tables import Column
 from shared.adapters.duckdb import DuckdbWarehouse

@@ -11,8 +11,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from local.one_machine.csv_inputs import load_folder
 from local.one_machine.input_bound import MAX_INPUT_MB, MIB
-from local.one_machine.inputs import load_folder
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import InvalidInput
 from worker.absences import Reports

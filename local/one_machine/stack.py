@@ -17,7 +17,7 @@ from pathlib import Path
 from coordinator.app import create_app as serve_coordinator
 from coordinator.assembly import Coordinator, Parts, assemble
 from local.one_machine.coordinator_client import CoordinatorClient, client_of_url
-from local.one_machine.push import PushPolicy, PushTopic
+from local.one_machine.push_topic import PushPolicy, PushTopic
 from local.one_machine.serving import serving
 from shared import logs
 from shared.adapters.coalescing import CoalescingDocuments

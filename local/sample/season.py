@@ -1,5 +1,5 @@
 """The shipped sample season: SIMULATED, made from a fixed seed, the same bytes at every call, in the CSV form that
-`local.one_machine.inputs` reads. No team, player, game or line in it is real.
+`local.one_machine.csv_inputs` reads. No team, player, game or line in it is real.
 
 It decides the schedule, who is hurt or traded when, and which lines are offered.
 """

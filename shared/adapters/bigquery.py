@@ -24,7 +24,7 @@ from google.rpc import code_pb2  # type: ignore[import-untyped]  # it ships no t
 from requests.exceptions import RequestException
 
 from schemas.tables import Column, FittedRows, Row, columns_from_json
-from shared.adapters.cells import NO_TYPE, fitted_columns, parameter_type
+from shared.adapters.fitting import NO_TYPE, fitted_columns, parameter_type
 from shared.adapters.proto_rows import chunked, row_descriptor, serialized_rows
 from shared.declared import addition_statement
 from shared.errors import QueryRefused, TableMissing, TipoffError, Unavailable

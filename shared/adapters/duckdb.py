@@ -24,7 +24,6 @@ from typing import Any, TypeVar
 import duckdb
 
 from schemas.tables import Column, FittedRows, Row
-from shared.adapters.cells import fitted_columns, joined
 from shared.adapters.duckdb_schema import (
     DESCRIPTIONS,
     add_column,
@@ -41,6 +40,7 @@ from shared.adapters.duckdb_schema import (
     table_exists,
 )
 from shared.adapters.duckdb_sql import Statement, translate
+from shared.adapters.fitting import fitted_columns, joined
 from shared.adapters.group_commit import GroupCommit
 from shared.errors import QueryRefused, TableMissing, TipoffError, Unavailable
 from shared.ports import Job, JobState, Parameters, Table, TableSpec

@@ -14,7 +14,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError
 
-from shared.adapters.cells import NO_TYPE, parameter_type
+from shared.adapters.fitting import NO_TYPE, parameter_type
 from shared.errors import QueryRefused
 from shared.ports import Parameters
 

@@ -53,7 +53,7 @@ def row_descriptor(columns: Sequence[Column]) -> DescriptorProto:
 
 
 def serialized_rows(fitted: Sequence[tuple[Column, Sequence[Cell]]]) -> list[bytes]:
-    """Serialize rows, given by columns whose cells fit them (`cells.fitted_columns`)."""
+    """Serialize rows, given by columns whose cells fit them (`fitting.fitted_columns`)."""
     message_class = _message_class(tuple(column for column, _ in fitted))
     names = [column.name for column, _ in fitted]
     wire = zip(*(_wire_cells(column, cells) for column, cells in fitted), strict=True)

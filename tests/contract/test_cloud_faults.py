@@ -21,9 +21,9 @@ from local.emulated.cloud_stack import RETRYING
 from local.emulated.emulators import Emulator
 from local.emulated.provision import Topics, provision_topics
 from local.one_machine.coordinator_client import Answer, Ask, CoordinatorClient
-from local.one_machine.faulty_day import CLOCK, DEAD_LETTER, LOST, Attempt, FaultyDay, Line
+from local.one_machine.faulty_day import CLOCK, DEAD_LETTER, LOST, Attempt, FaultyDay, LogLine
 from local.one_machine.gcloud import Gcloud
-from local.one_machine.law import Law, Verdict
+from local.one_machine.law import Law, LawVerdict
 from shared.errors import InvalidInput, Unavailable
 from shared.push import SliceName
 from tests.emulators import pubsub_emulator
@@ -172,7 +172,7 @@ def test_lines_are_those_of_the_services_and_name_their_trace(tmp_path: Path) ->
 
     lines = CloudLines(gcloud=gcloud_that(tmp_path, entries), project="p")(OURS)
 
-    assert lines == [Line("worker", "requests finished", "t"), Line("coordinator", "batch ended", "")]
+    assert lines == [LogLine("worker", "requests finished", "t"), LogLine("coordinator", "batch ended", "")]
 
 
 # --- what counts as seen --------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_while_another_batch_lives_nothing_is_disturbed(messages: PubsubMessages
         )
     )
 
-    assert {law.verdict for law in laws.values()} == {Verdict.NOT_SHOWN}
+    assert {law.verdict for law in laws.values()} == {LawVerdict.NOT_SHOWN}
     assert laws.keys() == {DEAD_LETTER, LOST, CLOCK}
     assert ANOTHERS in laws[LOST].saw
 
@@ -223,13 +223,13 @@ class Told:
 @pytest.mark.parametrize(
     ("attempts", "verdict", "saw"),
     [
-        ([Attempt("1", None), Attempt("1", None), Attempt("2", None)], Verdict.SEEN, "at 2, was answered 2xx"),
-        ([Attempt("", None), Attempt("2", "failed with code 7: no")], Verdict.BROKEN, "at 2, failed with code 7"),
-        ([Attempt("1", None)], Verdict.BROKEN, "at 1, was answered 2xx"),
+        ([Attempt("1", None), Attempt("1", None), Attempt("2", None)], LawVerdict.SEEN, "at 2, was answered 2xx"),
+        ([Attempt("", None), Attempt("2", "failed with code 7: no")], LawVerdict.BROKEN, "at 2, failed with code 7"),
+        ([Attempt("1", None)], LawVerdict.BROKEN, "at 1, was answered 2xx"),
     ],
 )
 def test_the_clocks_call_is_seen_where_a_newer_attempt_was_answered(
-    attempts: list[Attempt], verdict: Verdict, saw: str
+    attempts: list[Attempt], verdict: LawVerdict, saw: str
 ) -> None:
     clock = Told(*attempts)
     day = FaultyDay(

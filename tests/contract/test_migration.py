@@ -70,7 +70,7 @@ class Slow(WatchedWarehouse):
         return V2 if self.added and self.looks < 0 else V1
 
 
-def slow(tmp_path: Path, *, looks: int) -> tuple[Slow, tuple[migration.Change, ...]]:
+def slow(tmp_path: Path, *, looks: int) -> tuple[Slow, tuple[migration.TableChange, ...]]:
     warehouse = Slow(DuckdbWarehouse(tmp_path / "warehouse.duckdb"), looks=looks)
     return warehouse, tuple(one for one in migration.plan(warehouse) if one.spec.name == PREDICTIONS)
 

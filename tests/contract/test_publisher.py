@@ -18,7 +18,7 @@ import pytest
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient  # type: ignore[import-untyped]  # it ships no types
 
 from local.emulated.emulators import Emulator
-from local.one_machine.push import PushPolicy, PushTopic
+from local.one_machine.push_topic import PushPolicy, PushTopic
 from schemas.messages import PushEnvelope
 from shared.adapters.pubsub import PubsubPublisher
 from shared.errors import InvalidInput, Unavailable

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from local.one_machine.push import PushPolicy, PushTopic
 from local.one_machine.push_log import MessageLog
+from local.one_machine.push_topic import PushPolicy, PushTopic
 from schemas.messages import PushEnvelope
 from shared.errors import InvalidInput, Unavailable
 from shared.ports import Outgoing
@@ -282,7 +282,7 @@ _PUBLISH_AND_DELIVER = """
 import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
-from local.one_machine.push import PushTopic
+from local.one_machine.push_topic import PushTopic
 from shared.ports import Outgoing
 topic = PushTopic(Path(sys.argv[1]), name="requests", clock=lambda: datetime.now(UTC))
 topic.publish([Outgoing(b"%d" % number) for number in range(20)])

@@ -12,13 +12,13 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from local.emulated.cloud_stack import RETRYING, CloudStack
-from local.emulated.provision import Delivery
+from local.emulated.provision import PushTerms
 from shared.errors import InvalidInput, Unavailable
 from tests.emulators import skip_or_fail
 
 
 def started(
-    running: ExitStack, folder: Path, *, settings: Mapping[str, str] | None = None, delivery: Delivery = RETRYING
+    running: ExitStack, folder: Path, *, settings: Mapping[str, str] | None = None, delivery: PushTerms = RETRYING
 ) -> CloudStack:
     """Start a stack that ends with `running`."""
     try:

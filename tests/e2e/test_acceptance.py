@@ -20,8 +20,8 @@ from local.emulated.cloud_stack import DATASET, LOCATION, PROJECT, STAGING_DATAS
 from local.one_machine import faulty_day
 from local.one_machine.acceptance import SCRATCH_FROM, Acceptance
 from local.one_machine.coordinator_client import CoordinatorClient
-from local.one_machine.faulty_day import CLOCK, DEAD_LETTER, LOST, TRACE, Line, law_of_trace
-from local.one_machine.law import Verdict
+from local.one_machine.faulty_day import CLOCK, DEAD_LETTER, LOST, TRACE, LogLine, law_of_trace
+from local.one_machine.law import LawVerdict
 from schemas import names
 from tests.e2e.conftest import started
 
@@ -59,9 +59,9 @@ def test_every_law_that_can_be_seen_holds_and_nothing_is_left(
 ) -> None:
     status, laws = day
 
-    by_verdict = {verdict: [law["name"] for law in laws if law["verdict"] == verdict] for verdict in Verdict}
-    assert (status, by_verdict[Verdict.BROKEN]) == (0, []), laws
-    assert by_verdict[Verdict.SEEN] == [
+    by_verdict = {verdict: [law["name"] for law in laws if law["verdict"] == verdict] for verdict in LawVerdict}
+    assert (status, by_verdict[LawVerdict.BROKEN]) == (0, []), laws
+    assert by_verdict[LawVerdict.SEEN] == [
         "a repeated start makes no second batch",
         "the day is COMPLETE",
         "each expected player is counted once",
@@ -73,7 +73,7 @@ def test_every_law_that_can_be_seen_holds_and_nothing_is_left(
         LOST,
         "nothing of the day is left in the tables",
     ]
-    assert by_verdict[Verdict.NOT_SHOWN] == [
+    assert by_verdict[LawVerdict.NOT_SHOWN] == [
         "missing and forged tokens are refused",
         "a push without Pub/Sub's token is refused",
         "the MERGE reads one partition of the predictions",
@@ -86,7 +86,7 @@ def test_every_law_that_can_be_seen_holds_and_nothing_is_left(
     assert left == []
 
 
-def lines_in(stack: CloudStack, batch_id: str) -> list[Line]:
+def lines_in(stack: CloudStack, batch_id: str) -> list[LogLine]:
     """What Cloud Logging would keep of the services' lines that name a batch."""
     logs = [part.log.read_text(encoding="utf-8") for part in stack.parts() if part.pid is not None and part.log]
     entries = [json.loads(line) for text in logs for line in text.splitlines() if batch_id in line]
@@ -116,8 +116,8 @@ def test_the_trace_of_a_day_is_told_by_the_lines_that_it_really_logs(
     silent = [line for line in lines if line.service != "worker"]
     unheard = law_of_trace(batch_id, lambda _: silent, pause=lambda _: None)
 
-    assert whole.verdict is Verdict.SEEN, whole
-    assert (torn.verdict, unheard.verdict) == (Verdict.BROKEN, Verdict.BROKEN)
+    assert whole.verdict is LawVerdict.SEEN, whole
+    assert (torn.verdict, unheard.verdict) == (LawVerdict.BROKEN, LawVerdict.BROKEN)
     assert "'requests finished' of the worker" in unheard.saw
 
 
@@ -133,6 +133,6 @@ def test_what_lets_strangers_in_is_broken() -> None:
         patience_seconds=1,
     )
 
-    assert [law.verdict for law in day._strangers()] == [Verdict.BROKEN, Verdict.BROKEN]
+    assert [law.verdict for law in day._strangers()] == [LawVerdict.BROKEN, LawVerdict.BROKEN]
     refusing = replace(day, stranger=lambda *_: 403)
-    assert [law.verdict for law in refusing._strangers()] == [Verdict.SEEN, Verdict.SEEN]
+    assert [law.verdict for law in refusing._strangers()] == [LawVerdict.SEEN, LawVerdict.SEEN]

@@ -18,8 +18,8 @@ from google.api_core import exceptions as api
 from google.pubsub_v1.types import PubsubMessage
 
 from local.emulated.cloud_stack import COMMANDS, PROJECT, RETRYING, TOPICS, CloudStack
-from local.emulated.provision import Delivery, subscribe
-from local.one_machine.inputs import load_folder
+from local.emulated.provision import PushTerms, subscribe
+from local.one_machine.csv_inputs import load_folder
 from local.one_machine.run import follow, look
 from local.one_machine.stack import local_stack
 from local.sample.season import SAMPLE_GAME_DATE, write
@@ -208,7 +208,7 @@ def test_in_the_cloud_what_is_refused_comes_again_further_and_further_apart(day:
     stack.publisher.create_topic(name=stack.publisher.topic_path(PROJECT, topic))
 
     for _ in range(2):
-        name = subscribe(stack.subscriber, PROJECT, topic, push_to=f"{stack.worker_url}/predict", delivery=Delivery())
+        name = subscribe(stack.subscriber, PROJECT, topic, push_to=f"{stack.worker_url}/predict", delivery=PushTerms())
 
     policy = stack.subscriber.get_subscription(subscription=name).retry_policy
     assert (policy.minimum_backoff, policy.maximum_backoff) == (timedelta(seconds=10), timedelta(seconds=600))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.one_machine.inputs import load_folder
+from local.one_machine.csv_inputs import load_folder
 from local.one_machine.run import Seen, follow, start_batch
 from local.one_machine.stack import local_stack
 from schemas import names, tables

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from coordinator.documents import BATCH, batch_path, date_path, new_shard, shard_path
 from coordinator.rules.lifecycle import Status
-from local.one_machine.push import PushTopic
+from local.one_machine.push_topic import PushTopic
 from local.one_machine.stack import local_stack
 from shared.adapters.sqlite import SqliteDocuments
 from shared.ports import Create, Outgoing, Value

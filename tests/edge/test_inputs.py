@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.one_machine.inputs import load_folder
+from local.one_machine.csv_inputs import load_folder
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import InvalidInput
 

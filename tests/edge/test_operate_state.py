@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from local.one_machine.inputs import load_folder
-from local.one_machine.push import PushTopic
+from local.one_machine.csv_inputs import load_folder
+from local.one_machine.push_topic import PushTopic
 from local.one_machine.stack import LocalParts, open_parts
 from shared.errors import Unavailable
 from shared.settings import Policy

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coordinator.rules import accuracy
-from coordinator.rules.accuracy import Drift
+from coordinator.rules.accuracy import IntervalDrift
 from schemas import tables
 from shared.declared import table_spec
 from tests.flow.test_grades import box_score, grade, grades, measured_of
@@ -77,8 +77,8 @@ def test_a_players_game_counts_once_for_a_system_however_many_lines_it_has(stand
     assert view.void == sum(row["result"] == "VOID" for row in rows)
 
 
-@pytest.mark.parametrize("by", [by for by in accuracy.By if by is not accuracy.By.SYSTEM])
-def test_groups_hold_together_what_the_whole_holds(stand: Stand, by: accuracy.By) -> None:
+@pytest.mark.parametrize("by", [by for by in accuracy.SplitBy if by is not accuracy.SplitBy.SYSTEM])
+def test_groups_hold_together_what_the_whole_holds(stand: Stand, by: accuracy.SplitBy) -> None:
     graded(stand)
 
     view = measured_of(stand, by=by)
@@ -118,7 +118,7 @@ def test_before_anything_is_graded_what_waits_is_counted(stand: Stand) -> None:
     [(600, 444, "too narrow"), (600, 450, "too narrow"), (600, 452, None), (600, 512, "too wide"), (199, 100, None)],
 )
 def test_the_interval_drifts_by_the_rule_that_is_stated(games: int, held: int, warns: str | None) -> None:
-    warning = Drift(games=games, held=held, first=GAME_DATE, last=GAME_DATE).warning
+    warning = IntervalDrift(games=games, held=held, first=GAME_DATE, last=GAME_DATE).warning
 
     assert (warning is None) if warns is None else (warning is not None and warns in warning)
 

@@ -11,7 +11,7 @@ import pytest
 
 from coordinator.rules.grading import literal
 from coordinator.rules.planning import plan_parameters, plan_statement
-from local.one_machine.inputs import load_folder
+from local.one_machine.csv_inputs import load_folder
 from local.sample.season import write
 from schemas import names, tables
 from shared.adapters.duckdb import DuckdbWarehouse

@@ -46,7 +46,7 @@ OTHER_DIALECTS = {
     "local.one_machine.push_log": "SQLite",
     "local.one_machine.csv_source": "DuckDB's reader of CSV files",
     "local.one_machine.export": "DuckDB's writer of CSV and Parquet files",
-    "local.one_machine.inputs": "DuckDB's bulk load",
+    "local.one_machine.csv_inputs": "DuckDB's bulk load",
     "local.one_machine.past_games": "DuckDB's columns as arrays, for training on this machine",
 }
 """Modules whose texts never reach BigQuery, and what they speak instead."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.one_machine.inputs import load_folder
+from local.one_machine.csv_inputs import load_folder
 from local.one_machine.past_games import DAY_ZERO, PastGames, read_past_games
 from local.sample.season import SAMPLE_GAME_DATE, write
 from schemas import names

@@ -12,7 +12,7 @@ import pytest
 
 from coordinator.operator.accuracy import AccuracyView, measure
 from coordinator.rules import grading
-from coordinator.rules.accuracy import By
+from coordinator.rules.accuracy import SplitBy
 from schemas import tables
 from schemas.tables import Cell
 from shared.errors import InvalidInput, SchemaClash, VerificationRefused
@@ -38,7 +38,7 @@ def box_score(stand: Stand, points: dict[str, int], **fields: Cell) -> None:
 
 
 def measured_of(
-    stand: Stand, first: date | None = None, last: date | None = None, *, by: By = By.SYSTEM
+    stand: Stand, first: date | None = None, last: date | None = None, *, by: SplitBy = SplitBy.SYSTEM
 ) -> AccuracyView:
     return measure(stand.warehouse, first, last, today=stand.coordinator.parts.today(), by=by)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from local.one_machine.inputs import load_folder
+from local.one_machine.csv_inputs import load_folder
 from local.sample.season import SAMPLE_GAME_DATE, write
 from shared.adapters.duckdb import DuckdbWarehouse
 from tests.plan_inputs import PLANNED_AT, freeze, requests_of

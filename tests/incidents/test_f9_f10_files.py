@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from local.cli.terminal import Terminal, printable
+from local.one_machine.csv_inputs import load_folder
 from local.one_machine.export import export
-from local.one_machine.inputs import load_folder
 from schemas.tables import Cell, load
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import InvalidInput

@@ -42,7 +42,7 @@ KNOWS_IO = {
     "local.one_machine.export",
     "local.one_machine.gcloud",
     "local.one_machine.identity",
-    "local.one_machine.inputs",
+    "local.one_machine.csv_inputs",
     "local.emulated.local_bigquery",
     "local.one_machine.past_games",
     "local.emulated.processes",

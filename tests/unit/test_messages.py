@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from schemas import export
+from schemas import json_schemas
 from schemas.messages import (
     OUTCOME,
     BatchFinished,
@@ -307,20 +307,20 @@ def test_a_message_cannot_be_changed() -> None:
 
 
 def test_the_exported_schemas_are_those_of_the_code() -> None:
-    files = {file.name: file.read_text(encoding="utf-8") for file in export.FOLDER.iterdir()}
+    files = {file.name: file.read_text(encoding="utf-8") for file in json_schemas.FOLDER.iterdir()}
 
-    assert files == export.exported(), "run `python -m schemas.export` and read what changed"
+    assert files == json_schemas.exported(), "run `python -m schemas.json_schemas` and read what changed"
 
 
 def test_exporting_writes_what_is_exported(tmp_path: Path) -> None:
-    export.write(tmp_path)
-    export.write(tmp_path)
+    json_schemas.write(tmp_path)
+    json_schemas.write(tmp_path)
 
-    assert {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()} == export.exported()
+    assert {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()} == json_schemas.exported()
 
 
 def test_an_exported_schema_requires_what_parsing_requires() -> None:
-    schema = json.loads(export.exported()["outcome.json"])
+    schema = json.loads(json_schemas.exported()["outcome.json"])
 
     for name, example in (("Predicted", PREDICTED), ("Skipped", SKIPPED), ("Failed", FAILED)):
         assert set(schema["$defs"][name]["required"]) == set(example)

@@ -14,7 +14,7 @@ import pytest
 
 from coordinator.documents import ACTION, BATCH, actions_path, batch_path, date_path, new_shard, shards_path
 from coordinator.rules.batch import AdminAction, Batch, BatchMark, Lease
-from local.emulated.provision import Backoff, Delivery, Topics
+from local.emulated.provision import Backoff, PushTerms, Topics
 from shared import gunicorn_conf
 from shared.settings import CoordinatorSettings, WorkerSettings, describe, read
 from tests.plan_inputs import GAME_DATE
@@ -224,7 +224,7 @@ def test_a_service_has_more_threads_than_it_takes_requests_and_longer_than_a_pus
         flags = flags_of(service(commands, ["run", "deploy"], name))
 
         assert 2 * int(flags["concurrency"]) <= gunicorn_conf.threads, "some for those who send slowly (F8)"
-        assert Delivery().ack_deadline.total_seconds() < int(flags["timeout"]) <= gunicorn_conf.timeout
+        assert PushTerms().ack_deadline.total_seconds() < int(flags["timeout"]) <= gunicorn_conf.timeout
 
 
 def test_a_changed_service_takes_no_traffic_unseen(commands: list[list[str]]) -> None:
@@ -254,7 +254,7 @@ def test_scheduler_tries_again_and_waits_longer_than_the_service_takes(commands:
 
 
 def test_subscriptions_have_the_names_and_numbers_of_the_emulated_ones(commands: list[list[str]]) -> None:
-    topics, delivery, backoff = Topics("demo-project"), Delivery(), Backoff()
+    topics, delivery, backoff = Topics("demo-project"), PushTerms(), Backoff()
     created = {c[4]: flags_of(c) for c in commands if c[1:4] == ["pubsub", "subscriptions", "create"]}
     topics_made = [c[4] for c in commands if c[1:4] == ["pubsub", "topics", "create"]]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from worker.calibration import PLATT_V1_SLOPE, beside_market, calibrated, fit_slope, log_odds
 from worker.model import shipped_model
-from worker.recommendation import Odds, Recommendation, Verdict, expected_value, gain, judge
+from worker.recommendation import Odds, Pick, Recommendation, expected_value, gain, judge
 
 MODEL = shipped_model()
 
@@ -104,7 +104,7 @@ def test_american_odds_say_what_a_stake_wins(price: int, won: float) -> None:
     assert value[0] == pytest.approx(0)
 
 
-def judged(raw_over: float, over: float, odds: Odds | None = None) -> Verdict:
+def judged(raw_over: float, over: float, odds: Odds | None = None) -> Pick:
     (verdict,) = judge(np.array([raw_over]), np.array([over]), [odds or Odds()])
     return verdict
 

@@ -7,7 +7,7 @@ from datetime import date
 
 from coordinator.operator.accuracy import AccuracyView, DayErrors
 from coordinator.operator.dashboard import plots
-from coordinator.operator.dashboard.plots import Line, Mark, Plot
+from coordinator.operator.dashboard.plots import Mark, Plot, PlotLine
 from coordinator.rules import accuracy
 
 ROLLING_DAYS = 7
@@ -48,7 +48,7 @@ def _plot(named: Mapping[str, tuple[str, Errors]]) -> Plot | None:
     _, ours = named["ours"]
     if not ours:
         return None
-    lines = [Line(kind, plots.rolling(found, ROLLING_DAYS), name) for kind, (name, found) in named.items() if found]
+    lines = [PlotLine(kind, plots.rolling(found, ROLLING_DAYS), name) for kind, (name, found) in named.items() if found]
     heights = [mae for _, mae, _ in ours] + [value for line in lines for _, value in line.points]
     return Plot(
         plots.across(ours[0][0], ours[-1][0]),
@@ -75,5 +75,5 @@ def reliability(view: AccuracyView) -> Plot | None:
         )
         for one in bins
     ]
-    ideal = Line("ideal", [(low, low), (high, high)])
+    ideal = PlotLine("ideal", [(low, low), (high, high)])
     return Plot(plots.across(low, high, ".0%"), plots.upward(low, high, ".0%"), marks, [ideal])

@@ -63,7 +63,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PlotLine:
     """A line through points, and what the legend calls it."""
 
     kind: str
@@ -78,7 +78,7 @@ class Plot:
     x: Scale
     y: Scale
     marks: Sequence[Mark]
-    lines: Sequence[Line] = ()
+    lines: Sequence[PlotLine] = ()
 
 
 def rolling(values: Sequence[tuple[int, float, int]], days: int) -> list[tuple[int, float]]:

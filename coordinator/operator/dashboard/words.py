@@ -47,7 +47,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class PlayerGroup:
     """Players of one kind: the first names with what is known of each, and how many more there are."""
 
     title: str
@@ -114,7 +114,7 @@ def bar(players: PlayerCounts | ShardView) -> Bar:
     return Bar(tuple(parts), f"{said} of {players.expected:,}" if said else "nobody is expected", percent)
 
 
-def gap_groups(gaps: Gaps) -> tuple[Group, ...]:
+def gap_groups(gaps: Gaps) -> tuple[PlayerGroup, ...]:
     """Every stage with somebody in it."""
     return tuple(
         group(stage.name.replace("_", " "), stage.meaning, {one.player: one.detail for one in stage.players})
@@ -156,7 +156,7 @@ def slug_of(action: Action) -> str:
     return "force" if verb == "consolidate" and action.body == {"force": True} else verb
 
 
-def groups(view: BatchView) -> Iterator[Group]:
+def groups(view: BatchView) -> Iterator[PlayerGroup]:
     """Who is not as he should be, or rightly not predicted."""
     yield group("Silent", "published, and no outcome yet", view.silent)
     yield group("Failed", "could not be predicted", view.failed)
@@ -164,12 +164,12 @@ def groups(view: BatchView) -> Iterator[Group]:
     yield group("Skipped", "rightly not predicted", view.skipped)
 
 
-def group(title: str, meaning: str, players: Collection[str] | Mapping[str, str]) -> Group:
+def group(title: str, meaning: str, players: Collection[str] | Mapping[str, str]) -> PlayerGroup:
     """A list of players, cut where it would be too long to read."""
     reasons = players if isinstance(players, Mapping) else {}
     listed = sorted(players)[:NAMES_LISTED]
     names = tuple((name, reasons.get(name, "").replace("_", " ")) for name in listed)
-    return Group(title, meaning, len(players), names, len(players) - len(listed))
+    return PlayerGroup(title, meaning, len(players), names, len(players) - len(listed))
 
 
 def histogram(times: AnswerTimes) -> list[tuple[str, int]]:

@@ -1,6 +1,6 @@
 """Writes the messages' JSON Schemas to `schemas/messages/`: the contract that other systems read (C5).
 
-Run `python -m schemas.export` after a change to `schemas/messages.py`. A document that fits a schema is one that this
+Run `python -m schemas.json_schemas` after a change to `schemas/messages.py`. A document that fits a schema is one that this
 revision accepts; fields beyond it are ignored.
 """
 
