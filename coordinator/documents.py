@@ -63,7 +63,7 @@ class Codec(Generic[Stored]):
 
     def fields(self, value: Stored, *, only: set[str] | None = None) -> Fields:
         """The document of a value: what its path and version do not say, and its end of life."""
-        stored = self._adapter.dump_python(value, include=only, exclude=_TOLD_BY_THE_DOCUMENT)
+        stored = self._adapter.dump_python(value, include=only, exclude=_IN_PATH_OR_VERSION)
         stored = {name: list(each) if isinstance(each, tuple) else each for name, each in stored.items()}
         return {**stored, "expires_at": self._keep_from(value) + KEEP_DOCUMENTS}
 
@@ -76,13 +76,13 @@ class Codec(Generic[Stored]):
 
     def read(self, document: Document) -> Stored:
         """Return the value that a document holds."""
-        told = {"batch_id": document.path[-1], "version": document.version}
-        known = {name: value for name, value in told.items() if name in self._names}
+        by_place = {"batch_id": document.path[-1], "version": document.version}
+        known = {name: value for name, value in by_place.items() if name in self._names}
         value: Stored = self._adapter.validate_python(_plain(document) | known)
         return value
 
 
-_TOLD_BY_THE_DOCUMENT = {"batch_id", "version"}
+_IN_PATH_OR_VERSION = {"batch_id", "version"}
 
 BATCH = Codec(Batch, attrgetter("planned_at"))
 DATE = Codec(DateRecord, attrgetter("newest.planned_at"))

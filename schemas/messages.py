@@ -127,7 +127,7 @@ class RecentGames(Message):
     """Past games of the player by columns of one length: the n-th entry of each is of the n-th newest game.
 
     By columns a request is a third as long and is read several times as fast. A statistic that the input lacks is None,
-    never 0 (E3, E8). What those who missed a game left in it is told as in `Left`.
+    never 0 (E3, E8). What those who missed a game left in it is given as in `Left`.
     """
 
     game_date: tuple[date, ...] = ()

@@ -128,8 +128,8 @@ class TableSchema:
         """
         unknown = min(cells.keys() - self._checks.keys(), default=None)
         if unknown is not None:
-            told = f"leave {_shown(cells[unknown][0])} out or declare the column"
-            raise RowRefused(unknown, cells[unknown][0], f"{self.table} v{self.version} has no such column; {told}")
+            fix = f"leave {_shown(cells[unknown][0])} out or declare the column"
+            raise RowRefused(unknown, cells[unknown][0], f"{self.table} v{self.version} has no such column; {fix}")
         count = len(next(iter(cells.values()), [None]))
         fitted = {
             name: self._fit_column(name, cells[name]) if name in cells else self._absent(name, count)
@@ -171,10 +171,10 @@ class TableSchema:
     def _refuse_null(self, name: str, *, row: int) -> NoReturn:
         column = self.column(name)
         if column.mode == "REPEATED":
-            told = f"None does not fit; it takes {column.sql_type}, [] where there is nothing"
+            fix = f"None does not fit; it takes {column.sql_type}, [] where there is nothing"
         else:
-            told = f"None does not fit; {self.table} v{self.version} requires it, it takes {column.sql_type}"
-        raise RowRefused(name, None, told, row=row)
+            fix = f"None does not fit; {self.table} v{self.version} requires it, it takes {column.sql_type}"
+        raise RowRefused(name, None, fix, row=row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,8 +196,8 @@ def _check_type(asked: Request) -> None:
 def _answer_errors(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
-        told = problem_of_status(error.code or 500, detail=error.description or "", instance=request.path)
-        answer = problem(*told)
+        refused = problem_of_status(error.code or 500, detail=error.description or "", instance=request.path)
+        answer = problem(*refused)
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
         return answer

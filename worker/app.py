@@ -49,9 +49,9 @@ def create_app(
         try:
             pushed = open_envelope(body)
         except MalformedMessage as error:
-            told, reason = readable_attributes(body), str(error)
-            with push_answers.delivered(told):
-                return _answer(lambda: worker.refuse(told, reason=reason))
+            attributes, reason = readable_attributes(body), str(error)
+            with push_answers.delivered(attributes):
+                return _answer(lambda: worker.refuse(attributes, reason=reason))
         with push_answers.delivered(pushed.attributes, pushed):
             return _answer(lambda: worker.predict_slice(pushed.data, pushed.attributes))
 

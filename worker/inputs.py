@@ -100,7 +100,7 @@ def is_early_in_season(request: PredictionRequest) -> bool:
 
 
 def is_for_past_date(request: PredictionRequest) -> bool:
-    """Whether the batch was planned after its game date had ended in US Eastern, in which game dates are told (D6)."""
+    """Whether the batch was planned after its game date had ended in US Eastern, in which game dates are given (D6)."""
     return request.planned_at.astimezone(_US_EASTERN).date() > request.game_date
 
 

@@ -65,8 +65,8 @@ def _read_each(data: bytes, revision: str) -> Read:
 
 def _named(member: object) -> tuple[str, str]:
     """Batch and player that an unusable request is for. Raises `MalformedMessage` where that is not said."""
-    told = member if isinstance(member, dict) else {}
-    batch_id, player = told.get("batch_id"), told.get("player_lookup")
+    fields = member if isinstance(member, dict) else {}
+    batch_id, player = fields.get("batch_id"), fields.get("player_lookup")
     if not isinstance(batch_id, str) or not isinstance(player, str):
         raise MalformedMessage("a request is unusable and does not say for which player of which batch it is")
     return batch_id, check_player(player)

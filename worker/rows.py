@@ -83,22 +83,24 @@ def rows_saying(
             if name not in newer_columns:
                 column = [one.get(name) for one in of_each]
                 cells[name] = [column[at] for at in place_in]
-    told = schema.fit(cells)
+    fitted = schema.fit(cells)
     ends = list(accumulate(map(place_of_row.count, range(len(requests)))))
     of_player = tuple(map(slice, [0, *ends], ends))
     deliveries = tuple(
-        names.delivery_id(one.batch_id, one.player_lookup, {name: column[rows] for name, column in told.cells.items()})
+        names.delivery_id(
+            one.batch_id, one.player_lookup, {name: column[rows] for name, column in fitted.cells.items()}
+        )
         for one, rows in zip(requests, of_player, strict=True)
     )
     of_lineage = [
         lineage(one.batch_id, one.planned_at, delivery) for one, delivery in zip(requests, deliveries, strict=True)
     ]
     staged = LINEAGE_SCHEMA.fit({name: [of_lineage[place][name] for place in place_of_row] for name in LINEAGE})
-    return Staged(_beside(told, staged, schema_version), deliveries, of_player)
+    return Staged(_beside(fitted, staged, schema_version), deliveries, of_player)
 
 
-def _beside(told: FittedRows, staged: FittedRows, schema_version: int) -> FittedRows:
-    return replace(told.beside(staged), columns=staging_schema(schema_version).columns)
+def _beside(fitted: FittedRows, staged: FittedRows, schema_version: int) -> FittedRows:
+    return replace(fitted.beside(staged), columns=staging_schema(schema_version).columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

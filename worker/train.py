@@ -262,7 +262,7 @@ def _fit_ridge(games: _Games, penalty: float) -> RidgePart:
 
 
 def _library(games: _Games, ridge: RidgePart, neighbours: int) -> SimilarityPart:
-    """Every so-manieth game of a player with recent minutes, in the order of dates."""
+    """At most `SITUATIONS` games of players with recent minutes, evenly spaced in the order of dates."""
     form = games.features[:, list(FEATURES).index("form_points")]
     usable = np.flatnonzero(np.isfinite(form))
     chosen = usable[np.linspace(0, len(usable) - 1, min(SITUATIONS, len(usable))).astype(np.intp)]

@@ -41,8 +41,10 @@ def peers_versions() -> dict[str, str]:
     names = [
         line.partition("==")[0].partition("[")[0] for line in _REQUIREMENTS.read_text().splitlines() if "==" in line
     ]
-    told = f"import json; from importlib.metadata import version; print(json.dumps({{n: version(n) for n in {names}}}))"
-    return dict(json.loads(_run([str(peers_python()), "-c", told], {})))
+    script = (
+        f"import json; from importlib.metadata import version; print(json.dumps({{n: version(n) for n in {names}}}))"
+    )
+    return dict(json.loads(_run([str(peers_python()), "-c", script], {})))
 
 
 def run_peer(script: str, *arguments: object) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _hint(kind: pa.DataType) -> dict[str, object]:
-    """Dlt's own name of a type: told beforehand, so that no time goes into guessing and an empty column is made too."""
+    """Dlt's own name of a type: given beforehand, so that no time goes into guessing and an empty column is made too."""
     if pa.types.is_decimal(kind):
         return {"data_type": "decimal", "precision": kind.precision, "scale": kind.scale}
     for is_one, name in _NAMES.items():

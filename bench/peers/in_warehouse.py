@@ -36,13 +36,13 @@ def main() -> None:
     """Measure both merges."""
     form, new, matched, out = sys.argv[1:]
     Path(out).unlink(missing_ok=True)
-    told = {}
+    measured = {}
     with closing(DuckdbWarehouse(out)) as warehouse:
         for spec in every_spec():
             warehouse.create(spec)
         for name, path, at in (("new", new, NEW_AT), ("matched", matched, MATCHED_AT)):
-            told[name] = _measure(warehouse, form, _read(path, at), at)
-    print(json.dumps(told))  # noqa: T201 - the answer to the bench
+            measured[name] = _measure(warehouse, form, _read(path, at), at)
+    print(json.dumps(measured))  # noqa: T201 - the answer to the bench
 
 
 def _read(path: str, at: datetime) -> Columns:

@@ -32,9 +32,11 @@ class Diagnosis:
     def explain(self, batch_id: str) -> Explanation:
         """Say in sentences why a batch stands where it does (C6). Raises `UnknownBatch`."""
         batch = self.ledger.batch(batch_id)
-        told = explain(self.ledger.look(batch, now=self.clock()))
+        explained = explain(self.ledger.look(batch, now=self.clock()))
         warnings = (*self._simulated(batch), *self._drift(batch))
-        return told.model_copy(update={"sentences": (*(Sentence(text=one) for one in warnings), *told.sentences)})
+        return explained.model_copy(
+            update={"sentences": (*(Sentence(text=one) for one in warnings), *explained.sentences)}
+        )
 
     def _simulated(self, batch: Batch) -> Iterator[str]:
         """That rows of the date are of a model of simulated games, if some are."""

@@ -60,14 +60,14 @@ class Explanation(BaseModel):
 def explain(look: Look) -> Explanation:
     """Explain a batch, whatever its state."""
     batch, steps = look.batch, due(look)
-    headline, *told = (*_state(look), *_next(look, steps), *_refused(look), *_around(look))
+    headline, *others = (*_state(look), *_next(look, steps), *_refused(look), *_around(look))
     return Explanation(
         batch_id=batch.batch_id,
         game_date=batch.game_date,
         state=batch.state,
         headline=f"Batch {batch.batch_id} of {batch.game_date} is {batch.state}: {headline}.",
         sentences=(
-            *(Sentence(text=text) for text in told),
+            *(Sentence(text=text) for text in others),
             *(Sentence(text=action.effect, action=action) for action in actions_for(look)),
         ),
         due=tuple(DueStep(step=one.step, to_do=one.to_do, at=one.at, by=tuple(sorted(one.by))) for one in steps),
@@ -233,8 +233,8 @@ def _end(look: Look) -> str:
 def _failures(look: Look) -> Iterator[str]:
     failed = look.snapshot.failed
     if failed:
-        told = named([f"{player} ({code})" for player, code in failed.items()])
-        yield f"{_players(len(failed))} failed for good: {told}."
+        listed = named([f"{player} ({code})" for player, code in failed.items()])
+        yield f"{_players(len(failed))} failed for good: {listed}."
 
 
 # --- after the end --------------------------------------------------------------------------------------------

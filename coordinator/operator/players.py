@@ -114,8 +114,8 @@ def _terms(warehouse: Warehouse, player: str, day: date) -> tuple[tuple[str, flo
     """The largest terms of the trained model's newest prediction, which are points against an average game."""
     parameters = player_queries.history_parameters(player, day, day, system="ridge")
     for row in warehouse.query(player_queries.history(), parameters):
-        told = json.loads(str(row["told"]))
-        terms = told.get("terms", {}) if isinstance(told, dict) else {}
+        importance = json.loads(str(row["importance"]))
+        terms = importance.get("terms", {}) if isinstance(importance, dict) else {}
         return tuple((str(name), float(points)) for name, points in terms.items())
     return ()
 

@@ -67,15 +67,15 @@ def view_schema(warehouse: Tables, ledger: Ledger) -> SchemaView:
             declared.append(_table(change, tables.load(change.spec.name)))
             continue
         view = _table(change, tables.staging_schema(version))
-        told = dict(sorted(written.get(version, Counter()).items()))
+        written_by = dict(sorted(written.get(version, Counter()).items()))
         ours = tables.load(names.PREDICTIONS_TABLE, version).fingerprint
         foreign = [
             f"workers wrote a v{version} of fingerprint {other}; this coordinator's is {ours}"
-            for other in told
+            for other in written_by
             if other not in ("", ours)
         ]
         staging.append(
-            StagingView(**view.model_dump(exclude={"drift"}), drift=[*view.drift, *foreign], written_by=told)
+            StagingView(**view.model_dump(exclude={"drift"}), drift=[*view.drift, *foreign], written_by=written_by)
         )
     agrees = not any(view.drift for view in (*declared, *staging))
     return SchemaView(agrees=agrees, tables=declared, staging=staging)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from coordinator.assembly import Coordinator
 from coordinator.operator.answers import RedriveAnswer
 from coordinator.operator.bodies import ConsolidateBody, NoBody, PolicyChanges, RedriveBody, SweepBody
-from coordinator.operator.dashboard import words as told
+from coordinator.operator.dashboard import words
 from coordinator.routes import batches, forms, schedule
 from coordinator.routes.exchange import Caller, read_as
 from coordinator.routes.route import Routes
@@ -75,8 +75,8 @@ def _carry_out(action: str, call: Callable[[], BaseModel]) -> tuple[BaseModel | 
         answer = call()
     except TipoffError as error:
         _log.warning("button not carried out", extra={"json_fields": {"path": request.path, "reason": str(error)}})
-        return None, f"{told.REFUSED} {error}"
-    return answer, told.answer_words(action, answer)
+        return None, f"{words.REFUSED} {error}"
+    return answer, words.answer_words(action, answer)
 
 
 def _tell(where: str, words: str) -> Response:

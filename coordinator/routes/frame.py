@@ -28,11 +28,11 @@ def show(build: Callable[[], Response]) -> Response:
     try:
         answer = build()
     except TipoffError as error:
-        status, told = problem_of(error, instance=request.path)
+        status, document = problem_of(error, instance=request.path)
         log.warning(
             "page not shown", extra={"json_fields": {"path": request.path, "status": status, "why": str(error)}}
         )
-        answer = page("trouble.html", status=status, title=str(told["title"]), detail=str(told["detail"]))
+        answer = page("trouble.html", status=status, title=str(document["title"]), detail=str(document["detail"]))
     answer.headers.update(_HEADERS)
     return answer
 

@@ -2,7 +2,7 @@
 
 Libraries that read it off typed views were tried and save no code. spectree takes a body that is not JSON for an empty one, so
 that half a request would start today's batch; flask-openapi3 refuses an absent body as it does an unreadable one. Neither
-validates as strictly as JSON has types, and callers, problem documents, pages and headers would be told by hand all the same.
+validates as strictly as JSON has types, and callers, problem documents, pages and headers would be written by hand all the same.
 """
 
 from __future__ import annotations
@@ -149,10 +149,10 @@ def _of_query(query: Model) -> Iterator[Schema]:
 
 def _responses(operation: Route) -> Schema:
     guarded = () if operation.is_open else (401, 403, 503)
-    told = {str(status): _answer(status, models, operation) for status, models in operation.answers.items()}
+    answers = {str(status): _answer(status, models, operation) for status, models in operation.answers.items()}
     for status in sorted({*guarded, *operation.refusals}):
-        told[str(status)] = _refusal(status, is_page=operation.is_page)
-    return told
+        answers[str(status)] = _refusal(status, is_page=operation.is_page)
+    return answers
 
 
 def _answer(status: int, models: tuple[Model, ...], operation: Route) -> Schema:

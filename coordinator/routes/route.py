@@ -27,18 +27,18 @@ HTML = "text/html"
 READERS = (Caller.ADMIN, Caller.VIEWER)
 
 
-def as_json(told: BaseModel | Response, status: int = 200) -> Response:
+def as_json(body: BaseModel | Response, status: int = 200) -> Response:
     """Answer with a model; what is a response already is left as it is."""
-    if isinstance(told, Response):
-        return told
-    answer = jsonify(told.model_dump(mode="json"))
+    if isinstance(body, Response):
+        return body
+    answer = jsonify(body.model_dump(mode="json"))
     answer.status_code = status
     return answer
 
 
-def as_made(told: StartAnswer | RedriveAnswer | StartNotNeeded) -> Response:
+def as_made(made: StartAnswer | RedriveAnswer | StartNotNeeded) -> Response:
     """Answer with 202 when the request made a batch, 200 when an earlier one with its key did."""
-    return as_json(told, 202 if told.started else 200)
+    return as_json(made, 202 if made.started else 200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +104,13 @@ class Routes(list[Route]):
 
         def declare(view: View) -> View:
             types = get_type_hints(view)
-            told = {200: (types["return"],)} if answers is None else answers
+            by_status = {200: (types["return"],)} if answers is None else answers
             self.append(
                 Route(
                     method=method,
                     path=path,
                     summary=(view.__doc__ or "").partition("\n")[0],
-                    answers=told,
+                    answers=by_status,
                     refusals=refusals,
                     body=types.get("body", body),
                     query=types.get("query"),

@@ -196,7 +196,7 @@ class SystemErrors(BaseModel):
 
 
 def coverage_of(row: Row) -> Mapping[str, float]:
-    """Read what share each interval held, from a row of `points`; empty where no row told its interval."""
+    """Read what share each interval held, from a row of `points`; empty where no row has its interval."""
     held = {f"{share}": row[f"held_{100 * share:.0f}"] for share in SHARES}
     return {share: round(float(str(each)), 4) for share, each in held.items() if each is not None}
 

@@ -1,6 +1,6 @@
 """Decides whether the inputs of a game date are whole enough to plan on, and what of them is lacking, in sentences.
 
-A plan on stale inputs looks like any other, so what is lacking is told wherever the batch is. Must never learn how the
+A plan on stale inputs looks like any other, so what is lacking is shown wherever the batch is. Must never learn how the
 facts are asked for.
 """
 

@@ -184,8 +184,8 @@ def closing(look: Look) -> Due | None:
         case Status.RUNNING if look.is_settled:
             step, to_do, by = Step.CONSOLIDATE, "consolidate, since every player has an outcome", _ANYBODY
         case Status.RUNNING:
-            told = "decide by the policy without the silent players"
-            return None if batch.overtaken_by else Due(Step.DECIDE, told, batch.deadline_at, _SWEEP_OR_PERSON)
+            to_do = "decide by the policy without the silent players"
+            return None if batch.overtaken_by else Due(Step.DECIDE, to_do, batch.deadline_at, _SWEEP_OR_PERSON)
         case Status.FAILED if look.has_news:
             step, to_do, by = Step.CONSOLIDATE, "consolidate, since missing players have answered", _ANYBODY
         case Status.COMPLETE | Status.PARTIAL if look.has_news:
@@ -247,7 +247,7 @@ def _publish_again(look: Look) -> Due | None:
         return None
     times = {shard.number: _silent_past(batch, shard) for shard in shards}
     first = min(times.values())
-    # Shards are published one after the other: what is due within a minute of the first is told with it.
+    # Shards are published one after the other: what is due within a minute of the first is counted with it.
     until = look.now if first <= look.now else first + timedelta(minutes=1)
     together = [shard for shard in shards if times[shard.number] <= until]
     at = max(times[shard.number] for shard in together)

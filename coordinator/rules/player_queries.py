@@ -137,7 +137,7 @@ def history() -> str:
 SELECT
   `game_date`,
 {indent(_SHOWN, 2)},
-  TO_JSON_STRING(`feature_importance`) AS `told`
+  TO_JSON_STRING(`feature_importance`) AS `importance`
 FROM `{names.PREDICTIONS_TABLE}`
 WHERE `game_date` BETWEEN @first AND @last AND `player_lookup` = @player AND `system_id` = @system AND `is_active`
 ORDER BY `game_date` DESC, IF(`was_line_fallback`, 1, 0), `current_points_line`"""

@@ -137,10 +137,10 @@ class Consolidator:
 def finished_event(batch: Batch, *, revision: str) -> Outgoing:
     """The news of a batch's true end state (C4); the same state of the same round makes the same event id (A8)."""
     players = PlayerCounts(expected=batch.expected_count, predicted=0, skipped=0, failed=0, silent=batch.expected_count)
-    told = ("event_id", "batch_id", "game_date", "planned_at", "state", "reason")
+    copied = ("event_id", "batch_id", "game_date", "planned_at", "state", "reason")
     event = BatchFinished.model_validate(
         {
-            **{name: getattr(batch, name) for name in told},
+            **{name: getattr(batch, name) for name in copied},
             "players": batch.result.players if batch.result else players,
             "rows": batch.merged_rows,
             "coordinator_revision": revision,

@@ -163,14 +163,14 @@ class Grader:
             self._merge(game_date, before)
             after = self._count(game_date)
         grading.judge_after(after, game_date)
-        told = GradedDate(
+        graded = GradedDate(
             game_date=game_date,
             graded=after.grades,
             ungraded=after.ungraded,
             **before.model_dump(include={"inserted", "updated", "unchanged", "retired"}),
         )
-        log.info("date graded", extra={"json_fields": told.model_dump(mode="json")})
-        return told
+        log.info("date graded", extra={"json_fields": graded.model_dump(mode="json")})
+        return graded
 
     def _merge(self, game_date: date, before: GradeCounts) -> None:
         """Run the MERGE as a job of its own id, so that two graders of one state run one.

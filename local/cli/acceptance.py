@@ -11,7 +11,7 @@ import click
 
 from local.cli.exits import NO_SUCCESS
 from local.cli.options import audience_option, bundled, impersonate_option, json_option, timeout_option
-from local.cli.targets import Target, told_how_to_log_in
+from local.cli.targets import Target, explaining_login
 from local.cli.terminal import echo, print_json
 from shared.errors import InvalidInput
 
@@ -99,11 +99,11 @@ def acceptance(
 
 def _shown(laws: Iterator[Law], *, as_json: bool) -> Iterator[Law]:
     """The same laws, each printed for a person as soon as it is known."""
-    from local.one_machine.law import told  # noqa: PLC0415 - so that --help answers at once
+    from local.one_machine.law import line_of  # noqa: PLC0415 - so that --help answers at once
 
     for law in laws:
         if not as_json:
-            echo(told(law))
+            echo(line_of(law))
         yield law
 
 
@@ -116,7 +116,7 @@ def _messages(target: Target, *, requests: str | None, outcomes: str | None) -> 
     from local.emulated.cloud_faults import PubsubMessages  # noqa: PLC0415 - so that --help answers at once
     from local.emulated.provision import Topics  # noqa: PLC0415 - as above
 
-    with told_how_to_log_in():
+    with explaining_login():
         return PubsubMessages(
             Topics(target.project or "", requests=requests, outcomes=outcomes), environ=target.environ
         )

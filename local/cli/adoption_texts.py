@@ -86,11 +86,11 @@ def an_adoption(prefix: str, game_date: date | None, *, now: datetime) -> Adopti
     if not _PREFIX.fullmatch(prefix):
         problem = f"{prefix!r} is no prefix of staging tables; give one like _staging_batch_2026_01_30"
         raise InvalidInput("--prefix", problem)
-    told = game_date or _date_in(prefix)
-    if told is None:
+    dated = game_date or _date_in(prefix)
+    if dated is None:
         raise InvalidInput("--game-date", f"missing, and {prefix!r} does not say it; give the games' date")
-    tag = hashlib.sha256(f"{prefix} {told} {now.isoformat()}".encode()).hexdigest()[:16]
-    return Adoption(prefix, told, tag)
+    tag = hashlib.sha256(f"{prefix} {dated} {now.isoformat()}".encode()).hexdigest()[:16]
+    return Adoption(prefix, dated, tag)
 
 
 def _date_in(prefix: str) -> date | None:

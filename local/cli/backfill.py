@@ -169,11 +169,11 @@ def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int
         season = client.get("/season", span)
     failed = [one for one in ended if not one.is_whole]
     if wanted.as_json:
-        told = [
+        listed = [
             {"game_date": str(one.game_date), "batch_id": one.batch_id, "state": one.state, "why": one.why}
             for one in ended
         ]
-        print_json({"ran": told, "skipped": len(due) - len(ended), "season": season})
+        print_json({"ran": listed, "skipped": len(due) - len(ended), "season": season})
     else:
         print_matrix(season)
         echo(f"{len(ended)} dates run, {len(due) - len(ended)} skipped, {len(failed)} not complete")
@@ -186,11 +186,11 @@ def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int
 
 def _print_due(due: Sequence[DueDate], *, as_json: bool) -> int:
     if as_json:
-        told = [
+        listed = [
             {"game_date": str(one.game_date), "games": one.games, "state": one.state, "step": one.step.value}
             for one in due
         ]
-        print_json({"due": told})
+        print_json({"due": listed})
         return 0
     table = plain_table("game date", "games", "state", "would")
     for one in due:

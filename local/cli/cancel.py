@@ -18,5 +18,5 @@ def cancel(*, where: CoordinatorAddress, batch: str, yes: bool, why: str, as_jso
     """
     with where.client() as client:
         answer = ask_for(client, batch, "cancel", {}, yes=yes, why=why, asks=True)
-    told = f"batch {answer['batch_id']} of {answer['game_date']} is {answer['state']}"
-    show(answer, lambda _: echo(told), as_json=as_json)
+    sentence = f"batch {answer['batch_id']} of {answer['game_date']} is {answer['state']}"
+    show(answer, lambda _: echo(sentence), as_json=as_json)

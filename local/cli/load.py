@@ -35,8 +35,8 @@ def load(*, target: Target, folder: Path, max_bytes: int, as_json: bool) -> None
     with target.input_tables() as (warehouse, stage):
         loaded = load_into(warehouse, stage, folder=folder, max_bytes=max_bytes)
     if as_json:
-        told = [asdict(one) | {"unchanged": one.unchanged} for one in loaded]
-        print_json({"target": target.name, "tables": told})
+        listed = [asdict(one) | {"unchanged": one.unchanged} for one in loaded]
+        print_json({"target": target.name, "tables": listed})
         return
     for one in loaded:
         counts = f"{one.inserted:,} inserted, {one.updated:,} corrected, {one.unchanged:,} there already"

@@ -14,10 +14,10 @@ from shared.settings import Policy
 
 def _policy_options(command: Callable[..., None]) -> Callable[..., None]:
     """One option for each value of a policy, with its bounds and meaning."""
-    for name, told in reversed(Policy.model_json_schema()["properties"].items()):
-        kind = click.IntRange if told["type"] == "integer" else click.FloatRange
-        bounds = kind(told["minimum"], told["maximum"])
-        command = click.option(f"--{name.replace('_', '-')}", type=bounds, help=f"{told['description']}.")(command)
+    for name, declared in reversed(Policy.model_json_schema()["properties"].items()):
+        kind = click.IntRange if declared["type"] == "integer" else click.FloatRange
+        bounds = kind(declared["minimum"], declared["maximum"])
+        command = click.option(f"--{name.replace('_', '-')}", type=bounds, help=f"{declared['description']}.")(command)
     return command
 
 

@@ -114,9 +114,9 @@ class Target:
         Raises:
             Unavailable: BigQuery did not answer.
         """
-        from local.emulated.provision import told  # noqa: PLC0415 - as above
+        from local.emulated.provision import naming_refusals  # noqa: PLC0415 - as above
 
-        with told("job", job_id):
+        with naming_refusals("job", job_id):
             found = self._client().get_job(job_id, location=self.location)
         return int(getattr(found, "total_bytes_processed", None) or 0) or None
 
@@ -150,7 +150,7 @@ class Target:
     def _client(self) -> bigquery.Client:
         from shared.adapters import bigquery_clients  # noqa: PLC0415 - as above
 
-        with told_how_to_log_in():
+        with explaining_login():
             return bigquery_clients.clients(self.environ, project=self.project or "", location=self.location or "")[0]
 
     def _bigquery(self) -> Warehouse:
@@ -158,7 +158,7 @@ class Target:
 
         # `__post_init__` has seen to it that none is missing.
         project, dataset, location = self.project or "", self.dataset or "", self.location or ""
-        with told_how_to_log_in():
+        with explaining_login():
             return bigquery_clients.connect(
                 self.environ,
                 project=project,
@@ -177,7 +177,7 @@ class Target:
                 "--firestore-database",
                 "missing; name the database of the ledger, FIRESTORE_DATABASE of deploy/config.env",
             )
-        with told_how_to_log_in():
+        with explaining_login():
             return FirestoreDocuments(firestore.Client(project=self.project, database=self.firestore_database))
 
 
@@ -198,7 +198,7 @@ def _embedded(home: Path, *, is_made: bool) -> Iterator[DuckdbWarehouse]:
 
 
 @contextmanager
-def told_how_to_log_in() -> Iterator[None]:
+def explaining_login() -> Iterator[None]:
     """Say what Google's clients need: credentials of their own, which gcloud's login does not make."""
     from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415 - as above
 

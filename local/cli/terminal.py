@@ -50,7 +50,7 @@ def print_json(answer: object) -> None:
 
 
 def show(answer: Answer, tell: Callable[[Answer], object], *, as_json: bool) -> None:
-    """Print an answer for programs, or have it told to a person."""
+    """Print an answer for programs, or have it shown to a person."""
     if as_json:
         print_json(answer)
     else:

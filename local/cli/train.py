@@ -53,11 +53,11 @@ def train(*, data: Path, max_bytes: int, until: date, out: Path, as_json: bool) 
         out.write_text(write_document(document), encoding="utf-8")
     except OSError as error:
         raise InvalidInput("--out", f"{out} cannot be written: {error.strerror}") from error
-    told = document.model_dump(include={"model_version", "feature_version", "trained_on", "calibration", "metrics"})
+    shown = document.model_dump(include={"model_version", "feature_version", "trained_on", "calibration", "metrics"})
     if as_json:
-        print_json(told | {"file": str(out)})
+        print_json(shown | {"file": str(out)})
         return 0
-    console.print(errors_table(told["metrics"]["walk_forward"]))
+    console.print(errors_table(shown["metrics"]["walk_forward"]))
     calibration = document.calibration
     source = f"from {calibration.lines:,} lines" if calibration.lines else "as shipped, since there are too few lines"
     console.print(f"Calibration {calibration.method}: slope {calibration.slope}, {source}")

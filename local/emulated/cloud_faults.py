@@ -14,7 +14,7 @@ from typing import Any
 from google.api_core import exceptions as api
 from google.pubsub_v1.types import PubsubMessage, PushConfig
 
-from local.emulated.provision import Topics, pubsub_clients, told
+from local.emulated.provision import Topics, naming_refusals, pubsub_clients
 from local.one_machine.faulty_day import SWEEP_JOB, Attempt, LogLine
 from local.one_machine.gcloud import Gcloud, error_of
 from shared.errors import InvalidInput, Unavailable
@@ -42,7 +42,7 @@ class PubsubMessages:
     @contextmanager
     def held(self) -> Iterator[None]:
         """See `Messages.held`: the subscription waits to be pulled from, and then pushes as before."""
-        with told("subscription", self._outcomes):
+        with naming_refusals("subscription", self._outcomes):
             found = self._subscriber.get_subscription(subscription=self._outcomes, timeout=_SECONDS)
         if not found.push_config.push_endpoint:
             problem = (
@@ -59,7 +59,7 @@ class PubsubMessages:
         """See `Messages.lose`."""
         lost = idle = 0
         while idle < _IDLE_PULLS:
-            with told("subscription", self._outcomes):
+            with naming_refusals("subscription", self._outcomes):
                 ours = self._taken(batch_id)
             lost += ours
             idle = 0 if ours else idle + 1
@@ -72,7 +72,7 @@ class PubsubMessages:
             "CloudPubSubDeadLetterSourceDeliveryCount": "0",
             "CloudPubSubDeadLetterSourceSubscription": "tipoff acceptance",
         }
-        with told("topic", self._dead_letters):
+        with naming_refusals("topic", self._dead_letters):
             message = PubsubMessage(data=b"unreadable", attributes=attributes)
             self._publisher.publish(topic=self._dead_letters, messages=[message], timeout=_SECONDS)
 
@@ -95,7 +95,7 @@ class PubsubMessages:
         return len(ours)
 
     def _push_by(self, config: PushConfig) -> None:
-        with told("subscription", self._outcomes):
+        with naming_refusals("subscription", self._outcomes):
             self._subscriber.modify_push_config(subscription=self._outcomes, push_config=config, timeout=_SECONDS)
 
 

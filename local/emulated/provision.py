@@ -72,7 +72,7 @@ def pubsub_clients(emulator: str | None) -> tuple[PublisherClient, SubscriberCli
 
 
 @contextmanager
-def told(kind: str, name: str) -> Iterator[None]:
+def naming_refusals(kind: str, name: str) -> Iterator[None]:
     """Have a refusal of Google's name what it is about. Raises `Unavailable`."""
     try:
         yield
@@ -98,7 +98,7 @@ def provision_topics(
         Unavailable: Pub/Sub did not do it; what was made so far stays, and a repeat goes on.
     """
     for topic in (topics.requests, topics.outcomes, topics.finished, topics.dead_requests):
-        with told("topic", topic), suppress(api.AlreadyExists):
+        with naming_refusals("topic", topic), suppress(api.AlreadyExists):
             publisher.create_topic(name=publisher.topic_path(topics.project, topic))
     dead_letters = publisher.topic_path(topics.project, topics.dead_requests)
     subscribe(
@@ -146,7 +146,7 @@ def subscribe(
             "dead_letter_topic": dead_letters,
             "max_delivery_attempts": delivery.maximum_attempts,
         }
-    with told("subscription", name):
+    with naming_refusals("subscription", name):
         _create_or_mend(subscriber, name, subscriber.topic_path(project, topic), wanted)
     return name
 
@@ -168,7 +168,7 @@ def provision_dataset(client: bigquery.Client, dataset: str, *, location: str) -
     """
     wanted = bigquery.Dataset(bigquery.DatasetReference(client.project, dataset))
     wanted.location = location
-    with told("dataset", dataset):
+    with naming_refusals("dataset", dataset):
         client.create_dataset(wanted, exists_ok=True)
 
 

@@ -51,7 +51,7 @@ class Acceptance:
 
     Args:
         stranger: sends a request with a header `Authorization`, or none, past all that the client adds.
-        job_bytes: bytes that a job processed; None where that is not told.
+        job_bytes: bytes that a job processed; None where that is not known.
         messages, clock, read_lines: see `faulty_day`; None where there are none to be had.
         patience_seconds: how long a batch may take.
     """
@@ -89,9 +89,11 @@ class Acceptance:
             ("missing and forged tokens are refused", "GET", "/batches"),
             ("a push without Pub/Sub's token is refused", "POST", "/complete"),
         ):
-            told = {who: self.stranger(method, path, token) for who, token in (("none", None), ("forged", _forged()))}
-            saw = ", ".join(f"{who}: {status}" for who, status in told.items())
-            if all(status in (401, 403) for status in told.values()):
+            answers = {
+                who: self.stranger(method, path, token) for who, token in (("none", None), ("forged", _forged()))
+            }
+            saw = ", ".join(f"{who}: {status}" for who, status in answers.items())
+            if all(status in (401, 403) for status in answers.values()):
                 yield Law(name, LawVerdict.SEEN, saw)
             elif not self._checks_tokens():
                 yield Law(name, LawVerdict.NOT_SHOWN, f"tokens are not checked here ({saw})")

@@ -167,7 +167,7 @@ def _start(client: CoordinatorClient, game_date: date, stop: threading.Event) ->
     key = str(uuid.uuid4())
     for attempt in range(_STARTS):
         try:
-            # A past week's box scores will not come any more; what was lacking is told with the batch.
+            # A past week's box scores will not come any more; what was lacking is shown with the batch.
             body = {"game_date": game_date.isoformat(), "policy": {"min_inputs_share": 0}}
             answer = client.post("/start", body, {"Idempotency-Key": key})
             return str(answer["batch_id"])

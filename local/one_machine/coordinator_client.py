@@ -1,4 +1,4 @@
-"""Ask a coordinator by its routes, whoever carries the request there; over HTTP, that is done here.
+"""Ask a coordinator by its routes, over any transport; the one over HTTP is here.
 
 A problem document becomes an error of the tree: a refusal is the caller's to mend, all else is trouble.
 """

@@ -28,6 +28,6 @@ def judged(name: str, holds: bool, saw: str) -> Law:
     return Law(name, LawVerdict.SEEN if holds else LawVerdict.BROKEN, saw)
 
 
-def told(law: Law) -> str:
+def line_of(law: Law) -> str:
     """One line for a person."""
     return f"{law.verdict:<9}  {law.name}: {law.saw}"

@@ -42,8 +42,8 @@ class OtlpSpans:
     """
 
     def __init__(self, resource: dict[str, str]) -> None:
-        told = Resource.create(resource).merge(OTELResourceDetector().detect())
-        self._provider = TracerProvider(resource=told)
+        merged = Resource.create(resource).merge(OTELResourceDetector().detect())
+        self._provider = TracerProvider(resource=merged)
         try:
             exporter = OTLPSpanExporter()
         except (RuntimeError, GoogleAuthError) as error:

@@ -102,7 +102,7 @@ def standing_in(
         cells: what else the system tells where the number is its own.
     """
 
-    def told(player: int) -> str:
+    def reason_of_either(player: int) -> str:
         if is_stand_in[player]:
             return f"{why}; stand-in: {baseline.system_id} ({baseline.reason(player)})"
         return reason(player)
@@ -112,6 +112,6 @@ def standing_in(
         points=np.where(is_stand_in, baseline.points, own),
         is_stand_in=is_stand_in,
         code=code,
-        reason=told,
+        reason=reason_of_either,
         cells=lambda player: {} if is_stand_in[player] else cells(player),
     )

@@ -216,8 +216,8 @@ def _count(count: int, how: str) -> str:
 
 
 def _swept(answer: SweepAnswer) -> str:
-    told = [(one.batch_id, "; ".join([*one.did, *filter(None, [one.why])])) for one in answer.batches]
-    due = [f"{batch_id}: {steps}" for batch_id, steps in told if steps]
-    found = f"looked at {len(told)} batch{'' if len(told) == 1 else 'es'}"
+    swept = [(one.batch_id, "; ".join([*one.did, *filter(None, [one.why])])) for one in answer.batches]
+    due = [f"{batch_id}: {steps}" for batch_id, steps in swept if steps]
+    found = f"looked at {len(swept)} batch{'' if len(swept) == 1 else 'es'}"
     words = f"Swept: {found}" + (". " + ". ".join(due) + "." if due else "; nothing was due.")
     return f"{REFUSED} {words}" if answer.unfinished else words
