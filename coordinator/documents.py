@@ -69,7 +69,8 @@ class Codec(Generic[Stored]):
 
     def changes(self, read: Stored, decided: Stored) -> Fields:
         """The fields in which the documents of two values differ, as the second has them."""
-        differing = {name for name in self._names if getattr(read, name) != getattr(decided, name)}
+        pairs = ((name, getattr(read, name), getattr(decided, name)) for name in self._names)
+        differing = {name for name, was, now in pairs if was is not now and was != now}
         if self._keep_from(read) != self._keep_from(decided):
             differing.add("expires_at")
         return {name: value for name, value in self.fields(decided, only=differing).items() if name in differing}
@@ -128,8 +129,8 @@ def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
     player, worker = outcome.player_lookup, outcome.worker_revision
     match outcome:
         case Predicted():
-            entry = outcome.model_dump(include={"schema_version", "schema_fingerprint", "rows", "digest"})
-            return ("predicted", player, outcome.delivery), {**entry, "at": at, "worker": worker}
+            told = {name: getattr(outcome, name) for name in _TOLD_OF_A_DELIVERY}
+            return ("predicted", player, outcome.delivery), {**told, "at": at, "worker": worker}
         case Skipped():
             return ("skipped", player, outcome.reason.value), {"at": at, "worker": worker}
         case Failed():
@@ -137,6 +138,9 @@ def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
             return ("failed", player, outcome.code.value), said
         case _:
             assert_never(outcome)
+
+
+_TOLD_OF_A_DELIVERY = ("schema_version", "schema_fingerprint", "rows", "digest")
 
 
 def read_shard(document: Document) -> Shard:
@@ -168,11 +172,12 @@ def read_shard(document: Document) -> Shard:
 
 
 class _Entries(Mapping[str, Read]):
-    """Entries by player, each read when it is asked for: a completion needs only who has one."""
+    """Entries by player, read when they are asked for: a completion needs only who has one."""
 
     def __init__(self, raw: Mapping[str, Any], read: Callable[[str, Any], Read]) -> None:
         self._raw = raw
         self._read = read
+        self._all: dict[str, Read] | None = None
 
     def __getitem__(self, player: str) -> Read:
         return self._read(player, self._raw[player])
@@ -186,7 +191,9 @@ class _Entries(Mapping[str, Read]):
         return self._raw.keys()
 
     def items(self) -> ItemsView[str, Read]:
-        return {player: self._read(player, raw) for player, raw in self._raw.items()}.items()
+        if self._all is None:
+            self._all = {player: self._read(player, raw) for player, raw in self._raw.items()}
+        return self._all.items()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._raw)
