@@ -59,7 +59,8 @@ class Codec(Generic[Stored]):
     def __init__(self, kind: type[Stored], keep_from: Callable[[Stored], datetime]) -> None:
         self._adapter: TypeAdapter[Stored] = TypeAdapter(kind)
         self._keep_from: Callable[[Stored], datetime] = keep_from
-        self._names = {one.name for one in fields(kind)}
+        self._names = tuple(one.name for one in fields(kind))
+        self._cells: Callable[[Stored], tuple[Any, ...]] = attrgetter(*self._names)
 
     def fields(self, value: Stored, *, only: set[str] | None = None) -> Fields:
         """The document of a value: what its path and version do not say, and its end of life."""
@@ -69,8 +70,8 @@ class Codec(Generic[Stored]):
 
     def changes(self, read: Stored, decided: Stored) -> Fields:
         """The fields in which the documents of two values differ, as the second has them."""
-        pairs = ((name, getattr(read, name), getattr(decided, name)) for name in self._names)
-        differing = {name for name, was, now in pairs if was is not now and was != now}
+        each = zip(self._names, self._cells(read), self._cells(decided), strict=True)
+        differing = {name for name, was, now in each if was is not now and was != now}
         if self._keep_from(read) != self._keep_from(decided):
             differing.add("expires_at")
         return {name: value for name, value in self.fields(decided, only=differing).items() if name in differing}

@@ -112,7 +112,7 @@ class Day:
         self.alive[service].append(running)
         return running
 
-    def _coordinator(self, instance: Instance, **changes: Any) -> Coordinator:
+    def _coordinator(self, instance: Instance) -> Coordinator:
         parts = Parts(
             documents=SimulatedDocuments(self.world, self.documents, self.laws.committed),
             warehouse=SimulatedWarehouse(self.world, self.warehouse, self.laws.submitted),
@@ -127,7 +127,7 @@ class Day:
             renew_every=20 * SECOND,
             max_bytes=1 << 40,
         )
-        return assemble(replace(parts, **changes))
+        return assemble(parts)
 
     def _worker(self, instance: Instance, revision: Revision) -> Worker:
         return Worker(

@@ -70,9 +70,11 @@ class MemoryDocuments:
             raise DocumentMissing(f"{'/'.join(write.path)} does not exist")
         fields: Mapping[str, Any] = found.fields
         for path, value in write.fields.items():
-            fields = _with(fields, path, _kept(value))
+            kept = _kept(value)
+            if not _same(_at(fields, path), kept):
+                fields = _with(fields, path, kept)
         # Like Firestore, an update that changes nothing leaves the version, so a repeat disturbs no one.
-        return found if _same(fields, found.fields) else self._at_new_version(write.path, fields)
+        return found if fields is found.fields else self._at_new_version(write.path, fields)
 
     def _at_new_version(self, path: Path, fields: Mapping[str, Any]) -> Document:
         self._versions += 1
@@ -80,6 +82,18 @@ class MemoryDocuments:
 
 
 _path = attrgetter("path")
+
+
+def _at(fields: Mapping[str, Any], path: FieldPath) -> Any:
+    """What stands at a path; what nothing equals where nothing does."""
+    for name in path[:-1]:
+        fields = fields.get(name, _NOTHING)
+        if not isinstance(fields, dict):
+            return _NOTHING
+    return fields.get(path[-1], _NOTHING)
+
+
+_NOTHING = object()
 
 
 def _with(fields: Mapping[str, Any], path: FieldPath, value: Any) -> Mapping[str, Any]:
@@ -96,7 +110,7 @@ def _kept(value: Any) -> Any:
         return value
     if isinstance(value, datetime):
         return value if value.tzinfo is UTC else value.astimezone(UTC)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):  # to ask for the abstract kind takes longer
         return {
             name: inner if isinstance(inner, _AS_THEY_ARE) else _kept(inner)  # most are: a call less for each
             for name, inner in value.items()

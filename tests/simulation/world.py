@@ -105,25 +105,19 @@ class Task:
 class _Thread(greenlet):  # type: ignore[misc]  # it ships no types
     """Carries tasks, one after the other: to begin a greenlet takes as long as several port calls."""
 
-    task: Task | None = None
+    task: Task
 
     def __init__(self) -> None:
         super().__init__(self._carry)
 
     def _carry(self) -> None:
         while True:
-            task = self.current
             with suppress(Killed):
-                task.run()
-            self.task = task.thread = None
+                self.task.run()
+            self.task.thread = None
+            del self.task
             _IDLE.append(self)
             self.parent.switch()
-
-    @property
-    def current(self) -> Task:
-        """The task that it carries."""
-        assert self.task is not None
-        return self.task
 
 
 _IDLE: list[_Thread] = []
@@ -253,7 +247,7 @@ class World:
         """The task that runs."""
         thread = getcurrent()
         assert isinstance(thread, _Thread), "port calls of a simulation are made by its tasks"
-        return thread.current
+        return thread.task
 
     def kill(self, instance: Instance) -> None:
         """Kill an instance with all its tasks, as kill -9 does; the calling task ends here if it is one of them."""
@@ -269,7 +263,7 @@ class World:
                 task.thread.throw(Killed)
         self._ready = [task for task in self._ready if task.instance is not instance]
         self.on_kill(instance)
-        if isinstance(own, _Thread) and own.current.instance is instance:
+        if isinstance(own, _Thread) and own.task.instance is instance:
             raise Killed
 
     def next_timer(self) -> datetime | None:
