@@ -25,6 +25,7 @@ from worker.service import Worker
 MORNING = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
 MINUTE = timedelta(minutes=1)
+_RULES = PlanningRules()
 POLICY = Policy(deadline_minutes=30, republish_after_minutes=4, players_per_request=2, max_republishes=3)
 
 
@@ -122,7 +123,7 @@ class Day:
             holder=instance.name,
             revision="coordinator-1",
             policy=self.policy,
-            rules=PlanningRules(),
+            rules=_RULES,
             lease=LEASE,
             renew_every=20 * SECOND,
             max_bytes=1 << 40,

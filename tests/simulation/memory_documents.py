@@ -51,7 +51,8 @@ class MemoryDocuments:
             check_query(collection, where, limit=limit)
         found = list(self._collections.get(collection, {}).values())
         if where:
-            found = [document for document in found if all(_holds(one, document.fields) for one in where)]
+            for condition in where:
+                found = [document for document in found if _holds(condition, document.fields)]
             found.sort(key=lambda one: (_sort_key(one.fields[where[0].field]), one.path), reverse=True)
         else:
             found.sort(key=_path)
