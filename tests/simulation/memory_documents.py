@@ -50,9 +50,11 @@ class MemoryDocuments:
         if not self._trusting:
             check_query(collection, where, limit=limit)
         found = list(self._collections.get(collection, {}).values())
+        for condition in where:
+            found = [document for document in found if _holds(condition, document.fields)]
+        if len(found) < 2:  # as mostly
+            return found[:limit]
         if where:
-            for condition in where:
-                found = [document for document in found if _holds(condition, document.fields)]
             found.sort(key=lambda one: (_sort_key(one.fields[where[0].field]), one.path), reverse=True)
         else:
             found.sort(key=_path)
