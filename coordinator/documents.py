@@ -59,7 +59,8 @@ class Codec(Generic[Stored]):
     def __init__(self, kind: type[Stored], keep_from: Callable[[Stored], datetime]) -> None:
         self._adapter: TypeAdapter[Stored] = TypeAdapter(kind)
         self._keep_from: Callable[[Stored], datetime] = keep_from
-        self._names = {one.name for one in fields(kind)}
+        self._names = tuple(one.name for one in fields(kind))
+        self._cells: Callable[[Stored], tuple[Any, ...]] = attrgetter(*self._names)
 
     def fields(self, value: Stored, *, only: set[str] | None = None) -> Fields:
         """The document of a value: what its path and version do not say, and its end of life."""
@@ -69,7 +70,8 @@ class Codec(Generic[Stored]):
 
     def changes(self, read: Stored, decided: Stored) -> Fields:
         """The fields in which the documents of two values differ, as the second has them."""
-        differing = {name for name in self._names if getattr(read, name) != getattr(decided, name)}
+        each = zip(self._names, self._cells(read), self._cells(decided), strict=True)
+        differing = {name for name, was, now in each if was is not now and was != now}
         if self._keep_from(read) != self._keep_from(decided):
             differing.add("expires_at")
         return {name: value for name, value in self.fields(decided, only=differing).items() if name in differing}
@@ -128,8 +130,8 @@ def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
     player, worker = outcome.player_lookup, outcome.worker_revision
     match outcome:
         case Predicted():
-            entry = outcome.model_dump(include={"schema_version", "schema_fingerprint", "rows", "digest"})
-            return ("predicted", player, outcome.delivery), {**entry, "at": at, "worker": worker}
+            told = {name: getattr(outcome, name) for name in _TOLD_OF_A_DELIVERY}
+            return ("predicted", player, outcome.delivery), {**told, "at": at, "worker": worker}
         case Skipped():
             return ("skipped", player, outcome.reason.value), {"at": at, "worker": worker}
         case Failed():
@@ -137,6 +139,9 @@ def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
             return ("failed", player, outcome.code.value), said
         case _:
             assert_never(outcome)
+
+
+_TOLD_OF_A_DELIVERY = ("schema_version", "schema_fingerprint", "rows", "digest")
 
 
 def read_shard(document: Document) -> Shard:
@@ -168,11 +173,12 @@ def read_shard(document: Document) -> Shard:
 
 
 class _Entries(Mapping[str, Read]):
-    """Entries by player, each read when it is asked for: a completion needs only who has one."""
+    """Entries by player, read when they are asked for: a completion needs only who has one."""
 
     def __init__(self, raw: Mapping[str, Any], read: Callable[[str, Any], Read]) -> None:
         self._raw = raw
         self._read = read
+        self._all: dict[str, Read] | None = None
 
     def __getitem__(self, player: str) -> Read:
         return self._read(player, self._raw[player])
@@ -186,7 +192,9 @@ class _Entries(Mapping[str, Read]):
         return self._raw.keys()
 
     def items(self) -> ItemsView[str, Read]:
-        return {player: self._read(player, raw) for player, raw in self._raw.items()}.items()
+        if self._all is None:
+            self._all = {player: self._read(player, raw) for player, raw in self._raw.items()}
+        return self._all.items()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._raw)

@@ -26,4 +26,5 @@ def union(selects: Iterable[str]) -> str:
 
 def indent(text: str, by: int = 2) -> str:
     """The text, further to the right."""
-    return "\n".join(" " * by + line for line in text.splitlines())
+    margin = " " * by
+    return margin + text.rstrip("\n").replace("\n", f"\n{margin}")

@@ -14,8 +14,9 @@ from typing import Any
 
 from shared.errors import Unavailable
 from shared.settings import Policy
-from tests.simulation.day import MINUTE, POLICY, Day, simulated
+from tests.simulation.day import MINUTE, POLICY, Day
 from tests.simulation.league import PlannedPlayer, Revision, simulated_rows
+from tests.simulation.simulated import simulated
 from tests.simulation.world import CALM, SECOND, Climate, LawBroken, Task
 
 PLAYERS = (

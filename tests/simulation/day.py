@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-import pytest
-
-from coordinator import documents, ledger
 from coordinator.assembly import Coordinator, Parts, assemble
 from coordinator.ledger import Ledger
 from coordinator.routes.pushes import _complete, _give_up
-from coordinator.rules import planning
 from shared.errors import Permanent, TipoffError, Transient
-from shared.ports import Document, Outgoing
+from shared.ports import Outgoing
 from shared.push import Pushed
 from shared.settings import PlanningRules, Policy
 from tests.simulation.laws import Laws
@@ -30,33 +25,8 @@ from worker.service import Worker
 MORNING = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
 MINUTE = timedelta(minutes=1)
+_RULES = PlanningRules()
 POLICY = Policy(deadline_minutes=30, republish_after_minutes=4, players_per_request=2, max_republishes=3)
-
-
-@contextmanager
-def simulated() -> Iterator[None]:
-    """For a while cut shards so small that a batch of few players has several, and read each version of a document once.
-
-    What a document says follows from it alone and is frozen, and the laws read it as often as the services do.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning, "MIN_SHARD_PLAYERS", 2)
-        patch.setattr(ledger, "read_shard", _once_each(documents.read_shard))
-        patch.setattr(documents.BATCH, "read", _once_each(documents.BATCH.read))
-        patch.setattr(documents.DATE, "read", _once_each(documents.DATE.read))
-        yield
-
-
-def _once_each(read: Callable[[Document], Any]) -> Callable[[Document], Any]:
-    known: dict[int, tuple[Document, Any]] = {}
-
-    def read_once(document: Document) -> Any:
-        found = known.get(id(document))
-        if found is None:
-            found = known[id(document)] = document, read(document)
-        return found[1]
-
-    return read_once
 
 
 @dataclass
@@ -143,7 +113,7 @@ class Day:
         self.alive[service].append(running)
         return running
 
-    def _coordinator(self, instance: Instance, **changes: Any) -> Coordinator:
+    def _coordinator(self, instance: Instance) -> Coordinator:
         parts = Parts(
             documents=SimulatedDocuments(self.world, self.documents, self.laws.committed),
             warehouse=SimulatedWarehouse(self.world, self.warehouse, self.laws.submitted),
@@ -153,12 +123,12 @@ class Day:
             holder=instance.name,
             revision="coordinator-1",
             policy=self.policy,
-            rules=PlanningRules(),
+            rules=_RULES,
             lease=LEASE,
             renew_every=20 * SECOND,
             max_bytes=1 << 40,
         )
-        return assemble(replace(parts, **changes))
+        return assemble(parts)
 
     def _worker(self, instance: Instance, revision: Revision) -> Worker:
         return Worker(

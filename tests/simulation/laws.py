@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from coordinator.documents import entry_of
-from coordinator.ledger import Ledger
 from coordinator.operator.views import Views
 from coordinator.rules.batch import Batch
 from coordinator.rules.due import By, Step, due_now
-from coordinator.rules.entries import take_snapshot
-from schemas.messages import BatchFinished, Predicted
+from schemas.messages import BatchFinished, Predicted, RowCounts
 from shared.errors import MalformedMessage
 from shared.ports import Document, Outgoing, Path, Write
 from shared.push import slice_of
-from tests.simulation.league import GAME_DATE, Revision, simulated_rows
+from tests.simulation.league import GAME_DATE, Revision, simulated_points
 from tests.simulation.memory_documents import MemoryDocuments
 from tests.simulation.memory_warehouse import MemoryWarehouse
 from tests.simulation.standing import Standing, outcomes_in
-from tests.simulation.world import LawBroken, Task, World
+from tests.simulation.world import LawBroken, World
 
 LIVE = {"PLANNED", "RUNNING", "CONSOLIDATING"}
 MOVES = {
@@ -36,6 +35,7 @@ MOVES = {
     "COMPLETE": set(),
     "CANCELLED": set(),
 }
+_DATE: Path = ("dates", GAME_DATE.isoformat())
 HOLDERS_ONLY = ("merges", "result")
 """Fields of a batch that only the holder of its date's lease writes."""
 
@@ -84,37 +84,37 @@ class Laws(Standing):
         after: Any = found.fields
         old: Any = was.fields if was else {}
         if was is None:
-            self._hold(after["status"] == "PLANNED", f"batch {batch_id} begins as {after['status']}")
-            self._hold(("dates", GAME_DATE.isoformat()) in before, f"batch {batch_id} exists without being the newest")
+            self._hold(after["status"] == "PLANNED", "batch {} begins as {}", batch_id, after["status"])
+            self._hold(_DATE in before, "batch {} exists without being the newest", batch_id)
         elif after["status"] != old["status"]:
             self._world.say("ledger", f"{batch_id}: {old['status']} → {after['status']}")
             allowed = after["status"] in MOVES[old["status"]]
-            self._hold(allowed, f"batch {batch_id} moved from {old['status']} to {after['status']}")
+            self._hold(allowed, "batch {} moved from {} to {}", batch_id, old["status"], after["status"])
         if was is not None:
             for name in HOLDERS_ONLY:
-                if after[name] != old[name]:
+                if after[name] is not old[name] and after[name] != old[name]:
                     self._hold_lease(batch_id, f"{name} of {batch_id}", before)
             if after["status"] != old["status"] and {after["status"], old["status"]} & {"CONSOLIDATING"}:
                 self._hold_lease(batch_id, f"the status of {batch_id}", before)
-            for number in set(after["settled_shards"]) - set(old["settled_shards"]):
-                shard = self.shard(batch_id, int(number))
-                self._hold(not shard.silent, f"shard {number} of {batch_id} is marked settled without {shard.silent}")
-        live = [one.path[-1] for one in self._documents.query(("batches",)) if one.fields["status"] in LIVE]
-        self._hold(len(live) <= 1, f"several batches of the date live: {live}")
-        self._judge_end(batch_id)
+            for number in after["settled_shards"].keys() - old["settled_shards"].keys():
+                silent = self.shard(batch_id, int(number)).silent
+                self._hold(not silent, "shard {} of {} is marked settled without {}", number, batch_id, silent)
+        if was is None or after["status"] != old["status"]:
+            live = [one.path[-1] for one in self._documents.query(("batches",)) if one.fields["status"] in LIVE]
+            self._hold(len(live) <= 1, "several batches of the date live: {}", live)
+        if after["status"] not in LIVE:
+            self._judge_end(batch_id)
 
     def _judge_end(self, batch_id: str) -> None:
         batch = self.batch(batch_id)
-        if batch.is_live:
-            return
         ends = self._history.setdefault(batch_id, set())
         end = _end_of(batch)
         if end in ends:
             return
         ends.add(end)
         if batch.state in ("COMPLETE", "EMPTY"):
-            missing = take_snapshot(Ledger(self._documents).shards(batch_id)).missing
-            self._hold(not missing, f"batch {batch_id} is COMPLETE without {missing}")
+            missing = self.snapshot(batch_id).missing
+            self._hold(not missing, "batch {} is COMPLETE without {}", batch_id, missing)
 
     def _judge_date(self, was: Document | None, found: Document) -> None:
         if was is None:
@@ -137,9 +137,11 @@ class Laws(Standing):
         old: Any = was.fields
         after: Any = found.fields
         for kind in ("expected", "predicted", "skipped", "failed", "carried", "merged"):
-            lost = set(old[kind]) - set(after[kind])
-            self._hold(not lost, f"the ledger of {batch_id} lost {kind} {lost}")
+            lost = old[kind].keys() - after[kind].keys() if old[kind] is not after[kind] else None
+            self._hold(not lost, "the ledger of {} lost {} {}", batch_id, kind, lost)
         for kind in ("carried", "merged"):
+            if old[kind] is after[kind]:
+                continue
             changed = {player: one for player, one in after[kind].items() if old[kind].get(player) != one}
             if changed:
                 self._hold_lease(batch_id, f"{kind} of {batch_id}", before)
@@ -149,13 +151,12 @@ class Laws(Standing):
 
     def _hold_lease(self, batch_id: str, what: str, before: Mapping[Path, Document | None]) -> None:
         """Only the lease's holder writes `what`: who had it before the commit, or takes it by the commit itself."""
-        path = ("dates", GAME_DATE.isoformat())
-        leases: list[Any] = [day.fields["lease"] for day in (before.get(path), self._documents.get(path)) if day]
+        leases: list[Any] = [day.fields["lease"] for day in (before.get(_DATE), self._documents.get(_DATE)) if day]
         task = self._world.author
-        assert isinstance(task, Task)
+        assert task is not None
         assert task.instance is not None
         is_held = any(one["holder"] == task.instance.name and one["batch_id"] == batch_id for one in leases)
-        self._hold(is_held, f"{task.name} wrote {what}, and the lease stood {leases}")
+        self._hold(is_held, "{} wrote {}, and the lease stood {}", task.name, what, leases)
 
     def _is_in_the_table(self, batch_id: str, player: str, delivery: str) -> None:
         batch = self.batch(batch_id)
@@ -202,7 +203,7 @@ class Laws(Standing):
             now_at = self._warehouse.predictions[key]["updated_at"]
             self._hold(now_at >= updated_at, f"MERGE {job_id} put an older row over a newer one: {key}")
         newer = [one for one in self.batches() if one.kind == "root" and one.planned_at > batch.planned_at]
-        merged = self._documents.get(("dates", GAME_DATE.isoformat()))
+        merged = self._documents.get(_DATE)
         assert merged is not None
         mark: Any = merged.fields["merged"]
         overtaken = [one.batch_id for one in newer if mark and mark["batch_id"] == one.batch_id]
@@ -217,16 +218,16 @@ class Laws(Standing):
         for one in outcomes.outcomes:
             if isinstance(one, Predicted):
                 staged = self.staged(one.batch_id, one.player_lookup, one.delivery)
-                self._hold(bool(staged), f"{one.player_lookup} is announced before his rows are staged")
+                self._hold(bool(staged), "{} is announced before his rows are staged", one.player_lookup)
 
     def told(self, sent: Outgoing) -> None:
         """Whoever follows the batches is told nothing that was not so."""
         event = BatchFinished.model_validate_json(sent.data)
-        said = (event.state, *event.rows.model_dump().values())
+        said = (event.state, *_counted(event.rows))
         true = self._history.get(event.batch_id, set())
-        self._hold(said in true, f"it is told of {event.batch_id} that it is {said}; it was {true or 'not ended'}")
+        self._hold(said in true, "it is told of {} that it is {}; it was {}", event.batch_id, said, true or "not ended")
         others = {one.state for one in self._told.get(event.event_id, [])} - {event.state}
-        self._hold(not others, f"one id tells of {event.batch_id} that it is {event.state} and {others}")
+        self._hold(not others, "one id tells of {} that it is {} and {}", event.batch_id, event.state, others)
         self._told.setdefault(event.event_id, []).append(event)
 
     def acknowledged(self, topic: str, sent: Outgoing) -> None:
@@ -234,7 +235,7 @@ class Laws(Standing):
         if topic == "requests":
             for request in json.loads(sent.data)["requests"]:
                 key = (request["batch_id"], request["player_lookup"])
-                self._hold(key in self._announced, f"the request of {key[1]} is acknowledged without an outcome")
+                self._hold(key in self._announced, "the request of {} is acknowledged without an outcome", key[1])
         elif topic == "outcomes":
             for outcome in outcomes_in(sent.data).outcomes:
                 batch = self.batch(outcome.batch_id)
@@ -247,7 +248,7 @@ class Laws(Standing):
                     if player in one.fields["expected"]  # type: ignore[operator]  # a map, as the codec writes it
                 )
                 is_there = answer in shard[kind].get(player, {})
-                self._hold(is_there, f"the outcome of {player} is acknowledged and not in the ledger")
+                self._hold(is_there, "the outcome of {} is acknowledged and not in the ledger", player)
         else:
             try:
                 name = slice_of(sent.attributes)
@@ -275,15 +276,14 @@ class Laws(Standing):
             self._judge_table()
 
     def _judge_ended(self, batch: Batch) -> None:
-        shards = Ledger(self._documents).shards(batch.batch_id)
-        snapshot = take_snapshot(shards)
-        look = Ledger(self._documents).look(batch, now=self._world.now)
+        shards, snapshot = self.ledger.shards(batch.batch_id), self.snapshot(batch.batch_id)
+        look = self.ledger.look(batch, now=self._world.now)
         waiting = [one.to_do for one in due_now(look, By.SWEEP) if one.step is not Step.RECORD_FROM_STAGING]
-        self._hold(not waiting, f"batch {batch.batch_id} is left with what is due: {waiting}")
-        view = Views(Ledger(self._documents)).batch(batch.batch_id)
+        self._hold(not waiting, "batch {} is left with what is due: {}", batch.batch_id, waiting)
+        view = Views(self.ledger).batch(batch.batch_id)
         counts = view.players
         total = counts.predicted + counts.skipped + counts.failed + counts.silent
-        self._hold(counts.expected == batch.expected_count == total, f"{batch.batch_id} counts {counts}")
+        self._hold(counts.expected == batch.expected_count == total, "{} counts {}", batch.batch_id, counts)
         if batch.is_live:
             return
         self._judge_result(batch)
@@ -291,7 +291,7 @@ class Laws(Standing):
             asked = any(one.step is Step.ASK for one in due_now(look, By.PERSON))
             self._hold(asked, f"batch {batch.batch_id} is FAILED and nobody is asked")
         rows = batch.merged_rows
-        self._hold(rows.staged == rows.inserted + rows.updated + rows.unchanged, f"{batch.batch_id}: {rows}")
+        self._hold(rows.staged == rows.inserted + rows.updated + rows.unchanged, "{}: {}", batch.batch_id, rows)
         said = [event for event in self._told.get(batch.event_id, []) if event.state == batch.state]
         self._hold(bool(said), f"nobody was told that {batch.batch_id} is {batch.state}")
         for merge in batch.merges:
@@ -320,11 +320,11 @@ class Laws(Standing):
             return
         told = batch.result
         is_merged = told is not None and told.code == "merged"
-        self._hold(is_merged is not (batch.state == "FAILED"), f"{batch.batch_id} is {batch.state} and says {told}")
+        is_right = is_merged is not (batch.state == "FAILED")
+        self._hold(is_right, "{} is {} and says {}", batch.batch_id, batch.state, told)
         if told is not None:
-            self._hold(
-                bool(told.reason) and told.players.expected == batch.expected_count, f"{batch.batch_id} says {told}"
-            )
+            is_whole = bool(told.reason) and told.players.expected == batch.expected_count
+            self._hold(is_whole, "{} says {}", batch.batch_id, told)
 
     def _judge_table(self) -> None:
         """The table is what the ledger says: for each player the rows of the newest batch that speaks for him."""
@@ -338,8 +338,7 @@ class Laws(Standing):
         expected: dict[str, dict[str, Any]] = {}
         unsure: set[str] = set()
         for batch in merged:
-            shards = Ledger(self._documents).shards(batch.batch_id)
-            snapshot = take_snapshot(shards)
+            shards, snapshot = self.ledger.shards(batch.batch_id), self.snapshot(batch.batch_id)
             if batch.state == "FAILED":
                 # A person has to look: of what it merged before the refusal nothing says how far it speaks.
                 unsure |= {player for shard in shards for player in shard.expected}
@@ -364,36 +363,35 @@ class Laws(Standing):
             self._judge_player(player, expected.get(player, {}), found.get(player, {}))
 
     def _judge_player(self, player: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-        self._hold(
-            expected.keys() == found.keys(),
-            f"{player} has {len(found)} active rows of "
-            f"{sorted({str(row['updated_at']) for row in found.values()})}, the ledger says {len(expected)} of "
-            f"{sorted({str(row['updated_at']) for row in expected.values()})}",
-        )
+        if expected.keys() != found.keys():
+            raise LawBroken(
+                f"{player} has {len(found)} active rows of "
+                f"{sorted({str(row['updated_at']) for row in found.values()})}, the ledger says {len(expected)} of "
+                f"{sorted({str(row['updated_at']) for row in expected.values()})}"
+            )
         for key, row in expected.items():
             for name in ("updated_at", "predicted_points", "player_lookup"):
-                self._hold(found[key][name] == row[name], f"{player}: {name} is {found[key][name]}, not {row[name]}")
+                stands, said = found[key][name], row[name]
+                self._hold(stands == said, "{}: {} is {}, not {}", player, name, stands, said)
         if not expected:
             return
         batch = self.batch_planned_at(next(iter(expected.values()))["updated_at"])
         request = self.request(batch, player)
-        possible = [
-            {
-                row["prediction_id"]: row["predicted_points"]
-                for row in simulated_rows(request, revision, schema_version=2)
-            }
-            for revision in self._revisions
-        ]
-        stands = {key: row["predicted_points"] for key, row in found.items()}
-        self._hold(stands in possible, f"{player} has rows that no worker's revision gives without faults")
+        possible = [simulated_points(request, revision) for revision in self._revisions]
+        points = {key: row["predicted_points"] for key, row in found.items()}
+        self._hold(points in possible, "{} has rows that no worker's revision gives without faults", player)
 
-    def _hold(self, is_so: bool, otherwise: str) -> None:
+    def _hold(self, is_so: bool, otherwise: str, *told: object) -> None:
+        """Raise what is `otherwise`, told of these, unless it is so; a text that nobody reads is never made."""
         if not is_so:
-            raise LawBroken(otherwise)
+            raise LawBroken(otherwise.format(*told))
 
 
 ENDED_MERGED = {"COMPLETE", "PARTIAL", "EMPTY"}
 
 
+_counted = attrgetter(*RowCounts.model_fields)
+
+
 def _end_of(batch: Batch) -> tuple[Any, ...]:
-    return (batch.state, *batch.merged_rows.model_dump().values())
+    return (batch.state, *_counted(batch.merged_rows))

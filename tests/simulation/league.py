@@ -38,18 +38,23 @@ class PlannedPlayer:
     @property
     def row(self) -> Row:
         """As the plan's table holds him."""
-        request = {
-            "game_date": GAME_DATE.isoformat(),
-            "player_lookup": self.name,
-            "universal_player_id": self.name,
-            "game": {"game_id": _GAME_ID, "season": "2025-26", "team": "HOU", "opponent": "OKC", "is_home": True},
-            "injury": {"status": "OUT"} if self.is_out else None,
-            "lines": [{"points_line": line, "sportsbook": self.poison or None} for line in self.lines],
-            "season_to_date": {"games": 1, "points": 20, "minutes": 30},
-            "recent_games": _A_GAME,
-            "recent_games_wanted": 1,
-        }
-        return {"player_lookup": self.name, "universal_player_id": self.name, "request": json.dumps(request)}
+        return {"player_lookup": self.name, "universal_player_id": self.name, "request": _request(self)}
+
+
+@lru_cache(maxsize=1024)
+def _request(player: PlannedPlayer) -> str:
+    request = {
+        "game_date": GAME_DATE.isoformat(),
+        "player_lookup": player.name,
+        "universal_player_id": player.name,
+        "game": {"game_id": _GAME_ID, "season": "2025-26", "team": "HOU", "opponent": "OKC", "is_home": True},
+        "injury": {"status": "OUT"} if player.is_out else None,
+        "lines": [{"points_line": line, "sportsbook": player.poison or None} for line in player.lines],
+        "season_to_date": {"games": 1, "points": 20, "minutes": 30},
+        "recent_games": _A_GAME,
+        "recent_games_wanted": 1,
+    }
+    return json.dumps(request)
 
 
 _A_GAME = {
@@ -97,8 +102,8 @@ def _prediction_id(player: str, line: Decimal) -> str:
     )
 
 
-def simulated_rows(request: PredictionRequest, revision: Revision, *, schema_version: int) -> list[dict[str, Any]]:
-    """The rows that a revision stages for a request."""
+def simulated_points(request: PredictionRequest, revision: Revision) -> dict[str, int]:
+    """What a revision predicts for a request, by prediction id."""
     poisons = {line.sportsbook for line in request.lines}
     if "prediction" in poisons:
         raise ArithmeticError("not a finite number")
@@ -107,9 +112,14 @@ def simulated_rows(request: PredictionRequest, revision: Revision, *, schema_ver
     lines = [line.points_line for line in request.lines]
     if revision.more_lines:
         lines.append(Decimal("99.5"))
+    return {_prediction_id(request.player_lookup, line): revision.answers for line in lines}
+
+
+def simulated_rows(request: PredictionRequest, revision: Revision, *, schema_version: int) -> list[dict[str, Any]]:
+    """The rows that a revision stages for a request."""
     rows = [
         {
-            "prediction_id": _prediction_id(request.player_lookup, line),
+            "prediction_id": prediction_id,
             "game_date": request.game_date,
             "player_lookup": request.player_lookup,
             "created_at": request.planned_at,
@@ -118,9 +128,9 @@ def simulated_rows(request: PredictionRequest, revision: Revision, *, schema_ver
             "is_active": True,
             "has_prop_line": True,
             "superseded_by": None,
-            "predicted_points": revision.answers,
+            "predicted_points": points,
         }
-        for line in lines
+        for prediction_id, points in simulated_points(request, revision).items()
     ]
     cells = {name: [row[name] for row in rows] for name in rows[0]} | {"version": [schema_version]}
     delivery = names.delivery_id(request.batch_id, request.player_lookup, cells)

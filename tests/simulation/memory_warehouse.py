@@ -96,6 +96,7 @@ class KeptJob:
     began_at: datetime | None = None
 
 
+_LASTING = {one.name: one.columns for one in every_spec()}
 PlannedRow = Mapping[str, Any]
 
 
@@ -119,7 +120,7 @@ class MemoryWarehouse:
     staging: dict[int, list[Row]] = field(default_factory=lambda: {1: [], 2: []})
     plans: dict[str, list[Row]] = field(default_factory=dict)
     jobs: dict[str, KeptJob] = field(default_factory=dict)
-    live: dict[str, tuple[Column, ...]] = field(default_factory=lambda: {one.name: one.columns for one in every_spec()})
+    live: dict[str, tuple[Column, ...]] = field(default_factory=lambda: dict(_LASTING))
 
     # --- jobs ---
 

@@ -10,8 +10,9 @@ from datetime import timedelta
 from coordinator.usecases.cancel import cancel
 from coordinator.usecases.change_policy import change_policy
 from shared.settings import Policy
-from tests.simulation.day import MINUTE, POLICY, Day, simulated
+from tests.simulation.day import MINUTE, POLICY, Day
 from tests.simulation.league import PlannedPlayer, Revision
+from tests.simulation.simulated import simulated
 from tests.simulation.world import SECOND, Climate
 
 NAMES = ("a.j.-green", "jokić", "lebron-james", "o.g.-anunoby", "shai", "t.j.-o'neil", "zion")

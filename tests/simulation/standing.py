@@ -10,7 +10,7 @@ from typing import Any
 
 from coordinator.ledger import Ledger
 from coordinator.rules.batch import Batch
-from coordinator.rules.entries import Shard, Snapshot, take_snapshot
+from coordinator.rules.entries import Shard, Snapshot
 from schemas.messages import Outcomes, PredictionRequest
 from tests.simulation.memory_documents import MemoryDocuments
 from tests.simulation.memory_warehouse import MemoryWarehouse
@@ -22,14 +22,15 @@ class Standing:
     def __init__(self, documents: MemoryDocuments, warehouse: MemoryWarehouse) -> None:
         self._documents = documents
         self._warehouse = warehouse
+        self.ledger = Ledger(documents)
+        """The ledger as it is, whatever goes wrong between the services and their store."""
 
     def batches(self) -> list[Batch]:
         """Every batch."""
-        ledger = Ledger(self._documents)
-        return [ledger.batch(one.path[-1]) for one in self._documents.query(("batches",))]
+        return [self.ledger.batch(one.path[-1]) for one in self._documents.query(("batches",))]
 
     def batch(self, batch_id: str) -> Batch:
-        return Ledger(self._documents).batch(batch_id)
+        return self.ledger.batch(batch_id)
 
     def batch_fields(self) -> list[Any]:
         return [one.fields for one in self._documents.query(("batches",))]
@@ -38,7 +39,10 @@ class Standing:
         return next(one for one in self.batches() if one.planned_at == planned_at)
 
     def shard(self, batch_id: str, number: int) -> Shard:
-        return Ledger(self._documents).shard(batch_id, number)
+        return self.ledger.shard(batch_id, number)
+
+    def snapshot(self, batch_id: str) -> Snapshot:
+        return self.ledger.snapshot(batch_id)
 
     def staged(self, batch_id: str, player: str, delivery: str) -> list[Any]:
         return [row for row in self.staged_by(batch_id, player) if row["_delivery"] == delivery]
@@ -59,8 +63,7 @@ class Standing:
 
     def spoken(self, batch: Batch) -> set[str]:
         """For whom a merged batch has spoken in the table."""
-        shards = Ledger(self._documents).shards(batch.batch_id)
-        return self.merged_players(shards) | set(take_snapshot(shards).skipped)
+        return self.merged_players(self.ledger.shards(batch.batch_id)) | set(self.snapshot(batch.batch_id).skipped)
 
     def merged_players(self, shards: Sequence[Shard]) -> set[str]:
         return {player for shard in shards for player in shard.merged}

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -90,14 +90,38 @@ class Instance:
     tasks: set[Task] = field(default_factory=set)
 
 
-class Task(greenlet):  # type: ignore[misc]  # it ships no types
+@dataclass(eq=False)
+class Task:
     """One request on one instance, or something that the world does."""
 
-    def __init__(self, run: Callable[[], None], *, name: str, instance: Instance | None) -> None:
-        super().__init__(run)
-        self.name = name
-        self.instance = instance
-        self.effects = 0
+    name: str
+    run: Callable[[], None]
+    instance: Instance | None
+    effects: int = 0
+    thread: _Thread | None = None
+    """What carries it, from its begin to its end."""
+
+
+class _Thread(greenlet):  # type: ignore[misc]  # it ships no types
+    """Carries tasks, one after the other: to begin a greenlet takes as long as several port calls."""
+
+    task: Task
+
+    def __init__(self) -> None:
+        super().__init__(self._carry)
+
+    def _carry(self) -> None:
+        while True:
+            with suppress(Killed):
+                self.task.run()
+            self.task.thread = None
+            del self.task
+            _IDLE.append(self)
+            self.parent.switch()
+
+
+_IDLE: list[_Thread] = []
+"""Those that carry nothing, of whatever world."""
 
 
 class World:
@@ -130,9 +154,10 @@ class World:
         self._order = 0
         self._numbers: dict[str, int] = {}
         self._hub = getcurrent()
-        self.author: greenlet = self._hub
+        self.author: Task | None = None
         """Whose port call is carried out, be it now or late."""
         self.on_kill: Callable[[Instance], None] = lambda _instance: None
+        self._noticing = _Noticing(self)
 
     # --- time and tasks ---
 
@@ -149,13 +174,7 @@ class World:
     def spawn(self, name: str, run: Callable[[], None], *, instance: Instance | None = None) -> Task:
         """Begin a task; it runs when the scheduler lets it."""
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
-
-        def mortal() -> None:
-            with suppress(Killed):
-                run()
-
-        task = Task(mortal, name=f"{name}#{number}", instance=instance)
-        task.parent = self._hub
+        task = Task(f"{name}#{number}", run, instance)
         if instance is not None:
             instance.tasks.add(task)
         self._ready.append(task)
@@ -177,12 +196,29 @@ class World:
                     break
                 self.now = next_at
                 continue
-            place = 0 if self.in_order else self._below(len(self._ready))
-            task = self._ready.pop(place)
-            self.now += timedelta(microseconds=1 + self._below(39_999))
-            self._resume(task)
+            self._resume(self._chosen())
         if until is not None and self.now < until:
             self.now = until
+
+    def _chosen(self) -> Task:
+        """Choose who goes on; it is a little later by then."""
+        task = self._ready.pop(0 if self.in_order else self._below(len(self._ready)))
+        draw = self.rng.getrandbits
+        while (passed := draw(16)) >= 39_999:  # as `_below`, of which a call for every port call would be dear
+            pass
+        self.now += timedelta(0, 0, 1 + passed)
+        return task
+
+    def _let_others_go_on(self, task: Task) -> None:
+        """Stop here until the scheduler chooses this task again. Where it has nobody else to choose and nothing else to
+        do, as mostly, it chooses without a switch to it and back."""
+        self._ready.append(task)
+        is_due = bool(self._timers) and self._timers[0][0] <= self.now
+        is_dead = task.instance is not None and task.instance.is_dead
+        if len(self._ready) == 1 and not is_due and not is_dead and self.broken is None:
+            self._chosen()
+        else:
+            self._hub.switch()
 
     def _below(self, end: int) -> int:
         """A number from 0, as `randrange` draws it at three times the cost; most of a schedule's draws are made here."""
@@ -194,10 +230,13 @@ class World:
     def _resume(self, task: Task) -> None:
         if task.instance is not None and task.instance.is_dead:
             return
-        task.switch()
+        if task.thread is None:
+            task.thread = _IDLE.pop() if _IDLE else _Thread()
+            task.thread.task, task.thread.parent = task, self._hub
+        task.thread.switch()
         if self.broken is not None:
             raise self.broken
-        if task.dead and task.instance is not None:
+        if task.thread is None and task.instance is not None:
             task.instance.tasks.discard(task)
 
     def sleep(self, lasting: timedelta) -> None:
@@ -209,9 +248,9 @@ class World:
     @property
     def current(self) -> Task:
         """The task that runs."""
-        task = getcurrent()
-        assert isinstance(task, Task), "port calls of a simulation are made by its tasks"
-        return task
+        thread = getcurrent()
+        assert isinstance(thread, _Thread), "port calls of a simulation are made by its tasks"
+        return thread.task
 
     def kill(self, instance: Instance) -> None:
         """Kill an instance with all its tasks, as kill -9 does; the calling task ends here if it is one of them."""
@@ -222,13 +261,12 @@ class World:
         self.say(instance.name, "is killed")
         own = getcurrent()
         for task in sorted(instance.tasks, key=lambda one: one.name):
-            has_begun = bool(task)  # a greenlet is true between its begin and its end
-            if task is not own and has_begun:
-                task.parent = own  # where control goes on when it has ended
-                task.throw(Killed)
+            if task.thread is not None and task.thread is not own:
+                task.thread.parent = own  # where control goes on when it has ended
+                task.thread.throw(Killed)
         self._ready = [task for task in self._ready if task.instance is not instance]
         self.on_kill(instance)
-        if isinstance(own, Task) and own.instance is instance:
+        if isinstance(own, _Thread) and own.task.instance is instance:
             raise Killed
 
     def next_timer(self) -> datetime | None:
@@ -241,8 +279,7 @@ class World:
         """Make a port call of the current task, with whatever the climate does to it."""
         task, rng = self.current, self.rng
         self.calls += 1
-        self._ready.append(task)
-        self._hub.switch()  # let others go on, until the scheduler chooses this one again
+        self._let_others_go_on(task)
         climate = self.climate
         if self.call_hook is not None:
             self.call_hook(task, what, writes)
@@ -316,12 +353,17 @@ class World:
             minutes, seconds = divmod(passed.total_seconds(), 60)
             self.story.append(f"{int(minutes):4d}:{seconds:06.3f}  {who:<22} {what}")
 
-    @contextmanager
-    def noticing(self) -> Iterator[None]:
+    def noticing(self) -> AbstractContextManager[None]:
         """Let a broken law end the run, whichever task noticed it and whatever would swallow it there."""
-        try:
-            yield
-        except LawBroken as broken:
-            if self.broken is None:
-                self.broken = broken
-            raise
+        return self._noticing
+
+
+@dataclass(frozen=True)
+class _Noticing(AbstractContextManager[None]):
+    """It keeps nothing of its own, so one serves all tasks of a world."""
+
+    world: World
+
+    def __exit__(self, _kind: object, raised: BaseException | None, _trace: object) -> None:
+        if isinstance(raised, LawBroken) and self.world.broken is None:
+            self.world.broken = raised
