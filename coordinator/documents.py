@@ -130,8 +130,8 @@ def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
     player, worker = outcome.player_lookup, outcome.worker_revision
     match outcome:
         case Predicted():
-            told = {name: getattr(outcome, name) for name in _TOLD_OF_A_DELIVERY}
-            return ("predicted", player, outcome.delivery), {**told, "at": at, "worker": worker}
+            delivered = {name: getattr(outcome, name) for name in _OF_A_DELIVERY}
+            return ("predicted", player, outcome.delivery), {**delivered, "at": at, "worker": worker}
         case Skipped():
             return ("skipped", player, outcome.reason.value), {"at": at, "worker": worker}
         case Failed():
@@ -141,7 +141,7 @@ def entry_of(outcome: AnyOutcome, *, at: datetime) -> tuple[FieldPath, Value]:
             assert_never(outcome)
 
 
-_TOLD_OF_A_DELIVERY = ("schema_version", "schema_fingerprint", "rows", "digest")
+_OF_A_DELIVERY = ("schema_version", "schema_fingerprint", "rows", "digest")
 
 
 def read_shard(document: Document) -> Shard:

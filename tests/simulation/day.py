@@ -15,7 +15,7 @@ from shared.ports import Outgoing
 from shared.push import Pushed
 from shared.settings import PlanningRules, Policy
 from tests.simulation.laws import Laws
-from tests.simulation.league import GAME_DATE, PlannedPlayer, Revision, simulated_staged
+from tests.simulation.league import GAME_DATE, GAME_ID, PlannedPlayer, Revision, simulated_staged
 from tests.simulation.memory_documents import MemoryDocuments
 from tests.simulation.memory_warehouse import MemoryWarehouse
 from tests.simulation.parts import SimulatedDocuments, SimulatedTopic, SimulatedWarehouse
@@ -97,6 +97,11 @@ class Day:
         for _ in range(self.coordinators):
             self.new_instance("coordinator")
             self.new_instance("worker")
+
+    def tip_off(self, after: timedelta) -> None:
+        """Have the schedule tell that the date's game begins so long after the morning."""
+        self.warehouse.tipoffs[GAME_ID] = self.world.began + after
+        self.world.say("world", f"the game begins {after} from now")
 
     # --- instances ---
 

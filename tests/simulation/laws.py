@@ -19,11 +19,12 @@ from schemas.messages import BatchFinished, Predicted, RowCounts
 from shared.errors import MalformedMessage
 from shared.ports import Document, Outgoing, Path, Write
 from shared.push import slice_of
-from tests.simulation.league import GAME_DATE, Revision, simulated_points
+from tests.simulation.league import GAME_DATE, Revision
 from tests.simulation.memory_documents import MemoryDocuments
 from tests.simulation.memory_warehouse import MemoryWarehouse
-from tests.simulation.standing import Standing, outcomes_in
-from tests.simulation.world import LawBroken, World
+from tests.simulation.standing import outcomes_in
+from tests.simulation.table_laws import ENDED_MERGED, TableLaws
+from tests.simulation.world import World
 
 LIVE = {"PLANNED", "RUNNING", "CONSOLIDATING"}
 MOVES = {
@@ -40,15 +41,14 @@ HOLDERS_ONLY = ("merges", "result")
 """Fields of a batch that only the holder of its date's lease writes."""
 
 
-class Laws(Standing):
+class Laws(TableLaws):
     """The laws over one world, and what they have to remember of it."""
 
     def __init__(
         self, world: World, documents: MemoryDocuments, warehouse: MemoryWarehouse, revisions: Sequence[Revision]
     ) -> None:
-        super().__init__(documents, warehouse)
+        super().__init__(documents, warehouse, revisions)
         self._world = world
-        self._revisions = revisions
         self._history: dict[str, set[tuple[Any, ...]]] = {}
         """Of each batch, the ends that it has had: state and counts of rows."""
         self._announced: set[tuple[str, str]] = set()
@@ -147,7 +147,7 @@ class Laws(Standing):
                 self._hold_lease(batch_id, f"{kind} of {batch_id}", before)
             if kind == "merged":
                 for player, delivery in changed.items():
-                    self._is_in_the_table(batch_id, player, delivery)
+                    self.is_in_the_table(batch_id, player, delivery)
 
     def _hold_lease(self, batch_id: str, what: str, before: Mapping[Path, Document | None]) -> None:
         """Only the lease's holder writes `what`: who had it before the commit, or takes it by the commit itself."""
@@ -158,21 +158,6 @@ class Laws(Standing):
         is_held = any(one["holder"] == task.instance.name and one["batch_id"] == batch_id for one in leases)
         self._hold(is_held, "{} wrote {}, and the lease stood {}", task.name, what, leases)
 
-    def _is_in_the_table(self, batch_id: str, player: str, delivery: str) -> None:
-        batch = self.batch(batch_id)
-        for row in self.staged(batch_id, player, delivery):
-            stands = self._warehouse.predictions.get(str(row["prediction_id"]))
-            is_there = stands is not None and stands["updated_at"] >= batch.planned_at
-            if not is_there and not self._is_spoken_for_by_newer(batch, player):
-                raise LawBroken(f"{player} of {batch_id} is marked as merged, and his rows are not in the table")
-
-    def _is_spoken_for_by_newer(self, batch: Batch, player: str) -> bool:
-        rows = self._warehouse.predictions.values()
-        if any(row["player_lookup"] == player and row["updated_at"] > batch.planned_at for row in rows):
-            return True  # by a MERGE that landed, whether its batch knows that yet or not
-        newer = [one for one in self.batches() if one.planned_at > batch.planned_at and one.state in ENDED_MERGED]
-        return any(player in self.spoken(one) for one in newer)
-
     # --- jobs ---
 
     def submitted(self, job_id: str, sql: str) -> None:
@@ -181,11 +166,6 @@ class Laws(Standing):
             return
         known = {str(merge["job_id"]) for one in self.batch_fields() for merge in one["merges"].values()}
         self._hold(job_id in known, f"job {job_id} is submitted and no batch has recorded it")
-
-    def before_job(self, job_id: str) -> Mapping[str, Any]:
-        """What `job_ended` needs to know of the moment before."""
-        del job_id
-        return {key: (row["updated_at"], row["is_active"]) for key, row in self._warehouse.predictions.items()}
 
     def job_ended(self, job_id: str, before: Mapping[str, Any]) -> None:
         """Judge what a job did to the table."""
@@ -199,9 +179,7 @@ class Laws(Standing):
         numbered = f"{batch.batch_id} {number}"
         self._effective[numbered] = self._effective.get(numbered, 0) + 1
         self._hold(self._effective[numbered] == 1, f"MERGE {number} of {batch.batch_id} took effect twice")
-        for key, (updated_at, _) in before.items():
-            now_at = self._warehouse.predictions[key]["updated_at"]
-            self._hold(now_at >= updated_at, f"MERGE {job_id} put an older row over a newer one: {key}")
+        self.keeps_what_stood(job_id, batch, before)
         newer = [one for one in self.batches() if one.kind == "root" and one.planned_at > batch.planned_at]
         merged = self._documents.get(_DATE)
         assert merged is not None
@@ -273,7 +251,7 @@ class Laws(Standing):
         with self._world.noticing():
             for batch in self.batches():
                 self._judge_ended(batch)
-            self._judge_table()
+            self.judge_table()
 
     def _judge_ended(self, batch: Batch) -> None:
         shards, snapshot = self.ledger.shards(batch.batch_id), self.snapshot(batch.batch_id)
@@ -325,69 +303,6 @@ class Laws(Standing):
         if told is not None:
             is_whole = bool(told.reason) and told.players.expected == batch.expected_count
             self._hold(is_whole, "{} says {}", batch.batch_id, told)
-
-    def _judge_table(self) -> None:
-        """The table is what the ledger says: for each player the rows of the newest batch that speaks for him."""
-        for row in self._warehouse.predictions.values():
-            batch = self.batch_planned_at(row["updated_at"])
-            self._hold(batch.state != "CANCELLED", f"a row of the cancelled {batch.batch_id} stands in the table")
-        merged = sorted(
-            (one for one in self.batches() if any(merge.state == "done" for merge in one.merges)),
-            key=lambda one: one.planned_at,
-        )
-        expected: dict[str, dict[str, Any]] = {}
-        unsure: set[str] = set()
-        for batch in merged:
-            shards, snapshot = self.ledger.shards(batch.batch_id), self.snapshot(batch.batch_id)
-            if batch.state == "FAILED":
-                # A person has to look: of what it merged before the refusal nothing says how far it speaks.
-                unsure |= {player for shard in shards for player in shard.expected}
-                continue
-            spoken = self.spoken(batch)
-            if batch.kind == "root":
-                expected = {player: rows for player, rows in expected.items() if player in snapshot.missing}
-                unsure &= set(snapshot.missing)
-            if self.has_unmerged_news(batch, snapshot):
-                unsure |= set(snapshot.skipped) | set(snapshot.predicted) - self.merged_players(shards)
-            for player in spoken:
-                expected.pop(player, None)
-                delivery = self.merged_as(shards, player)
-                if player in snapshot.predicted and delivery:
-                    rows = self.staged(batch.batch_id, player, delivery)
-                    expected[player] = {str(row["prediction_id"]): row for row in rows}
-        found: dict[str, dict[str, Any]] = {}
-        for key, row in self._warehouse.predictions.items():
-            if row["is_active"]:
-                found.setdefault(row["player_lookup"], {})[key] = row
-        for player in sorted(expected.keys() | found.keys() - unsure):
-            self._judge_player(player, expected.get(player, {}), found.get(player, {}))
-
-    def _judge_player(self, player: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-        if expected.keys() != found.keys():
-            raise LawBroken(
-                f"{player} has {len(found)} active rows of "
-                f"{sorted({str(row['updated_at']) for row in found.values()})}, the ledger says {len(expected)} of "
-                f"{sorted({str(row['updated_at']) for row in expected.values()})}"
-            )
-        for key, row in expected.items():
-            for name in ("updated_at", "predicted_points", "player_lookup"):
-                stands, said = found[key][name], row[name]
-                self._hold(stands == said, "{}: {} is {}, not {}", player, name, stands, said)
-        if not expected:
-            return
-        batch = self.batch_planned_at(next(iter(expected.values()))["updated_at"])
-        request = self.request(batch, player)
-        possible = [simulated_points(request, revision) for revision in self._revisions]
-        points = {key: row["predicted_points"] for key, row in found.items()}
-        self._hold(points in possible, "{} has rows that no worker's revision gives without faults", player)
-
-    def _hold(self, is_so: bool, otherwise: str, *told: object) -> None:
-        """Raise what is `otherwise`, told of these, unless it is so; a text that nobody reads is never made."""
-        if not is_so:
-            raise LawBroken(otherwise.format(*told))
-
-
-ENDED_MERGED = {"COMPLETE", "PARTIAL", "EMPTY"}
 
 
 _counted = attrgetter(*RowCounts.model_fields)

@@ -21,7 +21,7 @@ from schemas.tables import FittedRows, Row, RowRefused
 from worker.staged import Staged
 
 GAME_DATE = date(2026, 1, 30)
-_GAME_ID = "OKC@HOU"
+GAME_ID = "OKC@HOU"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def _request(player: PlannedPlayer) -> str:
         "game_date": GAME_DATE.isoformat(),
         "player_lookup": player.name,
         "universal_player_id": player.name,
-        "game": {"game_id": _GAME_ID, "season": "2025-26", "team": "HOU", "opponent": "OKC", "is_home": True},
+        "game": {"game_id": GAME_ID, "season": "2025-26", "team": "HOU", "opponent": "OKC", "is_home": True},
         "injury": {"status": "OUT"} if player.is_out else None,
         "lines": [{"points_line": line, "sportsbook": player.poison or None} for line in player.lines],
         "season_to_date": {"games": 1, "points": 20, "minutes": 30},
@@ -98,7 +98,7 @@ def simulated_staged(requests: Sequence[PredictionRequest], revision: Revision, 
 @lru_cache(maxsize=256)
 def _prediction_id(player: str, line: Decimal) -> str:
     return names.prediction_id(
-        game_date=GAME_DATE, game_id=_GAME_ID, player_lookup=player, system_id="simulated", points_line=line
+        game_date=GAME_DATE, game_id=GAME_ID, player_lookup=player, system_id="simulated", points_line=line
     )
 
 
@@ -126,6 +126,7 @@ def simulated_rows(request: PredictionRequest, revision: Revision, *, schema_ver
             "updated_at": request.planned_at,
             "prediction_version": 1,
             "is_active": True,
+            "game_id": GAME_ID,
             "has_prop_line": True,
             "superseded_by": None,
             "predicted_points": points,

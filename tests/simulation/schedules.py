@@ -15,6 +15,8 @@ from tests.simulation.league import PlannedPlayer, Revision
 from tests.simulation.simulated import simulated
 from tests.simulation.world import SECOND, Climate
 
+_TELLING_TIPOFF = 0.3
+"""In so many schedules the game begins while batches are planned and merged; else they are all before it."""
 NAMES = ("a.j.-green", "jokić", "lebron-james", "o.g.-anunoby", "shai", "t.j.-o'neil", "zion")
 
 
@@ -50,6 +52,9 @@ def drawn(seed: int, *, told: bool = False) -> Day:
         told=told,
         policy=_policy(rng),
     )
+    tipoff = random.Random(f"tip-off {seed}")  # noqa: S311 - as above
+    if tipoff.random() < _TELLING_TIPOFF:
+        day.tip_off(tipoff.choice((5, 20, 45)) * MINUTE)
     day.world.after(SECOND, day.start)
     for minute in (5, 10, 15, 22, 31, 36, 41):
         if rng.random() < 0.6:
