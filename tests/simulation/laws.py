@@ -384,7 +384,7 @@ class Laws(Standing):
     def _hold(self, is_so: bool, otherwise: str, *told: object) -> None:
         """Raise what is `otherwise`, told of these, unless it is so; a text that nobody reads is never made."""
         if not is_so:
-            raise LawBroken(otherwise.format(*told))
+            raise LawBroken(otherwise.format(*told) if told else otherwise)
 
 
 ENDED_MERGED = {"COMPLETE", "PARTIAL", "EMPTY"}
