@@ -157,7 +157,7 @@ class TableLaws(Standing):
         points = {key: row["predicted_points"] for key, row in found.items()}
         self._hold(points in possible, "{} has rows that no worker's revision gives without faults", player)
 
-    def _hold(self, is_so: bool, otherwise: str, *told: object) -> None:
-        """Raise what is `otherwise`, told of these, unless it is so; a text that nobody reads is never made."""
+    def _hold(self, is_so: bool, otherwise: str, *named: object) -> None:
+        """Raise what is `otherwise`, naming these, unless it is so; a text that nobody reads is never made."""
         if not is_so:
-            raise LawBroken(otherwise.format(*told))
+            raise LawBroken(otherwise.format(*named) if named else otherwise)
