@@ -32,6 +32,10 @@ hypothesis.settings.register_profile("laptop", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=200, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "laptop")
 
+# The emulators live for a few minutes: Java's second compiler and parallel collectors take more processor time than they
+# give back. Every Java that a test starts reads this.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
 
 @pytest.fixture(autouse=True)
 def the_process_is_left_as_it_was() -> Iterator[None]:
