@@ -76,7 +76,16 @@ def firestore_client(firestore_emulator: Emulator) -> firestore.Client:
         return firestore.Client(project="tipoff-test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]  # the client is untyped
 
 
-@pytest.fixture(params=["memory", "sqlite", "firestore", "coalescing-sqlite", "coalescing-firestore"])
+FIRESTORE = pytest.mark.xdist_group("firestore_emulator")
+"""Of tests on Firestore: they run in one process, so that one emulator serves them all."""
+
+
+@pytest.fixture(
+    params=[
+        *("memory", "sqlite", "coalescing-sqlite"),
+        *(pytest.param(store, marks=FIRESTORE) for store in ("firestore", "coalescing-firestore")),
+    ]
+)
 def documents(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DocumentStore]:
     """Each document store in turn. Firestore's is shared by all tests: use names that no other test uses."""
     with ExitStack() as closing_later:
