@@ -32,6 +32,10 @@ hypothesis.settings.register_profile("laptop", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=200, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "laptop")
 
+# The emulators live for a few minutes: Java's second compiler and parallel collectors take more processor time than they
+# give back. Every Java that a test starts reads this.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
 
 @pytest.fixture(autouse=True)
 def the_process_is_left_as_it_was() -> Iterator[None]:
@@ -72,7 +76,16 @@ def firestore_client(firestore_emulator: Emulator) -> firestore.Client:
         return firestore.Client(project="tipoff-test", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]  # the client is untyped
 
 
-@pytest.fixture(params=["memory", "sqlite", "firestore", "coalescing-sqlite", "coalescing-firestore"])
+FIRESTORE = pytest.mark.xdist_group("firestore_emulator")
+"""Of tests on Firestore: they run in one process, so that one emulator serves them all."""
+
+
+@pytest.fixture(
+    params=[
+        *("memory", "sqlite", "coalescing-sqlite"),
+        *(pytest.param(store, marks=FIRESTORE) for store in ("firestore", "coalescing-firestore")),
+    ]
+)
 def documents(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DocumentStore]:
     """Each document store in turn. Firestore's is shared by all tests: use names that no other test uses."""
     with ExitStack() as closing_later:

@@ -1,7 +1,8 @@
 """Checks SQL texts with Google's own analyzer against declared tables: names, types, grouping, MERGE and DDL alike.
 
 `check(sql, tables, parameters)` is what tests call. The analyzer is WebAssembly: it is compiled once per machine (up to
-a minute) and afterwards loaded from wasmtime's cache, in two seconds per process.
+a minute) and afterwards loaded from wasmtime's cache, in two seconds per process. Test files that call it say
+`pytestmark = IN_ONE_PROCESS`, since processes that find no cache at the same time compile it each for itself.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import pytest
 import sqlglot
 import wasmtime
 from sqlglot import exp
@@ -22,6 +24,8 @@ from zetasql.core.local_service import ZetaSqlLocalService  # type: ignore[impor
 from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2  # type: ignore[import-untyped]
 
 from schemas.tables import Column
+
+IN_ONE_PROCESS = pytest.mark.xdist_group("zetasql")
 
 _KINDS = {
     "STRING": types.TypeKind.TYPE_STRING,

@@ -26,19 +26,14 @@ from local.one_machine.gcloud import Gcloud
 from local.one_machine.law import Law, LawVerdict
 from shared.errors import InvalidInput, Unavailable
 from shared.push import SliceName
-from tests.emulators import pubsub_emulator
 from tests.push_endpoint import PushEndpoint, serving
+
+pytestmark = pytest.mark.xdist_group("pubsub_emulator")  # one emulator serves all
 
 OURS, ANOTHERS = "20990130_0123456789abcdef", "20260130_0123456789abcdef"
 
 
 # --- messages -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def pubsub() -> Iterator[Emulator]:
-    with pubsub_emulator() as running:
-        yield running
 
 
 @pytest.fixture
@@ -49,10 +44,10 @@ def coordinator() -> Iterator[PushEndpoint]:
 
 
 @pytest.fixture
-def topics(pubsub: Emulator, coordinator: PushEndpoint) -> Topics:
+def topics(pubsub_emulator: Emulator, coordinator: PushEndpoint) -> Topics:
     """Topics and subscriptions as they are provisioned, of names of their own."""
     wanted = Topics("demo", *(f"{name}-{uuid.uuid4().hex[:8]}" for name in ("requests", "outcomes", "finished")))
-    with grpc.insecure_channel(pubsub.address) as channel:
+    with grpc.insecure_channel(pubsub_emulator.address) as channel:
         url = coordinator.url.removesuffix("/push")
         provision_topics(
             PublisherClient(transport=PublisherGrpcTransport(channel=channel)),
@@ -66,14 +61,14 @@ def topics(pubsub: Emulator, coordinator: PushEndpoint) -> Topics:
 
 
 @pytest.fixture
-def messages(pubsub: Emulator, topics: Topics) -> PubsubMessages:
-    return PubsubMessages(topics, environ={EMULATOR: pubsub.address})
+def messages(pubsub_emulator: Emulator, topics: Topics) -> PubsubMessages:
+    return PubsubMessages(topics, environ={EMULATOR: pubsub_emulator.address})
 
 
 @pytest.fixture
-def publish(pubsub: Emulator, topics: Topics) -> Iterator[Callable[[str], object]]:
+def publish(pubsub_emulator: Emulator, topics: Topics) -> Iterator[Callable[[str], object]]:
     """Publish an outcome of a batch."""
-    with closing(grpc.insecure_channel(pubsub.address)) as channel:
+    with closing(grpc.insecure_channel(pubsub_emulator.address)) as channel:
         publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
         topic = publisher.topic_path(topics.project, topics.outcomes)
         yield lambda batch_id: publisher.publish(
@@ -119,8 +114,8 @@ def test_a_request_that_is_given_up_names_its_players_to_the_coordinator(
     assert body["message"]["attributes"].items() >= name.attributes.items()
 
 
-def test_a_subscription_that_is_not_there_is_told(pubsub: Emulator) -> None:
-    absent = PubsubMessages(Topics("demo", outcomes="absent"), environ={EMULATOR: pubsub.address})
+def test_a_subscription_that_is_not_there_is_told(pubsub_emulator: Emulator) -> None:
+    absent = PubsubMessages(Topics("demo", outcomes="absent"), environ={EMULATOR: pubsub_emulator.address})
 
     with pytest.raises(Unavailable, match="subscription projects/demo/subscriptions/absent"), absent.held():
         pytest.fail("held")

@@ -17,6 +17,8 @@ from shared.errors import InvalidInput, Unavailable, VersionChanged
 from shared.ports import FIELD_PATH_BYTES, Create, Path, Update, check_field_path
 from tests.documents_kit import make, read
 
+pytestmark = pytest.mark.xdist_group("firestore_emulator")  # one emulator serves all
+
 
 def raw_write(client: firestore.Client, path: tuple[str, ...]) -> dict[str, Any]:
     """Write 7 at a field path with the client alone, none of our rules before it, and return the document."""

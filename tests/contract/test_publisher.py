@@ -25,6 +25,8 @@ from shared.errors import InvalidInput, Unavailable
 from shared.ports import Outgoing, Publisher
 from tests.push_endpoint import HANG_UP, serving
 
+pytestmark = pytest.mark.xdist_group("pubsub_emulator")  # one emulator serves all
+
 NOW = datetime(2026, 1, 30, 17, 0, tzinfo=UTC)
 MESSAGE = Outgoing(
     '{"player_lookup": "nikola-jokić"}'.encode(),

@@ -9,6 +9,8 @@ import pytest
 
 from tests.tipoff_command import DAY, ROOT, stored_predictions, tipoff, write_league
 
+pytestmark = pytest.mark.xdist_group("diff_and_replay")  # its tests share a run
+
 LEAGUE = {"Ann O'Dell": [20, 22, 24], "Bo-Li Tan": [10, 12, 8]}
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.tipoff_command import DAY, tipoff, write_league
 
+pytestmark = pytest.mark.xdist_group("grade_commands")  # its tests share a run
+
 LEAGUE = {"Ann O'Dell": [20, 22, 24], "Bo-Li Tan": [10, 12, 8]}
 SCORED = {"Ann O'Dell": 31, "Bo-Li Tan": 7}
 

@@ -15,6 +15,8 @@ from schemas.tables import Row
 from shared.settings import PlanningRules
 from tests.tipoff_command import write_league
 
+pytestmark = pytest.mark.xdist_group("mixed_versions")  # its tests share a day of the newest version
+
 GAME_DATE = date(2026, 1, 30)
 NEWEST = tables.latest_version(tables.PREDICTIONS)
 OLDER = NEWEST - 1

@@ -22,6 +22,8 @@ from tests.tipoff_command import (
     without,
 )
 
+pytestmark = pytest.mark.xdist_group("run_killed")  # its tests share the run that nobody disturbed
+
 STAMPS = ("created_at", "updated_at")
 GIVE_UP_LOOKS = 20_000
 

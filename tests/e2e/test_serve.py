@@ -15,6 +15,8 @@ import requests
 
 from tests.tipoff_command import command, environment, tipoff, write_league
 
+pytestmark = pytest.mark.xdist_group("serve")  # its tests share a run
+
 LEAGUE = {"Ann O'Dell": [20, 22, 24], "Bo-Li Tan": [10, 12, 8]}
 DAY = "2026-01-30"
 

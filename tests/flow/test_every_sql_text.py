@@ -36,6 +36,8 @@ from tests.season_texts import season_texts
 from tests.stand.ledger import a_batch
 from tests.warehouse_kit import WatchedWarehouse
 
+pytestmark = zetasql_check.IN_ONE_PROCESS
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("coordinator", "worker", "shared", "schemas", "local")
 

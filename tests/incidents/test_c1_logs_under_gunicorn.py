@@ -11,6 +11,8 @@ import pytest
 from tests.dockerfile import command_of, copied_by
 from tests.gunicorn_process import SETTINGS, Served, run_to_its_end, served
 
+pytestmark = pytest.mark.xdist_group("logs_under_gunicorn")  # its tests share two services' lines
+
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 PUSH_ROUTES = {"coordinator": "/complete", "worker": "/predict"}

@@ -25,6 +25,8 @@ from tests.plan_inputs import GAME_DATE
 from tests.stand.front import Front
 from tests.stand.world import PLAYERS, Stand
 
+pytestmark = pytest.mark.xdist_group("description")  # its tests share a service that was lived in
+
 TOKEN = "Bearer a-sound-token"
 PUSHES = ("/complete", "/dead-letter")
 UNKNOWN = names.batch_id(GAME_DATE, "never started")

@@ -19,6 +19,8 @@ from local.sample.season import SAMPLE_GAME_DATE, write
 from shared.adapters.duckdb import DuckdbWarehouse
 from tests.plan_inputs import PLANNED_AT, freeze, requests_of
 
+pytestmark = pytest.mark.xdist_group("every_processor")  # its tests share what this machine publishes
+
 ROOT = Path(__file__).parents[2]
 CHOOSERS = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OPENBLAS_CORETYPE")
 FULL: dict[str, str] = {}

@@ -15,6 +15,8 @@ from shared.errors import QueryRefused
 from shared.ports import Parameters
 from tests import zetasql_check
 
+pytestmark = zetasql_check.IN_ONE_PROCESS
+
 TABLES = {
     "target": (
         Column("id", "STRING", "REQUIRED"),
