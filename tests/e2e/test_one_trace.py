@@ -84,7 +84,8 @@ def test_every_span_has_its_parent_and_every_trace_one_root(day: Day) -> None:
         assert len([span for span in of_trace if span.parent_id is None]) == 1
         assert {span.parent_id for span in of_trace} - {None} <= ids
     assert {span.schema_url for span in day.collector.spans} == {SCHEMA_URL}
-    assert not [span for span in day.collector.spans if span.failed]
+    # A compare-and-set that another write disturbed is made again.
+    assert {span.attributes["error.type"] for span in day.collector.spans if span.failed} <= {"VersionChanged"}
 
 
 def test_each_slice_is_followed_from_the_start_to_its_record(day: Day) -> None:

@@ -39,6 +39,7 @@ PROMISES: Sequence[tuple[str, str]] = (
     ("No row is lost or doubled: the predictions table is what the ledger says and what a day without faults gives.", "simulation: the table at the end; crash matrices; chaos; killed runs"),
     ("One effective MERGE per number, and none that the ledger does not know.", "simulation: jobs; planted bugs"),
     ("An older batch never writes over a newer one.", "simulation: every MERGE, row by row"),
+    ("A batch that was planned after the tip-off leaves what was active then as it is.", "simulation: every MERGE, row by row; `tests/contract/test_consolidation_tipoff.py`"),
     ("Downstream hears the true end at least once, and never anything that was not so.", "simulation: every `batch-finished` against what the batch was"),
     ("Nothing waits for ever: after the deadline and a few sweeps a batch has ended, or a person is asked by name.", "simulation: liveness, apart from safety"),
     ("A crash anywhere, and another one in the recovery from it, is finished by redelivery and sweeps.", "crash matrices, singles and pairs"),
@@ -198,7 +199,7 @@ def _simulation(of: Mapping[str, Any]) -> str:
         "## Simulation of whole days\n\n"
         "The real use cases of both services run above in-memory ports, one thread of control for all instances; a seeded scheduler "
         "switches at every port call and delays, duplicates, reorders, refuses, lands late, pauses and kills. After the last fault "
-        "sweeps alone must bring every batch to its end, and the laws of `tests/simulation/laws.py` are judged at every commit, "
+        "sweeps alone must bring every batch to its end, and the laws of `tests/simulation/laws.py` and `table_laws.py` are judged at every commit, "
         "MERGE, message and answer, and at the end.\n\n"
         f"**{it['schedules']:,} schedules, {it['failed']} failed** (seeds {it['seeds']}; {it['port_calls']:,} port calls, "
         f"{it['kills']:,} instances killed; {it['per_second_and_core']} schedules a second and core, on a machine with other work). "
