@@ -85,7 +85,7 @@ class TableLaws(Standing):
             batch = self.batch_planned_at(row["updated_at"])
             self._hold(batch.state != "CANCELLED", f"a row of the cancelled {batch.batch_id} stands in the table")
         merged = sorted(
-            (one for one in self.batches() if any(merge.state == "done" for merge in one.merges)),
+            (one for one in self.batches() if self._has_merged(one) or self._has_landed_unseen(one)),
             key=lambda one: one.planned_at,
         )
         expected, unsure = self._said(merged)
@@ -99,6 +99,14 @@ class TableLaws(Standing):
             if self._has_begun(merged) and self._is_as_said(player, at_tipoff, unsure_then, rows):
                 continue
             self._judge_player(player, expected.get(player, {}), rows)
+
+    def _has_merged(self, batch: Batch) -> bool:
+        return any(merge.state == "done" for merge in batch.merges)
+
+    def _has_landed_unseen(self, batch: Batch) -> bool:
+        """Whether a MERGE has changed the table, and its holder died and a newer batch came before that was written down."""
+        jobs = [self._warehouse.jobs.get(merge.job_id) for merge in batch.merges if merge.state == "submitted"]
+        return any(job is not None and job.effect is not None and job.effect.is_effective for job in jobs)
 
     def _has_begun(self, merged: Sequence[Batch]) -> bool:
         """Whether one of these batches was planned after the tip-off."""
@@ -120,8 +128,8 @@ class TableLaws(Standing):
         unsure: set[str] = set()
         for batch in merged:
             shards, snapshot = self.ledger.shards(batch.batch_id), self.snapshot(batch.batch_id)
-            if batch.state == "FAILED":
-                # A person has to look: of what it merged before the refusal nothing says how far it speaks.
+            if batch.state == "FAILED" or not self._has_merged(batch):
+                # A person has to look, or a newer batch came first: nothing says how far what it merged speaks.
                 unsure |= {player for shard in shards for player in shard.expected}
                 continue
             spoken = self.spoken(batch)
