@@ -202,7 +202,7 @@ def _simulation(of: Mapping[str, Any]) -> str:
         "sweeps alone must bring every batch to its end, and the laws of `tests/simulation/laws.py` and `table_laws.py` are judged at every commit, "
         "MERGE, message and answer, and at the end.\n\n"
         f"**{it['schedules']:,} schedules, {it['failed']} failed** (seeds {it['seeds']}; {it['port_calls']:,} port calls, "
-        f"{it['kills']:,} instances killed; {it['per_second_and_core']} schedules a second and core, on a machine with other work). "
+        f"{it['kills']:,} instances killed; {it['per_second_and_core']} schedules a second of one core). "
         f"Batches ended: {ends}.\n\n"
         "`make simulate SEEDS=0:20000` plays them again; `python -m tests.simulation SEED` tells the story of one. "
         + _machine(of)
