@@ -63,6 +63,8 @@ _TROUBLE = duckdb.OperationalError, duckdb.InternalError, duckdb.InterruptExcept
 # takes a small CTE for a large one, and so holds the other side of the join in memory; our texts name the smaller second.
 _MEMORY = "SET GLOBAL memory_limit = '300MB'"
 _PLAN_MEMORY = "SET GLOBAL memory_limit = '600MB'"
+# Each thread of a statement holds memory of its own, so on many processors the memory would be too little for a large day.
+_THREADS = "SET GLOBAL threads = 2"
 _NO_REORDERING = "SET GLOBAL disabled_optimizers = 'build_side_probe_side'"
 
 _CONFLICT_SECONDS = 5.0
@@ -99,7 +101,7 @@ class DuckdbWarehouse:
             self._connection = duckdb.connect(str(path))
             # GLOBAL, because a cursor starts from the global settings; analysing objects is how DuckDB would guess
             # types from a sample of an append's cells, where every cell is text that is cast by column.
-            self._connection.execute(f"{_MEMORY}; {_NO_REORDERING}; SET GLOBAL pandas_analyze_sample = 0")
+            self._connection.execute(f"{_MEMORY}; {_THREADS}; {_NO_REORDERING}; SET GLOBAL pandas_analyze_sample = 0")
             self._connection.execute(f"SET GLOBAL TimeZone = 'UTC'; SET TimeZone = 'UTC'; {_CATALOGUE}")
         except duckdb.Error as error:
             raise Unavailable(f"the warehouse file {path} cannot be opened: {error}") from error

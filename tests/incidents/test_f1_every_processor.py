@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
@@ -139,3 +140,10 @@ def of_the_machine() -> Iterator[tuple[str, str]]:
 
 def test_f1_the_worker_uses_no_operation_that_differs_by_machine_but_where_it_is_rounded_away() -> None:
     assert set(of_the_machine()) == SETTLED
+
+
+def test_f1_a_machine_of_many_processors_needs_no_more_memory() -> None:
+    with closing(DuckdbWarehouse(":memory:")) as warehouse, warehouse.cursor() as cursor:
+        found = cursor.execute("SELECT current_setting('threads'), current_setting('memory_limit')").fetchone()
+
+    assert found == (2, "286.1 MiB")
