@@ -114,8 +114,8 @@ class TableLaws(Standing):
 
     def _is_as_said(self, player: str, said: Mapping[str, Rows], unsure: set[str], found: Rows) -> bool:
         expected = said.get(player, {})
-        if not expected and player in unsure:
-            return True
+        if not expected:  # he had no rows then, so that only the newest batch says what he has
+            return player in unsure
         try:
             self._judge_player(player, expected, found)
         except LawBroken:
