@@ -27,8 +27,8 @@ from schemas.messages import Predicted
 from schemas.tables import Cell
 from shared.adapters.coalescing import CoalescingDocuments
 from shared.adapters.duckdb import DuckdbWarehouse
-from shared.declared import staging_spec
-from shared.ports import Create, Document, DocumentStore, Outgoing, Path, TableSpec, Where, Write
+from shared.declared import every_spec
+from shared.ports import Create, Document, DocumentStore, Outgoing, Path, Where, Write
 
 FIRST_DATE = date(2026, 1, 30)
 NOON = datetime(2026, 1, 30, 17, tzinfo=UTC)
@@ -168,11 +168,9 @@ class LedgerBench:
         return batch.batch_id
 
     def _stage(self, batch: Batch, players: Sequence[str]) -> None:
-        columns = tables.load(tables.PREDICTIONS).columns
-        self._warehouse.create(TableSpec(names.PREDICTIONS_TABLE, columns, partition_by="game_date"))
-        spec = staging_spec(SCHEMA_VERSION)
-        self._warehouse.create(spec)
-        self._warehouse.append(spec.name, [_row(batch, player) for player in players])
+        for spec in every_spec():
+            self._warehouse.create(spec)
+        self._warehouse.append(names.staging_table(SCHEMA_VERSION), [_row(batch, player) for player in players])
 
     def check_complete(self, batch_id: str) -> None:
         """Stop the bench unless the batch was consolidated with everybody in it."""

@@ -1,6 +1,6 @@
 """Tipoff's warehouse adapter and MERGE text load two files of rows, one after the other, into a DuckDB file.
 
-Run as `python -m bench.peers.in_warehouse columns|dicts NEW.parquet MATCHED.parquet OUT.duckdb`. Rows are in memory
+Run as `python -m bench.peers.in_warehouse lists|dicts NEW.parquet MATCHED.parquet OUT.duckdb`. Rows are in memory
 before the clock starts: by columns, as a worker makes them, or as one dict a row. Prints one JSON object: seconds to
 check and stage the rows and to merge them, and beside it those of the checks that a consolidation makes before and after.
 """
@@ -79,7 +79,7 @@ def _measure(warehouse: DuckdbWarehouse, form: str, cells: Columns, at: datetime
     rows = [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
     table, schema = names.staging_table(_VERSION), tables.staging_schema(_VERSION)
     append = {
-        "columns": lambda: warehouse.append(table, schema.fit(cells)),
+        "lists": lambda: warehouse.append(table, schema.fit(cells)),
         "dicts": lambda: warehouse.append(table, rows),
     }
     seconds += _timed(append[form])

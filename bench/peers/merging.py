@@ -14,8 +14,12 @@ from bench.peers.environment import run_ours, run_peer
 
 SIZES = (20_000,)
 OURS, DLT, FLOOR = "Tipoff", "dlt", "DuckDB alone"
-FORMS = {"columns": "arrow", "dicts": "dicts"}
-"""How Tipoff is given the rows, and how the others are: their columns are Arrow's, ours are lists."""
+FORMS = {
+    "lists of Python values": ("lists", "lists"),
+    "dicts": ("dicts", "dicts"),
+    "Arrow (Tipoff: lists)": ("lists", "arrow"),
+}
+"""How Tipoff is given the rows, and how the others are: columns as lists, one dict a row, and Arrow, which Tipoff does not take."""
 _ROUNDS = 3
 
 
@@ -37,9 +41,9 @@ def measure(sizes: Sequence[int]) -> Iterator[tuple[str, str, Mapping[str, Any]]
 def _round(
     form: str, size: int, new: Path, matched: Path, wanted: tuple[int, str]
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    theirs, out = FORMS[form], new.with_name("out.duckdb")
+    (ours, theirs), out = FORMS[form], new.with_name("out.duckdb")
     sides: Mapping[str, tuple[Callable[[], Mapping[str, Any]], str]] = {
-        OURS: (lambda: run_ours("bench.peers.in_warehouse", form, new, matched, out), "main"),
+        OURS: (lambda: run_ours("bench.peers.in_warehouse", ours, new, matched, out), "main"),
         DLT: (lambda: run_peer("in_dlt.py", theirs, "upsert", new, matched, out), "peers"),
         FLOOR: (lambda: run_peer("in_duckdb.py", theirs, new, matched, out), "main"),
     }

@@ -49,7 +49,7 @@ _WHY = {
     "Celery chord, 25 players a task": "that is a few list pushes and one counter in Redis's memory. It knows tasks and no players: who is missing, twice or unexpected is not recorded, nothing is planned, verified or merged, and nobody continues a chord whose client died while it sent",
     "DBOS, one player a workflow": "it has no fixed costs of a plan and a consolidation, which are most of Tipoff's time at this size",
     "DBOS, 25 players a workflow": "it keeps one row for 25 players, so one of them can neither fail nor be repeated alone, and it plans, verifies and merges nothing",
-    merging.DLT: "Arrow's columns go to the engine as they are in memory, through a Parquet file; Tipoff's are lists of Python values, of which each is checked against its column's type and range and made into an array first. Given dicts, dlt has to look at each value too",
+    merging.DLT: "its columns go to the engine through a Parquet file, made by Arrow without a look at what is in them. Tipoff checks each value against its column's type and range, and refuses the row that does not fit, before it makes arrays of them. Given dicts, dlt has to look at each value too",
     merging.FLOOR: "it is the floor: the engine with nothing around it. Tipoff checks every cell and makes arrays of Python values, keeps the staged rows of every batch beside these, takes only the deliveries that count, without copies, keeps `created_at`, counts versions, and keeps the rows of a newer batch",
     staging.THEIRS: "an append to a table of its own meets no other",
     "by player": "it writes one small document, and reads none of the names",
@@ -214,7 +214,7 @@ _SECTIONS: Mapping[str, _Section] = {
     "2": _Section(
         title="2. Load and merge 20,000 rows of 72 columns",
         said="Real rows of the sample season's day, copied, from memory into a DuckDB file: staged, then merged by key, first all new and then "
-        "all matched. They are given as columns (Arrow for the others, lists of Python values for Tipoff) and as one dict a row. dlt is given "
+        "all matched. They are given as Python values, by columns in lists, as a worker makes them, or as one dict a row; the others take Arrow too. dlt is given "
         "the type of every column, its `upsert` strategy and Parquet as its file, which was its fastest way here. `checks beside` is what "
         "Tipoff's consolidation adds: staging compared with the ledger, and counts before and after.",
         what="rows",
