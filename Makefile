@@ -11,6 +11,9 @@ BUILT := .venv/.built
 # One more than there are processors: many tests wait for a process or an emulator of theirs.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
+# Where bytecode is not written, each of the many processes of a test compiles the project anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start bench-peers simulate chaos reliability docs picture lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.

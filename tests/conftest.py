@@ -37,6 +37,13 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "la
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 
+def pytest_collection_finish() -> None:
+    """Keep garbage collection away from the thousands of tests just collected: it took a fifth of the processor's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 @pytest.fixture(autouse=True)
 def the_process_is_left_as_it_was() -> Iterator[None]:
     """A test that leaves logging or garbage collection off fails itself, and not those that run after it."""
