@@ -13,10 +13,10 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,7 +64,7 @@ _TROUBLE = duckdb.OperationalError, duckdb.InternalError, duckdb.InterruptExcept
 _MEMORY = "SET GLOBAL memory_limit = '300MB'"
 _PLAN_MEMORY = "SET GLOBAL memory_limit = '600MB'"
 # Each thread of a statement holds memory of its own, so on many processors the memory would be too little for a large day.
-_THREADS = "SET GLOBAL threads = 2"
+_THREADS, _ONE_THREAD = "SET GLOBAL threads = 2", "SET GLOBAL threads = 1"
 _NO_REORDERING = "SET GLOBAL disabled_optimizers = 'build_side_probe_side'"
 
 _CONFLICT_SECONDS = 5.0
@@ -120,7 +120,11 @@ class DuckdbWarehouse:
     def query(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         """Run a statement; see `Jobs.query`."""
         statement = translate(sql, parameters or {})
-        return self._transaction(lambda cursor: self._execute(cursor, statement, parameters or {}))
+
+        def run() -> list[Row]:
+            return self._transaction(lambda cursor: self._execute(cursor, statement, parameters or {}))
+
+        return self._planned(run) if statement.creates else run()
 
     def estimate(self, sql: str, parameters: Parameters | None = None) -> int:
         """Check a statement and bound its bytes from above: every row of every table it names, at the columns' widths.
@@ -289,8 +293,7 @@ class DuckdbWarehouse:
         if statement.is_query:
             return result_rows(cursor, statement.text, _used(statement, parameters))
         is_new = statement.creates is not None and not table_exists(cursor, statement.creates)
-        with self._memory_of_a_plan() if statement.creates else nullcontext():
-            cursor.execute(statement.text, _used(statement, parameters))
+        cursor.execute(statement.text, _used(statement, parameters))
         if statement.creates is not None and is_new:
             self._catalogue(cursor, _spec(cursor, statement.creates, statement, parameters))
         if statement.changes_tables:
@@ -304,13 +307,20 @@ class DuckdbWarehouse:
             )
         return []
 
-    @contextmanager
-    def _memory_of_a_plan(self) -> Iterator[None]:
+    def _planned(self, run: Callable[[], _T]) -> _T:
+        """Make a table with the memory of a plan. What two threads hold at one moment is chance: of a very large plan it may
+        be too much, and then one thread makes it."""
         with self._planning, self._connection.cursor() as setting:
             setting.execute(_PLAN_MEMORY)
             try:
-                yield
+                return run()
+            except Unavailable as error:
+                if not isinstance(error.__cause__, duckdb.OutOfMemoryException):
+                    raise
+                setting.execute(_ONE_THREAD)
+                return run()
             finally:
+                setting.execute(_THREADS)
                 # Where others hold more at this moment, the next plan's end lowers it.
                 with suppress(duckdb.OutOfMemoryException):
                     setting.execute(_MEMORY)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
-from schemas.tables import Column
+from schemas.tables import Column, Row
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.errors import Unavailable
 from shared.ports import JobState, TableSpec
@@ -109,3 +111,28 @@ def test_a_file_that_another_process_owns_is_unavailable(tmp_path: Path) -> None
             DuckdbWarehouse(path)
 
         holder.communicate(b"\n", timeout=30)
+
+
+@pytest.mark.parametrize("often", [1, 2])
+def test_a_plan_that_two_threads_cannot_fit_is_made_by_one_and_a_second_failure_is_told(
+    often: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[object] = []
+    execute = DuckdbWarehouse._execute
+
+    def short_of_memory(self: DuckdbWarehouse, cursor: duckdb.DuckDBPyConnection, *rest: Any) -> list[Row]:
+        threads.extend(cursor.execute("SELECT current_setting('threads')").fetchone() or ())
+        if len(threads) <= often:
+            raise duckdb.OutOfMemoryException("could not allocate block")
+        return execute(self, cursor, *rest)
+
+    with closing(DuckdbWarehouse(":memory:")) as warehouse:
+        with monkeypatch.context() as patch:
+            patch.setattr(DuckdbWarehouse, "_execute", short_of_memory)
+            with nullcontext() if often == 1 else pytest.raises(Unavailable, match="could not allocate block"):
+                warehouse.query("CREATE TABLE `plan` AS SELECT 1 AS `x`")
+        assert threads == [2, 1]
+        assert [table.name for table in warehouse.list_tables("plan")] == ["plan"] * (2 - often)
+        with warehouse.cursor() as cursor:
+            found = cursor.execute("SELECT current_setting('threads'), current_setting('memory_limit')").fetchone()
+        assert found == (2, "286.1 MiB")
