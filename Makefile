@@ -14,7 +14,7 @@ TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) +
 # Where bytecode is not written, each of the many processes of a test compiles the project anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start bench-peers simulate chaos reliability docs picture lock clean
+.PHONY: run test check lint bench bench-scale bench-completions bench-predictions bench-pushes bench-start bench-season bench-peers simulate chaos reliability docs picture lock clean
 
 # One day on one machine, e.g. `make run ARGS="--game-date 2026-01-30 --data DIR"`.
 run: $(RUNS)
@@ -60,9 +60,14 @@ bench-pushes: $(BUILT)
 bench-start: $(BUILT)
 	$(BIN)/python -m bench.start $(ARGS)
 
-# Tipoff beside Celery, DBOS, dlt and bare engines; writes docs/peers.md. One part: ARGS="--part 1 --sizes 450,2000".
+# A real season through the services against the backtest of the same model: `make bench-season DATA=DIR`.
+bench-season: $(BUILT)
+	$(BIN)/python -m bench.season --data "$(DATA)" $(ARGS)
+
+# Tipoff beside Celery, DBOS, dlt and bare engines, and all benches above; writes docs/benchmarks.md.
+# One part: ARGS="--part fan-out --sizes 450,2000".
 bench-peers: $(BUILT)
-	$(BIN)/python -m bench.peers $(ARGS)
+	$(BIN)/python -m bench $(ARGS)
 
 # Seeded days of the whole system under faults, e.g. `make simulate SEEDS=0:20000`; `make simulate SEEDS=4091` tells of one.
 SEEDS ?= 0:20000

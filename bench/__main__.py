@@ -1,6 +1,7 @@
-"""`make bench-peers`: measure Tipoff beside its peers, keep the figures in docs/peers.json, and write docs/peers.md.
+"""`make bench-peers`: measure Tipoff beside its peers and its floors, keep the figures in docs/benchmarks.json, and write
+docs/benchmarks.md.
 
-Any part, and any size of it, can be measured by itself; the others keep their figures.
+Any part, and any size of a part beside peers, can be measured by itself; the others keep their figures.
 """
 
 from __future__ import annotations
@@ -15,28 +16,34 @@ from typing import Any
 
 import click
 
-from bench.peers import fan_out, merging, recording, report, staging, tokens
+from bench import page, printed
+from bench.peers import fan_out, merging, recording, staging, tokens
 from bench.peers.environment import peers_versions
 
-Measured = Iterable[tuple[str, Any, Mapping[str, Any]]]
-PARTS: Mapping[str, tuple[Callable[[Sequence[int]], Measured], Sequence[int]]] = {
-    "1": (fan_out.measure, fan_out.SIZES),
-    "2": (merging.measure, merging.SIZES),
-    "3": (staging.measure, staging.SIZES),
-    "4": (recording.measure, recording.SIZES),
-    "5": (tokens.measure, tokens.SIZES),
+Measure = Callable[[Sequence[int]], Iterable[tuple[str, Any, Mapping[str, Any]]]]
+BESIDE: Mapping[str, tuple[Measure, Sequence[int]]] = {
+    "fan-out": (fan_out.measure, fan_out.SIZES),
+    "merge": (merging.measure, merging.SIZES),
+    "staging": (staging.measure, staging.SIZES),
+    "completions": (recording.measure, recording.SIZES),
+    "token": (tokens.measure, tokens.SIZES),
 }
-_OURS = ("duckdb", "google-cloud-firestore", "google-auth", "cryptography")
+PARTS = (*BESIDE, *printed.PARTS)
+_OURS = ("duckdb", "google-cloud-firestore", "google-auth", "cryptography", "numpy")
 
 
 @click.command()
-@click.option("--part", "parts", type=click.Choice(list(PARTS)), multiple=True, default=list(PARTS), show_default=True)
-@click.option("--sizes", help="Players, rows or tokens, by commas; default: the part's own.")
+@click.option("--part", "parts", type=click.Choice(PARTS), multiple=True, default=PARTS, show_default=True)
+@click.option("--sizes", help="Of a part beside peers: players, rows or tokens, by commas; default: the part's own.")
 def main(parts: tuple[str, ...], sizes: str | None) -> None:
-    """Measure the parts, in half an hour or so for all of them."""
-    machine = _machine(with_servers="1" in parts)
+    """Measure the parts, in 45 minutes or so for all of them."""
+    printed.check(parts)
+    machine = _machine(with_servers="fan-out" in parts)
     for part in parts:
-        measure, usual = PARTS[part]
+        if part in printed.PARTS:
+            _keep(machine, part, printed.measure(part))
+            continue
+        measure, usual = BESIDE[part]
         rows: dict[tuple[str, str], dict[str, Any]] = {}
         for side, what, took in measure([int(size) for size in sizes.split(",")] if sizes else usual):
             shown = f"{what:,}" if isinstance(what, int) else what
@@ -45,8 +52,11 @@ def main(parts: tuple[str, ...], sizes: str | None) -> None:
             for name, number in (numbers | {"load": os.getloadavg()[0]}).items():
                 row.setdefault(name, []).append(round(number, 6))
             click.echo(f"{part}: {side}, {shown}: {numbers}", err=True)
-            kept = report.read()
-            report.write({**kept, "machine": machine, part: _merged(kept.get(part, ()), rows)})
+            _keep(machine, part, _merged(page.read().get(part, ()), rows))
+
+
+def _keep(machine: Mapping[str, Any], part: str, figures: Any) -> None:
+    page.write({**page.read(), "machine": machine, part: figures})
 
 
 def _merged(
@@ -57,8 +67,8 @@ def _merged(
 
 
 def _machine(*, with_servers: bool) -> Mapping[str, Any]:
-    """What the figures are measured on; only the first part needs the peers' servers."""
-    kept = report.read().get("machine", {}).get("versions", {})
+    """What the figures are measured on; only the fan-out needs the peers' servers."""
+    kept = page.read().get("machine", {}).get("versions", {})
     servers = {name: kept[name] for name in ("Redis", "Postgres") if name in kept}
     if with_servers:
         with ExitStack() as opened:
