@@ -71,14 +71,15 @@ WITH
       lines.fair_over,
       lines.over_price,
       lines.under_price,
-      TIMESTAMP_DIFF(lines.commence_time_utc, lines.captured_at, MINUTE) AS minutes_before_game,
+      TIMESTAMP_DIFF(COALESCE(lines.commence_time_utc, games.tipoff_at), lines.captured_at, MINUTE) AS minutes_before_game,
       lines.captured_at,
       IF(LOWER(lines.sportsbook) = LOWER(@preferred_sportsbook), 0, 1) AS book_rank
     FROM `points_lines` AS lines
     LEFT JOIN known_players AS named ON named.player_lookup = IF(lines.player_id IS NULL, lines.player_lookup, NULL)
+    LEFT JOIN `scheduled_games` AS games ON games.game_id = lines.game_id AND games.game_date = @game_date
     WHERE
       lines.game_date = @game_date AND (lines.player_id IS NOT NULL OR lines.player_lookup IS NOT NULL)
-      AND COALESCE(lines.captured_at < lines.commence_time_utc, TRUE)
+      AND COALESCE(lines.captured_at < COALESCE(lines.commence_time_utc, games.tipoff_at), TRUE)
   ),
 
   -- A line knows of a trade before any game does, so its team goes first; the logs' team mends a line without a usable one.

@@ -71,7 +71,8 @@ INNER JOIN (
   FROM player_game_logs
   WHERE game_date < ?
 ) AS games ON games.player_id = lines.player_id AND games.game_date = lines.game_date
-WHERE COALESCE(lines.captured_at < lines.commence_time_utc, TRUE)
+LEFT JOIN scheduled_games AS schedule ON schedule.game_id = lines.game_id AND schedule.game_date = lines.game_date
+WHERE COALESCE(lines.captured_at < COALESCE(lines.commence_time_utc, schedule.tipoff_at), TRUE)
 QUALIFY ROW_NUMBER() OVER (
   PARTITION BY games.row_no, lines.sportsbook, lines.points_line
   ORDER BY lines.captured_at DESC NULLS LAST, lines.fair_over, lines.over_price, lines.under_price

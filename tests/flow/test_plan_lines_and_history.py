@@ -70,9 +70,14 @@ def test_of_one_sportsbooks_captures_of_one_value_the_newest_counts() -> None:
     assert line.fair_over == 0.53
 
 
+@pytest.mark.parametrize("who_tells", ["the sportsbook", "the schedule"])
 @pytest.mark.parametrize(("after", "values_seen"), [(timedelta(0), ["20.0"]), (-timedelta(seconds=1), ["24.5"])])
-def test_a_line_from_after_the_tip_off_is_not_read(after: timedelta, values_seen: list[str]) -> None:
-    league = League(lines=[an_offer("1", "24.5", captured_at=TIPOFF_AT + after)])
+def test_a_line_from_after_the_tip_off_is_not_read(after: timedelta, values_seen: list[str], who_tells: str) -> None:
+    told = TIPOFF_AT if who_tells == "the sportsbook" else None
+    league = League(
+        games=[a_scheduled_game(tipoff_at=None if told else TIPOFF_AT)],
+        lines=[an_offer("1", "24.5", captured_at=TIPOFF_AT + after, commence_time_utc=told)],
+    )
 
     assert values(league.plan()["player-1"]) == values_seen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from datetime import date
@@ -112,6 +113,24 @@ def test_a_model_whose_parts_do_not_fit_is_refused() -> None:
 
     with pytest.raises(InvalidInput, match="contradicts itself"):
         read_model(write_document(document.model_copy(update={"similarity": short})), name="m.json")
+
+
+@pytest.mark.parametrize(("captured_at", "is_read"), [("2026-01-29T12:00:00Z", True), ("2026-01-30T12:00:00Z", False)])
+def test_a_line_from_after_the_scheduled_tip_off_teaches_nothing(
+    folder: Path, tmp_path: Path, captured_at: str, is_read: bool
+) -> None:
+    for name in ("player_game_logs.csv", "scheduled_games.csv"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    with (folder / "points_lines.csv").open(encoding="utf-8", newline="") as file:
+        given = [row for row in csv.DictReader(file) if row["game_date"] == "2026-01-29" and row["player_id"]]
+    with (tmp_path / "points_lines.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, given[0].keys() - {"commence_time_utc"}, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({**row, "captured_at": captured_at} for row in given)
+
+    read = read_past_games(tmp_path, until=SAMPLE_GAME_DATE)
+
+    assert (len(read.lines) > 0, len(read.offers.game) > 0) == (is_read, is_read)
 
 
 # --- backtest -------------------------------------------------------------------------------------------------

@@ -220,6 +220,18 @@ def test_uneven_odds_move_the_markets_number_beyond_its_line() -> None:
     assert 1 < over - even < 3
 
 
+@pytest.mark.parametrize("sure", [0.0, 0.01, 0.99, 1.0])
+def test_an_offer_that_is_all_but_sure_is_no_word_of_the_market(sure: float) -> None:
+    alone, beside = (
+        by_system(offers=(an_offer("12.5", sure),)),
+        by_system(offers=(an_offer("12.5", sure), an_offer("20.5", 0.5))),
+    )
+
+    assert np.isnan(alone["market"].points[0])
+    assert beside["market"].points[0] == pytest.approx(20.5)
+    assert beside["market"].reason(0) == "implied by 1 offers"
+
+
 def test_of_a_player_without_a_real_line_the_market_says_nothing() -> None:
     with_line, without = a_request(), a_request(lines=(an_estimated_line(),))
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
-from worker.players import Floats
+from worker.players import Floats, Players
 from worker.portable import normal_below, normal_quantiles
 from worker.systems import ensemble
 from worker.systems.forecast import Forecast, Situation, StandInCode
@@ -25,7 +26,7 @@ OWN_SHARE = 0.1
 def market(situation: Situation, _earlier: Mapping[str, Forecast], /) -> Forecast:
     """Average what the books imply."""
     points, _ = implied(situation)
-    books = np.isfinite(situation.players.offered_lines).sum(axis=1)
+    books = _is_said(situation.players).sum(axis=1)
     return _made(MARKET_ID, points, lambda player: f"implied by {books[player]} offers")
 
 
@@ -38,11 +39,11 @@ def anchored(_situation: Situation, earlier: Mapping[str, Forecast], /) -> Forec
 def implied(situation: Situation) -> tuple[Floats, Floats]:
     """Give the mean that all of a player's offers imply, NaN without any that can be, and the deviation around it."""
     players = situation.players
-    is_there = np.isfinite(players.offered_lines)
+    is_there = _is_said(players)
     count = is_there.sum(axis=1)
     books = np.where(count > 0, count, np.nan)
     line = np.where(is_there, players.offered_lines, 0.0).sum(axis=1) / books
-    lean = np.where(is_there, normal_quantiles(players.fair_over), 0.0).sum(axis=1) / books
+    lean = np.where(is_there, normal_quantiles(np.where(is_there, players.fair_over, 0.5)), 0.0).sum(axis=1) / books
     deviation = situation.model.spread.deviation(line, players.points)
     mean = np.maximum(line + deviation * lean, 0.0)
     return np.where(mean <= _MOST_POINTS, mean, np.nan), deviation
@@ -50,6 +51,15 @@ def implied(situation: Situation) -> tuple[Floats, Floats]:
 
 _MOST_POINTS = 99.0
 """Whatever implies more is a mistake of a feed, and no word of the market."""
+_SURE = 0.02
+"""A fair probability nearer to 0 or 1 is of a game that is decided, or a mistake of a feed: nobody offers a line like that."""
+
+
+def _is_said(players: Players) -> NDArray[np.bool_]:
+    """Which offers are a word of the market."""
+    offered = np.isfinite(players.offered_lines)
+    is_open: NDArray[np.bool_] = offered & (np.abs(players.fair_over - 0.5) <= 0.5 - _SURE)
+    return is_open
 
 
 def probability_over(lines: Floats, *, points: Floats, deviation: Floats) -> Floats:
