@@ -38,6 +38,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.ledger_bench import FIRST_DATE, LedgerBench, Nowhere, counting_claims, outcome_of, players_of
+from bench.spread import spread
 from coordinator.rules import planning
 from local.emulated.emulators import firestore_emulator
 from schemas import names
@@ -296,7 +297,7 @@ def run(options: Options) -> Iterator[Measured]:
 
 
 def report(measured: Sequence[Measured]) -> Table:
-    """Medians over the rounds, with the least and the greatest where they are compared."""
+    """Least, median and greatest over the rounds; medians where nothing is compared."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("players", "at once", "design", "a second", "times naive", "CPU ms each", "calls each", "claims"):
         table.add_column(heading, justify="left" if heading == "design" else "right", no_wrap=True)
@@ -311,17 +312,13 @@ def report(measured: Sequence[Measured]) -> Table:
             f"{players:,}",
             str(at_once),
             design,
-            _spread(rates),
-            _spread(ratios) if ratios and design != "naive" else "",
+            spread(rates, 1),
+            spread(ratios, 1) if ratios and design != "naive" else "",
             f"{median(1000 * one.processor_seconds / max(one.completions, 1) for one in mine):,.1f}",
             f"{median(one.calls / max(one.completions, 1) for one in mine):.2f}",
             ", ".join(sorted({str(one.claims) for one in mine if one.claims is not None})),
         )
     return table
-
-
-def _spread(figures: Sequence[float]) -> str:
-    return f"{median(figures):,.1f} ({min(figures):,.1f} to {max(figures):,.1f})"
 
 
 @click.command()

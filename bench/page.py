@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from bench.peers import fan_out, merging, recording, staging, tokens
+from bench.spread import spread
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "docs/benchmarks.json"
@@ -95,16 +96,6 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _spread(numbers: Sequence[float], digits: int | None = None) -> str:
-    shown = [_shown(one, digits) for one in (min(numbers), median(numbers), max(numbers))]
-    return shown[0] if len(numbers) == 1 else " / ".join(shown)
-
-
-def _shown(number: float, digits: int | None) -> str:
-    fitting = 0 if number >= 100 else 1 if number >= 10 else 2 if number >= 0.1 else 3
-    return f"{number:,.{fitting if digits is None else digits}f}"
-
-
 def _ratios(row: Mapping[str, Any], rows: Rows, ours: str, figure: str) -> list[float]:
     """How many times our figure the other's is, round by round; figures are costs."""
     for base in rows:
@@ -116,7 +107,7 @@ def _ratios(row: Mapping[str, Any], rows: Rows, ours: str, figure: str) -> list[
 def _compared(rows: Rows, ours: str, figure: str) -> list[tuple[Mapping[str, Any], str]]:
     """Each row with its ratio in words; ours has none."""
     ratios = ((row, _ratios(row, rows, ours, figure)) for row in rows)
-    return [(row, f"{_spread(found)} ×" if found and row["side"] != ours else "") for row, found in ratios]
+    return [(row, f"{spread(found)} ×" if found and row["side"] != ours else "") for row, found in ratios]
 
 
 def _ahead(rows: Rows, ours: str, figure: str) -> str:
@@ -131,7 +122,7 @@ def _ahead(rows: Rows, ours: str, figure: str) -> str:
 
 
 def _load(row: Mapping[str, Any]) -> str:
-    return _spread(row["load"], 1)
+    return spread(row["load"], 1)
 
 
 # --- sections -------------------------------------------------------------------------------------------------
@@ -180,7 +171,7 @@ class _Printed:
 
 
 def _seconds(row: Mapping[str, Any]) -> str:
-    return _spread(row["seconds"])
+    return spread(row["seconds"])
 
 
 def _players(row: Mapping[str, Any]) -> int:
@@ -222,8 +213,8 @@ _SECTIONS: Mapping[str, _Section | _Printed] = {
         side="side",
         columns={
             "seconds": _seconds,
-            "players a second": lambda row: _spread([_players(row) / one for one in row["seconds"]], 0),
-            "processor s, servers included": lambda row: _spread(row["processor_seconds"]),
+            "players a second": lambda row: spread([_players(row) / one for one in row["seconds"]], 0),
+            "processor s, servers included": lambda row: spread(row["processor_seconds"]),
         },
         ratio="times Tipoff's",
         ours=fan_out.OURS,
@@ -240,7 +231,7 @@ _SECTIONS: Mapping[str, _Section | _Printed] = {
         side="side",
         columns={
             "seconds": _seconds,
-            "checks beside": lambda row: _spread(row["checks"]) if "checks" in row else "",
+            "checks beside": lambda row: spread(row["checks"]) if "checks" in row else "",
         },
         ratio="times Tipoff's",
         ours=merging.OURS,
@@ -253,8 +244,8 @@ _SECTIONS: Mapping[str, _Section | _Printed] = {
         what="what",
         side="side",
         columns={
-            "seconds to stage": lambda row: _spread(row["staging"]),
-            "seconds to merge": lambda row: _spread(row["merging"]),
+            "seconds to stage": lambda row: spread(row["staging"]),
+            "seconds to merge": lambda row: spread(row["merging"]),
         },
         ratio="times to merge",
         ours=staging.OURS,
@@ -269,7 +260,7 @@ _SECTIONS: Mapping[str, _Section | _Printed] = {
         what="players, deliveries",
         side="design",
         columns={
-            "completions a second": lambda row: _spread([1 / one for one in row["seconds_each"]]),
+            "completions a second": lambda row: spread([1 / one for one in row["seconds_each"]]),
             "calls a player": lambda row: f"{median(row['calls']):,.2f}",
         },
         ratio="times Tipoff's time",
@@ -285,7 +276,7 @@ _SECTIONS: Mapping[str, _Section | _Printed] = {
         said="Every push carries a Google-signed token. Certificates are cached, so a check asks no other machine.",
         what="what",
         side="side",
-        columns={"milliseconds": lambda row: _spread(row["milliseconds"], 4)},
+        columns={"milliseconds": lambda row: spread(row["milliseconds"], 4)},
         ratio="times Tipoff's",
         ours=tokens.OURS,
         figure="milliseconds",

@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import click
@@ -29,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.many_players import write_copies
+from bench.spread import spread
 from local.emulated.cloud_stack import CloudStack
 from local.one_machine.csv_inputs import load_folder
 from local.one_machine.run import follow, start_batch
@@ -129,12 +129,8 @@ def report(measured: Sequence[Measured]) -> Table:
     for (players, way), mine in groups.items():
         emulated = groups[players, EMULATED]
         ratios = [one.per_second / other.per_second for one, other in zip(mine, emulated, strict=True)]
-        table.add_row(f"{players:,}", way, _spread([one.per_second for one in mine]), _spread(ratios))
+        table.add_row(f"{players:,}", way, spread([one.per_second for one in mine], 1), spread(ratios, 1))
     return table
-
-
-def _spread(figures: Sequence[float]) -> str:
-    return " / ".join(f"{figure:,.1f}" for figure in (min(figures), median(figures), max(figures)))
 
 
 def run(*, copies: Sequence[int], rounds: int) -> Iterator[Measured]:

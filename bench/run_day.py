@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import click
@@ -23,6 +22,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from bench.spread import spread
 from local.sample.season import SAMPLE_GAME_DATE, write
 
 _ROOT = Path(__file__).parents[1]
@@ -120,7 +120,7 @@ def _add(table: Table, title: str, rounds: Sequence[Round], figure: Callable[[Co
     run, floor = [figure(each.run) for each in rounds], [figure(each.floor) for each in rounds]
     ratios = [mine / bare for mine, bare in zip(run, floor, strict=True)]
     digits = 0 if "MB" in title else 2
-    table.add_row(title, _spread(run, digits), _spread(floor, digits), _spread(ratios, 2))
+    table.add_row(title, spread(run, digits), spread(floor, digits), spread(ratios, 2))
 
 
 def _phases(rounds: Sequence[Round]) -> Table:
@@ -128,14 +128,10 @@ def _phases(rounds: Sequence[Round]) -> Table:
     table.add_column("phase")
     table.add_column("s", justify="right")
     for phase in rounds[0].report["seconds_by_phase"]:
-        table.add_row(phase, _spread([each.report["seconds_by_phase"][phase] for each in rounds], 2))
+        table.add_row(phase, spread([each.report["seconds_by_phase"][phase] for each in rounds], 2))
     outside = [each.run.wall_seconds - each.report["seconds"] for each in rounds]
-    table.add_row("Python's start, imports, stop", _spread(outside, 2))
+    table.add_row("Python's start, imports, stop", spread(outside, 2))
     return table
-
-
-def _spread(figures: Sequence[float], digits: int) -> str:
-    return " / ".join(f"{figure:.{digits}f}" for figure in (min(figures), median(figures), max(figures)))
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.spread import spread
 from local.emulated.cloud_stack import COMMANDS
 from tests.gunicorn_process import SETTINGS
 
@@ -138,12 +138,8 @@ def _print(measured: Sequence[Pair], runs: int) -> None:
             [pair.floor for pair in pairs],
             [pair.ours / pair.floor for pair in pairs],
         )
-        table.add_row(f"{service}: {what}", *map(_spread, columns))
+        table.add_row(f"{service}: {what}", *(spread(column, 2) for column in columns))
     console.print(table)
-
-
-def _spread(figures: Sequence[float]) -> str:
-    return " / ".join(f"{figure:.2f}" for figure in (min(figures), median(figures), max(figures)))
 
 
 if __name__ == "__main__":
