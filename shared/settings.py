@@ -172,8 +172,8 @@ class _Common(BaseModel):
     )
     auth: Literal["google", "cloud-run", "off"] = Field(
         default="google",
-        description="check callers' Google-signed tokens; also those whose signature Cloud Run's IAM has checked and "
-        "removed (only where it asks every caller); or none (refused on Cloud Run)",
+        description="google: check callers' Google-signed tokens; cloud-run: also accept tokens whose signature Cloud Run "
+        "has checked and removed (only on Cloud Run, where it asks every caller); off: check none (refused on Cloud Run)",
     )
     audience: str = Field(default="", description="audience of callers' tokens; not needed with TIPOFF_AUTH=off")
     push_callers: _Accounts = Field(

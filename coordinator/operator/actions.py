@@ -87,8 +87,8 @@ def _force(look: Look) -> Action | None:
         "consolidate",
         label="Consolidate by force",
         flags="--force",
-        effect=f"Consolidating by force ignores who is missing and an earlier refusal; it skips no check. "
-        f"{left_out}".strip(),
+        effect="Consolidating by force ignores who is missing, an earlier refusal, and how many of the date's earlier rows "
+        f"it retires; every other check is made. {left_out}".strip(),
         body={"force": True},
         confirm=f"Consolidate {batch.batch_id} by force? {left_out}{retiring}",
     )

@@ -22,7 +22,7 @@ PUBSUB = "Pub/Sub, Quotas and limits (cloud.google.com/pubsub/quotas)"
 OURS = "deploy/provision.sh and the settings"
 
 ROWS_PER_PLAYER = 60
-"""Rows of a player: 5 systems times 12 lines, more than any day has shown."""
+"""Rows of a player: seven systems times eight lines are 56, as if each of eight sportsbooks offered another line."""
 REQUEST_BYTES = 6_000
 """Bytes of a request with 25 games, the larger end of what was seen."""
 ROW_BYTES = 1_500

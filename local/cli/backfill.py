@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from local.cli.coordinator_options import CoordinatorAddress, named_coordinator_options
 from local.cli.exits import NO_SUCCESS
-from local.cli.options import data_option, date_option, json_option, max_input_option, state_option, timeout_option
+from local.cli.options import data_option, date_option, max_input_option, timeout_option
 from local.cli.terminal import Terminal, echo, plain_table, print_json
 from shared.errors import InvalidInput
 
@@ -35,9 +36,8 @@ class Wanted:
     last: date
     data: Path | None
     max_bytes: int
-    state: Path
+    where: CoordinatorAddress
     model: str | None
-    url: str | None
     patience: timedelta
     dry_run: bool
     again: bool
@@ -51,13 +51,11 @@ class Wanted:
 @date_option("--to", "last", required=True, help="Last date.")
 @data_option
 @max_input_option
-@state_option(keeps="State folder; the sample season's is its subfolder simulated.")
 @click.option(
     "--model",
     metavar="MODEL.json",
     help="A file of `tipoff train`, or its gs:// URL; the default is the shipped model.",
 )
-@click.option("--url", help="A running coordinator in place of this machine; its tables hold the inputs.")
 @timeout_option(ends="Stop waiting for a date after so many minutes.")
 @click.option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
 @click.option("--again", is_flag=True, help="Run dates that are COMPLETE too.")
@@ -65,7 +63,7 @@ class Wanted:
 @click.option(
     "--allow-hindsight", is_flag=True, help="Let a model predict dates it was trained on; every row is marked."
 )
-@json_option
+@named_coordinator_options
 def backfill(**options: Any) -> int:
     """Run every date with games from --from to --to as its own batch, as of that date: nothing that came later is seen.
     Each is graded as it ends, two dates at once, so that a date's intervals learn from the grades of two days before and
@@ -77,6 +75,7 @@ def backfill(**options: Any) -> int:
       tipoff backfill --from 2025-10-21 --to 2026-01-31 --data DIR --model model.json --state DIR
       tipoff backfill --from 2025-10-21 --to 2026-01-31 --data DIR --model model.json --dry-run
       tipoff backfill --from 2025-10-21 --to 2026-01-31 --data DIR --model model.json --only-failed
+      tipoff backfill --from 2025-10-21 --to 2026-01-31 --url URL --impersonate OPERATOR
 
     Exits 0 when every date is COMPLETE or EMPTY, 1 when one is not, 2 when the call or the inputs are mistaken, 130 on
     Ctrl-C.
@@ -86,25 +85,24 @@ def backfill(**options: Any) -> int:
         raise InvalidInput("--to", f"{wanted.last} is before --from {wanted.first}; give the later date")
     if wanted.again and wanted.only_failed:
         raise InvalidInput("--only-failed", "cannot go with --again; choose which dates to run")
-    if wanted.url is not None:
+    url = wanted.where.url
+    if url is not None:
         if wanted.data is not None or wanted.model is not None:
             raise InvalidInput(
                 "--url", "cannot go with --data or --model; the coordinator has its own tables and workers"
             )
-        from local.one_machine.coordinator_client import client_of_url  # noqa: PLC0415 - so that --help answers at once
-
-        url = wanted.url
-        return _run(wanted, lambda: client_of_url(url), trained_until=None)
+        return _run(wanted, wanted.where.clients_at(url), trained_until=None)
     return _on_this_machine(wanted)
 
 
 def _on_this_machine(wanted: Wanted) -> int:
-    from local.one_machine.coordinator_client import client_of_url  # noqa: PLC0415 - so that --help answers at once
+    from local.one_machine.coordinator_client import clients_of_url  # noqa: PLC0415 - so that --help answers at once
     from local.one_machine.csv_inputs import load_folder  # noqa: PLC0415 - as above
     from local.one_machine.day import folder_of  # noqa: PLC0415 - as above
     from local.one_machine.stack import local_stack, model_of  # noqa: PLC0415 - as above
 
-    home = wanted.state / "simulated" if wanted.data is None else wanted.state
+    state = wanted.where.state_folder
+    home = state / "simulated" if wanted.data is None else state
     folder = folder_of(wanted.data, home)
     console = Terminal(stderr=True, highlight=False)
     with local_stack(home, model=model_of(wanted.model)) as stack:
@@ -116,7 +114,7 @@ def _on_this_machine(wanted: Wanted) -> int:
                 stack.warehouse, folder=folder, game_date=wanted.first, last=wanted.last, max_bytes=wanted.max_bytes
             )
         with _sweeping(stack.coordinator_url):
-            return _run(wanted, lambda: client_of_url(stack.coordinator_url), trained_until=stack.trained_until)
+            return _run(wanted, clients_of_url(stack.coordinator_url), trained_until=stack.trained_until)
 
 
 @contextmanager
@@ -140,14 +138,18 @@ def _sweeping(url: str) -> Iterator[None]:
         thread.join()
 
 
-def _run(wanted: Wanted, open_client: Any, *, trained_until: date | None) -> int:
+def _run(
+    wanted: Wanted,
+    open_client: Callable[[], AbstractContextManager[CoordinatorClient]],
+    *,
+    trained_until: date | None,
+) -> int:
     from rich.progress import TimeRemainingColumn  # noqa: PLC0415 - so that --help answers at once
 
     from local.cli.report import progress_bar  # noqa: PLC0415 - as above
     from local.one_machine.backfill import DateStep, carry_out, check_hindsight, decide  # noqa: PLC0415 - as above
 
-    opened: AbstractContextManager[CoordinatorClient] = open_client()
-    with opened as client:
+    with open_client() as client:
         span = {"from": wanted.first.isoformat(), "to": wanted.last.isoformat()}
         due = decide(client.get("/season", span), again=wanted.again, only_failed=wanted.only_failed)
         if not due:

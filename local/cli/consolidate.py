@@ -10,7 +10,10 @@ from local.cli.terminal import echo, print_json
 
 @click.command(short_help="Merge a batch now.")
 @click.option(
-    "--force", is_flag=True, help="Go on without missing players, and in spite of a refusal; no check is skipped."
+    "--force",
+    is_flag=True,
+    help="Merge without the missing players, in spite of a refusal, and however many earlier rows it retires; every other "
+    "check is made.",
 )
 @action_options
 def consolidate(*, where: CoordinatorAddress, batch: str, force: bool, yes: bool, why: str, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import shlex
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,12 +54,14 @@ class CoordinatorAddress:
             with client_of_state(self.state_folder, resuming=self.resuming) as client:
                 yield client
             return
-        from local.one_machine.coordinator_client import client_of_url  # noqa: PLC0415 - as above
-
-        with client_of_url(
-            self.url, audience=self.audience, impersonate=self.impersonate, search_path=self.search_path
-        ) as client:
+        with self.clients_at(self.url)() as client:
             yield client
+
+    def clients_at(self, url: str) -> Callable[[], AbstractContextManager[CoordinatorClient]]:
+        """What opens clients of the coordinator at a URL, each for one thread. Raises `InvalidInput` as `client`."""
+        from local.one_machine.coordinator_client import clients_of_url  # noqa: PLC0415 - so that --help answers at once
+
+        return clients_of_url(url, audience=self.audience, impersonate=self.impersonate, search_path=self.search_path)
 
 
 def _where(
@@ -77,6 +79,17 @@ def _where(
     )
 
 
+def _where_named(
+    *, environ: Mapping[str, str], url: str | None, state: Path | None, impersonate: str | None, audience: str | None
+) -> CoordinatorAddress:
+    """The same by the options alone; those of an account need a URL, without which they would be passed over."""
+    for option, given in (("--impersonate", impersonate), ("--audience", audience)):
+        if given is not None and url is None:
+            raise InvalidInput(option, "needs --url, the address of a running coordinator; TIPOFF_URL is not read here")
+    unset = {name: value for name, value in environ.items() if name != "TIPOFF_URL"}
+    return _where(environ=unset, url=url, state=state, impersonate=impersonate, audience=audience)
+
+
 def _typed(options: Mapping[str, object]) -> str:
     """Options as they are typed after a command, those that were given."""
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
@@ -86,7 +99,9 @@ coordinator_options = bundled(
     "where",
     _where,
     click.option(
-        "--url", help="A running coordinator; TIPOFF_URL without it. An identity token is sent to https addresses."
+        "--url",
+        help="Address of a running coordinator; the default is the environment variable TIPOFF_URL. An identity token is "
+        "sent to https addresses.",
     ),
     click.option(
         "--state",
@@ -99,13 +114,32 @@ coordinator_options = bundled(
 )
 """Give a command the options that say where the coordinator is, which it takes as `where`, and `as_json`."""
 
+named_coordinator_options = bundled(
+    "where",
+    _where_named,
+    click.option(
+        "--url",
+        help="Address of a running coordinator, to be used in place of this machine; its tables hold the inputs. Only this "
+        "option chooses it: the environment variable TIPOFF_URL is not read. An identity token is sent to https addresses.",
+    ),
+    click.option(
+        "--state",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="State folder on this machine; .tipoff where no URL is given. The sample season's is its subfolder simulated.",
+    ),
+    impersonate_option,
+    audience_option,
+    json_option,
+)
+"""The same for a command that works on this machine unless --url is typed: the environment sends it nowhere else."""
+
 batch_argument = click.argument("batch", metavar="BATCH")
 """A batch id, or a game date, which means the date's newest batch."""
 
 newest_argument = click.argument("batch", metavar="[BATCH]", required=False)
 """The same, or the newest of all."""
 
-_yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation, as on a terminal.")
+_yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation (asked on a terminal only).")
 why_option = click.option("--why", default="", help="Your reason, which is kept with your account and the time.")
 
 

@@ -14,7 +14,7 @@ DEFAULT_PORT = 8322
 
 
 @click.command(short_help="Open the dashboard of a deployed coordinator.")
-@click.option("--url", help="The coordinator; TIPOFF_URL without it.")
+@click.option("--url", help="Address of the coordinator; the default is the environment variable TIPOFF_URL.")
 @impersonate_option
 @audience_option
 @port_option(DEFAULT_PORT)
@@ -39,7 +39,7 @@ def dashboard(
       tipoff dashboard --url https://tipoff-coordinator-123.us-east1.run.app \\
         --impersonate tipoff-viewer@my-project.iam.gserviceaccount.com
     """  # noqa: D301 - the character itself is what tells click to keep the lines below it
-    from local.one_machine.coordinator_client import address_of, token_source  # noqa: PLC0415 - so that --help answers at once
+    from local.one_machine.coordinator_client import address_of, tokens_of  # noqa: PLC0415 - so that --help answers at once
     from local.one_machine.proxy import create_proxy  # noqa: PLC0415 - as above
     from local.one_machine.serving import serving  # noqa: PLC0415 - as above
 
@@ -49,10 +49,10 @@ def dashboard(
             "--url", "missing; name the coordinator, such as https://coordinator-123.us-central1.run.app"
         )
     base = address_of(given)
-    new_token = token_source(base, audience=audience, impersonate=impersonate, search_path=environ.get("PATH"))
-    new_token()  # so that a missing right is told here, and not in the browser
+    tokens = tokens_of(base, audience=audience, impersonate=impersonate, search_path=environ.get("PATH"))
+    tokens.token()  # so that a missing right is told here, and not in the browser
     ends = until_stopped()
-    with serving(create_proxy(base, new_token), port=port) as address:
+    with serving(create_proxy(base, tokens), port=port) as address:
         announce(base, address, browse=browse)
         ends.wait()
     return 0

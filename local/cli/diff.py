@@ -38,12 +38,13 @@ def print_difference(found: Mapping[str, Any]) -> None:
     for what, players in (("appeared", found["appeared"]), ("vanished", found["vanished"])):
         out.print(f"{what}: {some(players, _NAMES_SHOWN) or 'nobody'}")
     out.print(f"on new lines: {found['lines_appeared']}, on lines that are gone: {found['lines_vanished']}\n")
-    systems = plain_table("system", "compared", "changed", "mean change", "largest")
+    systems = plain_table("system", "compared", "changed", "mean change, points", "largest, points")
     for name, one in found["systems"].items():
         systems.add_row(
             name, f"{one['compared']:,}", f"{one['changed']:,}", f"{one['mean_change']:.3f}", f"{one['largest']:.1f}"
         )
     out.print(systems)
+    out.print("changed: points, recommendation or confidence differ")
     if not found["changed"]:
         out.print("\nevery prediction that both have is the same")
         return

@@ -73,9 +73,9 @@ def commands() -> None:
     """Tipoff: a daily batch of NBA player-points predictions that never loses, doubles or hides one.
 
     A BATCH is named by its id, or by its game date, which means the date's newest. The commands that operate a batch ask
-    the coordinator at --url (or TIPOFF_URL): a deployed one gets an identity token from gcloud, --impersonate names the
-    service account to be, and one on loopback gets none. Without it they look into --state, the folder of a run on this
-    machine. On a terminal a command asks before what cannot be undone. A reason given by --why is kept with your account and the time.
+    the coordinator at --url (or TIPOFF_URL); without a URL they read the state folder of a run on this machine, --state.
+    For an https URL gcloud gives the identity token, of the account that --impersonate names or of your own. On a terminal
+    a command asks before what cannot be undone. A reason given by --why is kept with your account and the time.
 
     Exits 0 for success; 1 when a batch failed or did not end, or something that was needed did not work; 2 when the call
     or the inputs are mistaken, with one line that says what to correct; 130 on Ctrl-C.

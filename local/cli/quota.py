@@ -55,7 +55,7 @@ def _print(players: int, found: tuple[Quota, ...], *, fits: bool) -> None:
     console = Terminal(highlight=False, soft_wrap=True)
     table = plain_table("quota", "forecast", "limit", "unit", "share", "kind", right=("forecast", "limit", "share"))
     for one in found:
-        kind = ("refuses" if one.is_hard else "warns") + ("" if one.fits else ": OVER")
+        kind = ("hard" if one.is_hard else "soft") + ("" if one.fits else ": OVER")
         table.add_row(one.name, _shown(one.forecast), _shown(one.limit), one.unit, f"{one.share:.1%}", kind)
     console.print(table)
     console.print("\nSources:", *sorted({one.source for one in found}), sep="\n  ")

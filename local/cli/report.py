@@ -76,7 +76,7 @@ def print_report(console: Terminal, done: Done) -> None:
         if named:
             _line(console, f"{what}: {_named(named)}")
     if done.samples:
-        _line(console, "The ensemble's highest predictions, one line a player:")
+        _line(console, "The ensemble's highest predictions, at one points line per player:")
         console.print(_predictions(done.samples))
     if done.has_shipped_model:
         _line(

@@ -35,7 +35,8 @@ def _export_file(_context: click.Context, _parameter: click.Parameter, value: Pa
     "--data",
     type=click.Path(path_type=Path),
     help="Folder with player_game_logs*.csv[.gz] and, if you have them, points_lines*, scheduled_games*, "
-    "injury_reports*. Without it a simulated sample season is used.",
+    "injury_reports*. Without it (and without --resume) the simulated sample season is predicted, whatever the state "
+    "folder holds.",
 )
 @max_input_option
 @state_option(

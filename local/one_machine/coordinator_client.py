@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from local.one_machine.identity import identity_token
+from local.one_machine.identity import Tokens, identity_token
 from schemas import names
 from shared.errors import Conflict, InvalidInput, Unavailable
 
@@ -129,11 +129,17 @@ def judged(answer: Answer) -> dict[str, Any]:
             raise Unavailable(f"the coordinator answered {status}: {detail}; ask again, or look at its logs")
 
 
-@contextmanager
 def client_of_url(
     url: str, *, audience: str | None = None, impersonate: str | None = None, search_path: str | None = None
-) -> Iterator[CoordinatorClient]:
-    """A client of a running coordinator.
+) -> AbstractContextManager[CoordinatorClient]:
+    """A client of a running coordinator. Takes and raises what `clients_of_url` does."""
+    return clients_of_url(url, audience=audience, impersonate=impersonate, search_path=search_path)()
+
+
+def clients_of_url(
+    url: str, *, audience: str | None = None, impersonate: str | None = None, search_path: str | None = None
+) -> Callable[[], AbstractContextManager[CoordinatorClient]]:
+    """What opens clients of a running coordinator, each for one thread; they share their identity tokens.
 
     Args:
         url: https; or http on loopback, where no token is sent.
@@ -144,11 +150,23 @@ def client_of_url(
         InvalidInput: the URL would give the token away, or there is no account to be.
     """
     base = address_of(url)
-    token = token_source(base, audience=audience, impersonate=impersonate, search_path=search_path)()
-    with requests.Session() as session:
-        session.trust_env = urlsplit(base).hostname not in _LOOPBACK
-        is_local = urlsplit(base).hostname in _LOOPBACK
-        yield CoordinatorClient(lambda ask: _over_http(session, base, ask, token), runs=True, is_local=is_local)
+    is_local = urlsplit(base).hostname in _LOOPBACK
+    tokens = tokens_of(base, audience=audience, impersonate=impersonate, search_path=search_path)
+    tokens.token()  # so that a missing right is told before anything is done
+
+    @contextmanager
+    def opened() -> Iterator[CoordinatorClient]:
+        with requests.Session() as session:
+            session.trust_env = not is_local
+
+            def send(ask: Ask) -> Answer:
+                return tokens.used(
+                    lambda token: _over_http(session, base, ask, token), status=lambda answer: answer.status
+                )
+
+            yield CoordinatorClient(send, runs=True, is_local=is_local)
+
+    return opened
 
 
 def address_of(url: str) -> str:
@@ -168,13 +186,13 @@ def address_of(url: str) -> str:
     return base
 
 
-def token_source(
+def tokens_of(
     base: str, *, audience: str | None = None, impersonate: str | None = None, search_path: str | None = None
-) -> Callable[[], str | None]:
-    """What gives an identity token for an address, each time a new one; None for one on loopback. Raises as `identity_token`."""
+) -> Tokens:
+    """The identity tokens for an address; none for one on loopback."""
     if not base.startswith("https:"):
-        return lambda: None
-    return lambda: identity_token(audience or base, impersonate=impersonate, search_path=search_path)
+        return Tokens(lambda: None)
+    return Tokens(lambda: identity_token(audience or base, impersonate=impersonate, search_path=search_path))
 
 
 def status_of(url: str, method: str, path: str, token: str | None) -> int:

@@ -216,10 +216,11 @@ def _summary(
 ) -> InputSummary:
     files = [file for table in INPUT_TABLES for file in staged[table]]
     warnings = [f"{file.name}: columns not read: {', '.join(file.extra)}" for file in files if file.extra]
-    void_on_date = _count(cursor, f"{_LINES} WHERE player_id IS NULL AND game_date = ?", game_date)
+    of_nobody = "player_id IS NULL AND player_lookup IS NULL"
+    void_on_date = _count(cursor, f"{_LINES} WHERE {of_nobody} AND game_date = ?", game_date)
     if void_on_date:
         warnings.append(
-            f"{void_on_date} lines on {game_date} have no player_id and are not used: the player did not play"
+            f"{void_on_date} lines on {game_date} name no player (no player_id, no player_lookup) and are not used"
         )
     if not _count(cursor, f"{_GAMES} WHERE game_date = ?", game_date):
         warnings.append(_no_games(cursor, game_date, has_schedule=bool(staged[_GAMES])))

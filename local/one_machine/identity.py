@@ -5,15 +5,63 @@ Knows Google's two sources of tokens; must never learn what a token is used for.
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
 import requests
 
 from local.one_machine.gcloud import Gcloud, error_of
 from shared.errors import InvalidInput, Unavailable
 
+Answer = TypeVar("Answer")
+
+TOKEN_SECONDS = 45 * 60
+"""So long a token is used: Google's hold for an hour."""
 METADATA_URL = "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/identity"
 _METADATA_SECONDS = 3
 _NO_AUDIENCE = "Requires valid service account"
 """What gcloud says where a person's own account asks for an audience, which only service accounts may choose."""
+
+
+class Tokens:
+    """The identity token at hand, and a new one before it ends or once it is refused; safe to share between threads.
+
+    Args:
+        new_token: gives an identity token; None where none is needed.
+        monotonic: seconds that only grow, for the token's age.
+    """
+
+    def __init__(self, new_token: Callable[[], str | None], *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._new_token, self._monotonic = new_token, monotonic
+        self._lock = threading.Lock()
+        self._kept: tuple[str | None, float] | None = None
+
+    def token(self) -> str | None:
+        """Return a token that holds for a while yet. Raises as `identity_token`."""
+        with self._lock:
+            if self._kept is None or self._monotonic() - self._kept[1] > TOKEN_SECONDS:
+                self._kept = self._new_token(), self._monotonic()
+            return self._kept[0]
+
+    def used(self, ask: Callable[[str | None], Answer], *, status: Callable[[Answer], int]) -> Answer:
+        """Ask with a token, and once more with a new one where the answer is that it does not hold (401).
+
+        A token's age is not all: its clock stands still while a machine sleeps, and the metadata server gives tokens
+        that it has kept. Nothing is done twice, since a request whose token is refused does nothing.
+        """
+        token = self.token()
+        answer = ask(token)
+        if token is None or status(answer) != requests.codes.unauthorized:
+            return answer
+        self._forget(token)
+        return ask(self.token())
+
+    def _forget(self, token: str) -> None:
+        with self._lock:
+            if self._kept is not None and self._kept[0] == token:  # else another thread has a newer one already
+                self._kept = None
 
 
 def identity_token(

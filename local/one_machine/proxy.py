@@ -6,18 +6,14 @@ forms decide, as without a proxy. Nothing but a name of this machine is answered
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import requests
 from flask import Flask, Response, request
 
+from local.one_machine.identity import Tokens
 from shared.edge import is_loopback
 
-TOKEN_SECONDS = 45 * 60
-"""Google's identity tokens hold for an hour."""
 REQUEST_SECONDS = 900
 """A button may have the coordinator consolidate, which may take as long as Cloud Run lets it."""
 
@@ -32,38 +28,16 @@ _NOT_PASSED_BACK = {
 """What is of the connection between proxy and service, or would be false of the one to the browser."""
 
 
-class _Tokens:
-    """The token at hand; a new one before the old one ends."""
-
-    def __init__(self, new_token: Callable[[], str | None], monotonic: Callable[[], float]) -> None:
-        self._new_token, self._monotonic = new_token, monotonic
-        self._lock = threading.Lock()
-        self._kept: tuple[str | None, float] | None = None
-
-    def token(self) -> str | None:
-        with self._lock:
-            if self._kept is None or self._monotonic() - self._kept[1] > TOKEN_SECONDS:
-                self._kept = self._new_token(), self._monotonic()
-            return self._kept[0]
-
-
-def create_proxy(
-    base: str, new_token: Callable[[], str | None], *, monotonic: Callable[[], float] = time.monotonic
-) -> Flask:
-    """Make the proxy.
-
-    Args:
-        base: address of the coordinator, without a slash at its end.
-        new_token: gives an identity token; None where none is needed.
-    """
-    app, tokens = Flask("proxy", static_folder=None), _Tokens(new_token, monotonic)
+def create_proxy(base: str, tokens: Tokens) -> Flask:
+    """Make the proxy to the coordinator at `base`, an address without a slash at its end."""
+    app = Flask("proxy", static_folder=None)
 
     @app.before_request  # whatever the path
     def pass_on() -> Response:
         if not is_loopback(request):
             return Response("this proxy is for browsers of this machine only\n", 403, content_type="text/plain")
         try:
-            answer = _ask(base, tokens.token())
+            answer = tokens.used(lambda token: _ask(base, token), status=lambda answer: answer.status_code)
         except requests.RequestException as error:
             return Response(f"no coordinator answers at {base}: {error}\n", 502, content_type="text/plain")
         return _passed_back(answer)

@@ -135,7 +135,7 @@ def test_a_model_that_has_seen_the_answers_is_refused_and_marks_its_rows_where_a
         (("--from", "2026-01-11", "--to", "2099-01-11"), "has not been played"),
         (("--from", "2026-01-32", "--to", "2026-02-01"), "not a date"),
         ((*SPAN, "--again", "--only-failed"), "choose which dates"),
-        ((*SPAN, "--url", "http://localhost:1"), "cannot go with --data"),
+        ((*SPAN, "--url", "http://localhost:1"), "cannot go with --url"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_give(

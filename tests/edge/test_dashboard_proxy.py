@@ -12,7 +12,8 @@ from flask import Flask, Response, request
 
 from coordinator.app import create_app
 from coordinator.routes.exchange import Caller
-from local.one_machine.proxy import TOKEN_SECONDS, create_proxy
+from local.one_machine.identity import TOKEN_SECONDS, Tokens
+from local.one_machine.proxy import create_proxy
 from local.one_machine.serving import serving
 from shared.errors import CallerRefused, NotAuthorised
 from tests.stand.world import Stand
@@ -70,7 +71,7 @@ def service(stand: Stand) -> Iterator[str]:
 
 
 def through(url: str, token: str) -> Iterator[Through]:
-    with serving(create_proxy(url, lambda: token), port=0) as address, requests.Session() as session:
+    with serving(create_proxy(url, Tokens(lambda: token)), port=0) as address, requests.Session() as session:
         yield Through(address, session)
 
 
@@ -152,7 +153,7 @@ def test_a_new_token_is_asked_for_before_the_old_one_ends() -> None:
         return f"token-{made[0]}"
 
     with serving(app) as url:
-        client = create_proxy(url, new_token, monotonic=lambda: now[0]).test_client()
+        client = create_proxy(url, Tokens(new_token, monotonic=lambda: now[0])).test_client()
         seen = [client.get("/").get_data(as_text=True)]
         now[0] = TOKEN_SECONDS
         seen.append(client.get("/").get_data(as_text=True))
@@ -162,7 +163,20 @@ def test_a_new_token_is_asked_for_before_the_old_one_ends() -> None:
     assert seen == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
 
 
+def test_a_page_whose_token_is_refused_is_asked_for_once_more_with_a_new_one() -> None:
+    app, made = Flask("service"), iter(["of-nobody", "of-viewer"])
+
+    @app.get("/")
+    def page() -> Response:
+        return Response("shown", 200 if request.headers["Authorization"] in TOKENS else 401)
+
+    with serving(app) as url:
+        answer = create_proxy(url, Tokens(lambda: next(made))).test_client().get("/")
+
+    assert (answer.status_code, answer.get_data(as_text=True)) == (200, "shown")
+
+
 def test_a_service_that_does_not_answer_is_told() -> None:
-    answer = create_proxy("http://127.0.0.1:9", lambda: None).test_client().get("/")
+    answer = create_proxy("http://127.0.0.1:9", Tokens(lambda: None)).test_client().get("/")
 
     assert (answer.status_code, b"no coordinator answers" in answer.data) == (502, True)

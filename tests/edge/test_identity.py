@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pytest
 import requests
 from flask import Flask, request
 
-from local.one_machine.coordinator_client import Ask, _over_http, client_of_url
-from local.one_machine.identity import identity_token
+from local.one_machine import coordinator_client
+from local.one_machine.coordinator_client import Answer, Ask, _over_http, client_of_url, clients_of_url
+from local.one_machine.identity import TOKEN_SECONDS, Tokens, identity_token
 from local.one_machine.serving import serving
 from shared.errors import InvalidInput, Unavailable
 
@@ -123,3 +126,72 @@ def test_a_token_travels_as_the_bearer_whatever_a_netrc_file_says(
         answer = _over_http(session, url, ask, "token-5")
 
     assert answer.body == {"authorization": "Bearer token-5"}
+
+
+# --- a token while a command lasts ----------------------------------------------------------------------------
+
+
+class Coordinator:
+    """What is sent in the place of HTTP: `holding` are the tokens that it takes, all where it is None."""
+
+    def __init__(self) -> None:
+        self.seen: list[str | None] = []
+        self.holding: set[str] | None = None
+
+    def answer(self, _session: object, _base: str, _ask: Ask, token: str | None) -> Answer:
+        self.seen.append(token)
+        return Answer(200 if self.holding is None or token in self.holding else 401, {})
+
+
+@pytest.fixture
+def coordinator(monkeypatch: pytest.MonkeyPatch) -> Coordinator:
+    made, there = count(1), Coordinator()
+    monkeypatch.setattr(coordinator_client, "identity_token", lambda *_audience, **_account: f"token-{next(made)}")
+    monkeypatch.setattr(coordinator_client, "_over_http", there.answer)
+    return there
+
+
+def test_a_client_asks_for_a_new_token_before_the_old_one_ends(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(coordinator_client, "Tokens", lambda new_token: Tokens(new_token, monotonic=lambda: now[0]))
+
+    with client_of_url(AUDIENCE) as client:
+        for seconds in (0.0, TOKEN_SECONDS, TOKEN_SECONDS + 1, 3600.0):
+            now[0] = seconds
+            client.get("/season")
+
+    assert coordinator.seen == ["token-1", "token-1", "token-2", "token-2"]
+
+
+def test_a_request_whose_token_is_refused_is_sent_once_more_with_a_new_one(coordinator: Coordinator) -> None:
+    coordinator.holding = {"token-2"}
+
+    with client_of_url(AUDIENCE) as client:
+        client.post("/start", {})
+        client.get("/season")
+
+    assert coordinator.seen == ["token-1", "token-2", "token-2"]
+
+
+def test_an_account_that_is_refused_is_told_so_after_a_second_token(coordinator: Coordinator) -> None:
+    coordinator.holding = set()
+
+    with client_of_url(AUDIENCE) as client, pytest.raises(InvalidInput, match="--impersonate"):
+        client.get("/season")
+
+    assert coordinator.seen == ["token-1", "token-2"]
+
+
+def test_clients_of_several_threads_share_their_tokens(coordinator: Coordinator) -> None:
+    opened = clients_of_url(AUDIENCE)
+
+    def ask(_number: int) -> None:
+        with opened() as client:
+            client.get("/season")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, range(8)))
+
+    assert coordinator.seen == ["token-1"] * 8

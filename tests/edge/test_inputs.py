@@ -147,14 +147,16 @@ def test_plain_and_packed_files_of_several_seasons_load_together(warehouse: Duck
     assert summary.warnings == ()
 
 
-def test_void_lines_are_kept_and_counted(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:
+def test_void_lines_are_kept_and_counted_and_a_name_is_enough(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:
     logs(tmp_path, LOG)
-    lines(tmp_path, LINE, LINE | {"player_id": ""}, LINE | {"player_id": "", "game_date": "2026-01-29"})
-
+    void = LINE | {"player_id": "", "player_lookup": ""}
+    lines(tmp_path, void, void | {"game_date": "2026-01-29"}, void | {"player_lookup": "ann-odell"})
     summary = load_folder(warehouse, folder=tmp_path, game_date=DATE)
 
     assert summary.rows["points_lines"] == 3
-    assert summary.warnings == ("1 lines on 2026-01-30 have no player_id and are not used: the player did not play",)
+    assert summary.warnings == (
+        "1 lines on 2026-01-30 name no player (no player_id, no player_lookup) and are not used",
+    )
 
 
 def test_unknown_columns_are_not_read_but_named(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:
@@ -378,7 +380,7 @@ def test_real_seasons_load_with_unknown_shots_as_null_and_void_lines_counted(war
     with_lines = date(2025, 11, 7)
     summary = load_folder(warehouse, folder=Path(os.environ["TIPOFF_DATA"]), game_date=with_lines)
 
-    assert [one for one in summary.warnings if f"lines on {with_lines} have no player_id" in one]
+    assert [one for one in summary.warnings if f"lines on {with_lines} name no player" in one]
     assert [one for one in summary.warnings if "no games" in one] == []
     (counts,) = warehouse.query(
         "SELECT COUNTIF(fga IS NULL) AS unknown, COUNTIF(LENGTH(game_id) != 10) AS cut, "

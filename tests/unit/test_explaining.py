@@ -244,6 +244,7 @@ def test_forcing_asks_with_the_names_of_who_is_left_out() -> None:
     (force,) = [action for action in explanation.actions if action.label == "Consolidate by force"]
     assert force.confirm is not None
     assert "2 players are left out: player-01, player-02." in force.confirm
+    assert "how many of the date's earlier rows it retires; every other check is made" in force.effect
     assert (force.path, force.body) == (f"/batches/{batch.batch_id}/consolidate", {"force": True})
 
 

@@ -72,7 +72,7 @@ def test_it_loads_as_it_is(warehouse: DuckdbWarehouse, tmp_path: Path) -> None:
 
     assert summary.rows == {table: len(rows(tmp_path, table)) for table in summary.rows}
     void = sum(row["game_date"] == DATE and not row["player_id"] for row in rows(tmp_path, "points_lines"))
-    told = f"{void} lines on {DATE} have no player_id and are not used: the player did not play"
+    told = f"{void} lines on {DATE} name no player (no player_id, no player_lookup) and are not used"
     assert (void > 0, summary.warnings) == (True, (told,))
 
 
