@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions as api
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
-from google.cloud.bigquery_storage_v1 import BigQueryWriteClient, types
+from google.cloud.bigquery_storage_v1 import types
 from google.protobuf import descriptor_pool, message_factory  # type: ignore[import-untyped]  # it ships no types
 from google.protobuf.descriptor_pb2 import FileDescriptorProto  # type: ignore[import-untyped]  # it ships no types
 from requests.exceptions import ConnectionError as RequestsConnectionError
@@ -221,19 +220,6 @@ def test_an_acknowledged_append_is_none() -> None:
 
 
 # --- what is asked of the service -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def warehouse(wire: Wire) -> BigqueryWarehouse:
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]  # the client is untyped
-    endpoint = f"http://127.0.0.1:{wire.server.server_address[1]}"
-    return BigqueryWarehouse(
-        bigquery.Client(project="p", credentials=credentials, client_options={"api_endpoint": endpoint}),
-        BigQueryWriteClient(credentials=credentials),  # type: ignore[no-untyped-call]  # the client is untyped
-        dataset="d",
-        location="us-east1",
-        max_bytes_billed=10**9,
-    )
 
 
 def test_a_submitted_job_carries_its_id_place_dataset_parameters_and_bound(
