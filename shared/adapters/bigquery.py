@@ -60,6 +60,9 @@ _PASSING_REASONS = {
 }
 """Reasons that come with a 4xx and yet may pass (https://cloud.google.com/bigquery/docs/error-messages)."""
 
+_TOO_MUCH = {"responseTooLarge"}
+"""Reasons of a 403 that is the statement's fault, and no lack of a right (same page)."""
+
 _STAGING_NAME = re.compile(r"`(_staging_v\d+)`")
 """A staging table (`schemas.names.staging_table`) as every SQL text writes it."""
 
@@ -381,6 +384,9 @@ def _translated(error: Exception) -> TipoffError:
         if not reasons & _PASSING_REASONS and not isinstance(error, api.TooManyRequests | api.Aborted | api.Cancelled):
             if isinstance(error, api.NotFound):
                 return TableMissing(str(error))
-            if isinstance(error, api.ClientError) and not isinstance(error, api.Unauthorized):
+            if isinstance(error, api.Forbidden | api.Unauthorized) and not reasons & _TOO_MUCH:
+                # A person mends it, and what was asked for must be there then.
+                return Unavailable(f"BigQuery refuses access until a person grants it: {error}")
+            if isinstance(error, api.ClientError):
                 return QueryRefused(str(error))
     return Unavailable(f"BigQuery did not answer: {error}")

@@ -181,7 +181,13 @@ def gave_up() -> api.RetryError:
         (refused(api.NotFound, "notFound"), TableMissing),
         (refused(api.BadRequest, "invalidQuery"), QueryRefused),
         (refused(api.BadRequest, "bytesBilledLimitExceeded"), QueryRefused),
-        (refused(api.Forbidden, "accessDenied"), QueryRefused),
+        # No row is bad and no batch has failed for want of a right: the work waits until a person grants it.
+        (refused(api.Forbidden, "accessDenied"), Unavailable),
+        (refused(api.Forbidden, "billingNotEnabled"), Unavailable),
+        (refused(api.PermissionDenied, ""), Unavailable),
+        (refused(api.Unauthenticated, ""), Unavailable),
+        (refused(api.Forbidden, "responseTooLarge"), QueryRefused),
+        (refused(api.BadRequest, "billingTierLimitExceeded"), QueryRefused),
         (refused(api.Forbidden, "rateLimitExceeded"), Unavailable),
         (refused(api.Forbidden, "quotaExceeded"), Unavailable),
         (refused(api.BadRequest, "jobBackendError"), Unavailable),
@@ -198,6 +204,15 @@ def gave_up() -> api.RetryError:
 )
 def test_every_client_error_becomes_a_leaf_of_the_tree(error: Exception, leaf: type[Exception]) -> None:
     assert type(_translated(error)) is leaf
+
+
+def test_a_refused_right_is_told_in_googles_words_and_as_a_persons_to_mend() -> None:
+    words = "User does not have bigquery.jobs.create permission in project p."
+    told = str(_translated(api.Forbidden(words)))  # type: ignore[no-untyped-call]  # the client is untyped
+
+    assert words in told
+    assert "until a person grants it" in told
+    assert "did not answer" not in told
 
 
 def test_a_row_error_names_the_row_of_the_whole_append() -> None:
