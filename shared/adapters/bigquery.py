@@ -387,6 +387,9 @@ def _translated(error: Exception) -> TipoffError:
             if isinstance(error, api.Forbidden | api.Unauthorized) and not reasons & _TOO_MUCH:
                 # A person mends it, and what was asked for must be there then.
                 return Unavailable(f"BigQuery refuses access until a person grants it: {error}")
+            if isinstance(error, api.Conflict) and "duplicate" in reasons:
+                # Every text says IF NOT EXISTS: two made one table at the same time, and the next attempt finds it.
+                return Unavailable(f"another statement makes the same table; ask again: {error}")
             if isinstance(error, api.ClientError):
                 return QueryRefused(str(error))
     return Unavailable(f"BigQuery did not answer: {error}")

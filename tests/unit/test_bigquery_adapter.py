@@ -190,6 +190,8 @@ def gave_up() -> api.RetryError:
         (refused(api.BadRequest, "billingTierLimitExceeded"), QueryRefused),
         (refused(api.Forbidden, "rateLimitExceeded"), Unavailable),
         (refused(api.Forbidden, "quotaExceeded"), Unavailable),
+        (refused(api.Conflict, "duplicate"), Unavailable),
+        (refused(api.Conflict, "conflict"), QueryRefused),
         (refused(api.BadRequest, "jobBackendError"), Unavailable),
         (refused(api.InvalidArgument, ""), QueryRefused),
         (refused(api.Unauthorized, ""), Unavailable),
@@ -262,6 +264,18 @@ def test_a_known_job_id_is_no_error_even_when_a_look_right_after_it_misses(
     warehouse.submit("MERGE ...", {}, job_id="merge_1")
 
     assert [method for method, _, _ in wire.asked] == ["POST", "GET", "GET", "GET"]
+
+
+def test_a_table_that_two_make_at_once_is_there_for_who_asks_again(wire: Wire, warehouse: BigqueryWarehouse) -> None:
+    raced = job_answer("DONE", {"reason": "duplicate", "message": "Already Exists: Table p:d._plan_x"})
+    made = {"jobComplete": True, "jobReference": raced[1]["jobReference"]}
+    wire.answers = [raced, job_answer("DONE"), (200, made)]
+    text = "CREATE TABLE IF NOT EXISTS `_plan_x` AS SELECT 1 AS n"
+
+    with pytest.raises(Unavailable, match="Already Exists"):
+        warehouse.query(text)
+
+    assert warehouse.query(text) == []
 
 
 def test_a_statement_refused_with_a_job_shows_in_the_job_only(wire: Wire, warehouse: BigqueryWarehouse) -> None:
