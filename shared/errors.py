@@ -23,7 +23,8 @@ class Permanent(TipoffError):
 
 
 class Unavailable(Transient):
-    """A dependency (document store, warehouse, topic, certificates) did not answer or asked to try later."""
+    """A dependency (document store, warehouse, topic, certificates) did not answer, asked to try later, or refused a right,
+    which a person grants: what waits for it must not be lost meanwhile."""
 
 
 class LeaseLost(Transient):

@@ -200,7 +200,7 @@ class Jobs(Protocol):
         Raises:
             TableMissing: a table is not there.
             QueryRefused: the statement or its data was refused.
-            Unavailable: the warehouse did not answer.
+            Unavailable: the warehouse did not answer, or refused a right; the text names it.
         """
 
     def estimate(self, sql: str, parameters: Parameters | None = None) -> int:
@@ -214,7 +214,7 @@ class Jobs(Protocol):
 
         Raises:
             QueryRefused, TableMissing: the statement was refused at the door, without a job; the id is still free.
-            Unavailable: the warehouse did not answer; the job may or may not have started.
+            Unavailable: the warehouse did not answer, or refused a right; the job may or may not have started.
         """
 
     def job(self, job_id: str, *, wait: timedelta = timedelta(0)) -> Job:
@@ -233,7 +233,7 @@ class Tables(Protocol):
         Raises:
             TableMissing: the table is not there.
             QueryRefused: a row does not fit the table; none was appended.
-            Unavailable: not acknowledged; the rows may or may not be there.
+            Unavailable: not acknowledged, be it for want of a right; the rows may or may not be there.
         """
 
     def create(self, spec: TableSpec) -> None:

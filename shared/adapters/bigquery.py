@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as WaitTimeoutError
 from contextlib import contextmanager, suppress
@@ -31,7 +32,11 @@ from shared.errors import QueryRefused, TableMissing, TipoffError, Unavailable
 from shared.ports import Job, JobState, Parameters, Scalar, Table, TableSpec
 
 _CALL_SECONDS = 60.0
+"""No attempt at a call begins later than this after the first."""
+
 _QUERY_SECONDS = 300.0
+"""No look at a query begins later than this after its start; a look is two calls at most."""
+
 _CONFIRM_SECONDS = 15.0
 _RETRY = DEFAULT_RETRY.with_timeout(_CALL_SECONDS)
 _APPEND_SECONDS = 60.0
@@ -54,6 +59,9 @@ _PASSING_REASONS = {
     "tableUnavailable",
 }
 """Reasons that come with a 4xx and yet may pass (https://cloud.google.com/bigquery/docs/error-messages)."""
+
+_TOO_MUCH = {"responseTooLarge"}
+"""Reasons of a 403 that is the statement's fault, and no lack of a right (same page)."""
 
 _STAGING_NAME = re.compile(r"`(_staging_v\d+)`")
 """A staging table (`schemas.names.staging_table`) as every SQL text writes it."""
@@ -95,9 +103,13 @@ class BigqueryWarehouse:
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         """Run a statement; see `Jobs.query`. Results never come from BigQuery's cache."""
-        config = self._config(parameters or {})
+        config, job_id = self._config(parameters or {}), str(uuid.uuid4())
         with _translating():
-            job = self._begin(sql, config)
+            try:
+                job = self._begin(sql, config, job_id=job_id)
+            except api.Conflict:
+                # A former attempt of this call started it, and its answer was lost. The client looks for 200 s by itself.
+                job = self._confirm(job_id)
             rows = job.result(retry=_RETRY, timeout=_QUERY_SECONDS)
             return [_row(rows.schema, row) for row in rows]
 
@@ -122,7 +134,7 @@ class BigqueryWarehouse:
         config = self._config(parameters)
         with _translating():
             try:
-                self._begin(sql, config, job_id=job_id, job_retry=None)
+                self._begin(sql, config, job_id=job_id)
             except api.Conflict:
                 self._confirm(job_id)
             except (api.BadRequest, api.Forbidden, api.NotFound):
@@ -146,9 +158,17 @@ class BigqueryWarehouse:
             return Job(job_id, JobState.FAILED, str(found.error_result.get("message") or found.error_result))
         return Job(job_id, JobState.DONE)
 
-    def _begin(self, sql: str, config: bigquery.QueryJobConfig, **more: Any) -> bigquery.QueryJob:
+    def _begin(self, sql: str, config: bigquery.QueryJobConfig, *, job_id: str | None = None) -> bigquery.QueryJob:
         return self._client.query(
-            self._located(sql), job_config=config, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS, **more
+            self._located(sql),
+            job_config=config,
+            job_id=job_id,
+            location=self._location,
+            retry=_RETRY,
+            timeout=_CALL_SECONDS,
+            # The client's own wraps our bounds: it asks 10 minutes for a job, and 40 for its result
+            # (google.cloud.bigquery.retry, DEFAULT_JOB_RETRY).
+            job_retry=None,
         )
 
     def _found(self, job_id: str) -> Any:
@@ -157,10 +177,10 @@ class BigqueryWarehouse:
         except api.NotFound:
             return None
 
-    def _confirm(self, job_id: str) -> None:
+    def _confirm(self, job_id: str) -> Any:
         """See the job that a 409 spoke of; right after it, a look may still answer 404."""
         again = Retry(predicate=if_exception_type(api.NotFound), initial=0.1, maximum=2.0, timeout=_CONFIRM_SECONDS)
-        again(self._client.get_job)(job_id, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS)
+        return again(self._client.get_job)(job_id, location=self._location, retry=_RETRY, timeout=_CALL_SECONDS)
 
     def _located(self, sql: str) -> str:
         """Name the dataset of the staging tables, which the texts name without one."""
@@ -364,6 +384,12 @@ def _translated(error: Exception) -> TipoffError:
         if not reasons & _PASSING_REASONS and not isinstance(error, api.TooManyRequests | api.Aborted | api.Cancelled):
             if isinstance(error, api.NotFound):
                 return TableMissing(str(error))
-            if isinstance(error, api.ClientError) and not isinstance(error, api.Unauthorized):
+            if isinstance(error, api.Forbidden | api.Unauthorized) and not reasons & _TOO_MUCH:
+                # A person mends it, and what was asked for must be there then.
+                return Unavailable(f"BigQuery refuses access until a person grants it: {error}")
+            if isinstance(error, api.Conflict) and "duplicate" in reasons:
+                # Every text says IF NOT EXISTS: two made one table at the same time, and the next attempt finds it.
+                return Unavailable(f"another statement makes the same table; ask again: {error}")
+            if isinstance(error, api.ClientError):
                 return QueryRefused(str(error))
     return Unavailable(f"BigQuery did not answer: {error}")

@@ -15,6 +15,7 @@ from coordinator.rules.lifecycle import Status
 from schemas import names
 from schemas.messages import FailureCode
 from shared.push import SliceName
+from tests.denied_bigquery import REFUSAL, denied_warehouse
 from tests.plan_inputs import GAME_DATE
 from tests.stand.front import Front, Outage, assert_problem, error_reasons
 from tests.stand.ledger import a_failure, a_skip
@@ -289,6 +290,21 @@ def test_a_consolidation_that_met_an_outage_is_503_and_finished_by_the_redeliver
 
     warehouse.comes_back()
     assert front.complete(answers[2]).status_code == 204
+    assert stand.batch(BATCH_ID).status is Status.COMPLETE
+
+
+def test_a_consolidation_that_lacks_a_right_is_503_and_finished_once_it_is_granted(stand: Stand) -> None:
+    Front(stand).start()
+    answers = [stand.answer(player) for player in PLAYERS]
+    front = Front(stand, stand.new_coordinator("one", warehouse=denied_warehouse()))
+    front.complete(answers[0])
+    front.complete(answers[1])
+
+    assert_problem(front.complete(answers[2]), 503, REFUSAL)
+    assert stand.batch(BATCH_ID).status is Status.RUNNING
+    assert stand.events() == []
+
+    assert Front(stand).complete(answers[2]).status_code == 204
     assert stand.batch(BATCH_ID).status is Status.COMPLETE
 
 

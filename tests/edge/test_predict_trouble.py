@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from schemas import names
 from shared.adapters.duckdb import DuckdbWarehouse
 from shared.ports import Outgoing, TableSpec
+from tests.denied_bigquery import REFUSAL, denied_warehouse
 from tests.memory_publisher import MemoryPublisher
 from tests.requests_factory import a_request
 from tests.stand.worker import LoggedLines, WorkerStand, another_worker
@@ -31,6 +34,17 @@ def test_a_warehouse_out_of_reach_asks_for_redelivery_and_publishes_nothing(work
 
     assert answer.status_code == 503
     assert worker_stand.published() == []
+
+
+@pytest.mark.parametrize("has_looked", [True, False])
+def test_a_refused_right_asks_for_redelivery_and_fails_nobody(has_looked: bool) -> None:
+    denied = denied_warehouse(has_looked=has_looked)
+    with another_worker(denied, MemoryPublisher(), revision="worker-00001") as worker_stand:  # type: ignore[arg-type]  # another adapter
+        answer = worker_stand.push(a_request(), a_request(player_lookup="other"))
+
+        assert answer.status_code == 503
+        assert REFUSAL in answer.get_json()["detail"]
+        assert worker_stand.published() == []
 
 
 class LateTables(DuckdbWarehouse):

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions as api
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
-from google.cloud.bigquery_storage_v1 import BigQueryWriteClient, types
+from google.cloud.bigquery_storage_v1 import types
 from google.protobuf import descriptor_pool, message_factory  # type: ignore[import-untyped]  # it ships no types
 from google.protobuf.descriptor_pb2 import FileDescriptorProto  # type: ignore[import-untyped]  # it ships no types
 from requests.exceptions import ConnectionError as RequestsConnectionError
@@ -182,9 +181,17 @@ def gave_up() -> api.RetryError:
         (refused(api.NotFound, "notFound"), TableMissing),
         (refused(api.BadRequest, "invalidQuery"), QueryRefused),
         (refused(api.BadRequest, "bytesBilledLimitExceeded"), QueryRefused),
-        (refused(api.Forbidden, "accessDenied"), QueryRefused),
+        # No row is bad and no batch has failed for want of a right: the work waits until a person grants it.
+        (refused(api.Forbidden, "accessDenied"), Unavailable),
+        (refused(api.Forbidden, "billingNotEnabled"), Unavailable),
+        (refused(api.PermissionDenied, ""), Unavailable),
+        (refused(api.Unauthenticated, ""), Unavailable),
+        (refused(api.Forbidden, "responseTooLarge"), QueryRefused),
+        (refused(api.BadRequest, "billingTierLimitExceeded"), QueryRefused),
         (refused(api.Forbidden, "rateLimitExceeded"), Unavailable),
         (refused(api.Forbidden, "quotaExceeded"), Unavailable),
+        (refused(api.Conflict, "duplicate"), Unavailable),
+        (refused(api.Conflict, "conflict"), QueryRefused),
         (refused(api.BadRequest, "jobBackendError"), Unavailable),
         (refused(api.InvalidArgument, ""), QueryRefused),
         (refused(api.Unauthorized, ""), Unavailable),
@@ -199,6 +206,15 @@ def gave_up() -> api.RetryError:
 )
 def test_every_client_error_becomes_a_leaf_of_the_tree(error: Exception, leaf: type[Exception]) -> None:
     assert type(_translated(error)) is leaf
+
+
+def test_a_refused_right_is_told_in_googles_words_and_as_a_persons_to_mend() -> None:
+    words = "User does not have bigquery.jobs.create permission in project p."
+    told = str(_translated(api.Forbidden(words)))  # type: ignore[no-untyped-call]  # the client is untyped
+
+    assert words in told
+    assert "until a person grants it" in told
+    assert "did not answer" not in told
 
 
 def test_a_row_error_names_the_row_of_the_whole_append() -> None:
@@ -221,19 +237,6 @@ def test_an_acknowledged_append_is_none() -> None:
 
 
 # --- what is asked of the service -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def warehouse(wire: Wire) -> BigqueryWarehouse:
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]  # the client is untyped
-    endpoint = f"http://127.0.0.1:{wire.server.server_address[1]}"
-    return BigqueryWarehouse(
-        bigquery.Client(project="p", credentials=credentials, client_options={"api_endpoint": endpoint}),
-        BigQueryWriteClient(credentials=credentials),  # type: ignore[no-untyped-call]  # the client is untyped
-        dataset="d",
-        location="us-east1",
-        max_bytes_billed=10**9,
-    )
 
 
 def test_a_submitted_job_carries_its_id_place_dataset_parameters_and_bound(
@@ -261,6 +264,18 @@ def test_a_known_job_id_is_no_error_even_when_a_look_right_after_it_misses(
     warehouse.submit("MERGE ...", {}, job_id="merge_1")
 
     assert [method for method, _, _ in wire.asked] == ["POST", "GET", "GET", "GET"]
+
+
+def test_a_table_that_two_make_at_once_is_there_for_who_asks_again(wire: Wire, warehouse: BigqueryWarehouse) -> None:
+    raced = job_answer("DONE", {"reason": "duplicate", "message": "Already Exists: Table p:d._plan_x"})
+    made = {"jobComplete": True, "jobReference": raced[1]["jobReference"]}
+    wire.answers = [raced, job_answer("DONE"), (200, made)]
+    text = "CREATE TABLE IF NOT EXISTS `_plan_x` AS SELECT 1 AS n"
+
+    with pytest.raises(Unavailable, match="Already Exists"):
+        warehouse.query(text)
+
+    assert warehouse.query(text) == []
 
 
 def test_a_statement_refused_with_a_job_shows_in_the_job_only(wire: Wire, warehouse: BigqueryWarehouse) -> None:
