@@ -28,8 +28,10 @@ LAST_DAYS = timedelta(days=7)
 MAX_DAYS = 400
 """More than a season in one call is a mistake in the year."""
 _ATTEMPTS = 5
+"""So often one grading lets the MERGE of a date fail; the next grading goes on from there."""
 _WAIT = timedelta(seconds=20)
 _PATIENCE = timedelta(seconds=400)
+_ENDED = (JobState.DONE, JobState.FAILED)
 
 
 class GradedDate(BaseModel):
@@ -173,7 +175,10 @@ class Grader:
         return graded
 
     def _merge(self, game_date: date, before: GradeCounts) -> None:
-        """Run the MERGE as a job of its own id, so that two graders of one state run one.
+        """Run the MERGE as a job of its own id, so that two graders of one state never run two at once.
+
+        A job that has ended before does not count: either its state has come again, or another grader was faster, and
+        then one more MERGE after his changes nothing.
 
         Raises:
             QueryRefused: it costs too much, or failed as often as it may; with the warehouse's words.
@@ -185,12 +190,15 @@ class Grader:
             raise QueryRefused(
                 f"grading {game_date} would read {cost:,} bytes; TIPOFF_MAX_BYTES_PER_QUERY allows {self.max_bytes:,}"
             )
+        first = grading.first_open(
+            lambda attempt: self.warehouse.job(before.job_id(game_date, attempt)).state in _ENDED
+        )
         said = None
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(first, first + _ATTEMPTS):
             job_id = before.job_id(game_date, attempt)
             self.warehouse.submit(text, parameters, job_id=job_id)
             waited = timedelta(0)
-            while (job := self.warehouse.job(job_id, wait=_WAIT)).state not in (JobState.DONE, JobState.FAILED):
+            while (job := self.warehouse.job(job_id, wait=_WAIT)).state not in _ENDED:
                 waited += _WAIT
                 if waited > _PATIENCE:
                     raise Unavailable(f"grading job {job_id} has not ended after {waited}; ask again")
