@@ -63,7 +63,19 @@ def sweep(coordinator: Coordinator, body: SweepBody) -> SweepAnswer:
     return SweepAnswer(dry_run=body.dry_run, batches=batches, graded=_grade_due(coordinator, dry_run=body.dry_run))
 
 
-@routes.add("post", "/grade", callers=_CALLERS, refusals=(422,))
+def _as_graded(answer: GradeAnswer) -> Response:
+    """Answer with a failure when a date could not be graded, so that Cloud Scheduler's job shows it; what was graded stays
+    in the answer. 503 where trouble may pass, 409 where a person has to look."""
+    if not answer.refused:
+        return as_json(answer)
+    may_pass = any(one.may_pass for one in answer.refused)
+    whys = "; ".join(f"not {one.game_date}: {one.why}" for one in answer.refused)
+    detail = f"graded {len(answer.dates)} of {len(answer.dates) + len(answer.refused)} dates; {whys}"
+    status, document = problem_of_status(503 if may_pass else 409, detail=detail, instance=request.path)
+    return problem(status, document | answer.model_dump(mode="json"))
+
+
+@routes.add("post", "/grade", callers=_CALLERS, refusals=(409, 422), respond=_as_graded)
 def grade(coordinator: Coordinator, body: GradeBody) -> GradeAnswer:
     """Grade what was predicted and is played by now, of a date, a span, or the last days."""
     grader = coordinator.grader

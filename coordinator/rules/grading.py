@@ -8,6 +8,8 @@ what is done. Must never learn how SQL is run.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
+from collections.abc import Callable
 from datetime import date, datetime
 
 from pydantic import BaseModel
@@ -267,12 +269,23 @@ class GradeCounts(BaseModel):
         return not (self.inserted or self.updated or self.retired)
 
     def job_id(self, game_date: date, attempt: int) -> str:
-        """The warehouse job that goes on from exactly this state: two graders who saw the same submit the same.
+        """The warehouse job that goes on from exactly this state: two graders who saw the same submit the same, as long
+        as it runs.
 
-        The state never comes again: every MERGE leaves a newer `graded_at` or fewer grades.
+        BigQuery lets two MERGEs run at once as long as both only insert, and then every grade would be there twice
+        (https://cloud.google.com/bigquery/docs/data-manipulation-language). The state may come again, since the newest
+        `graded_at` goes when its grades are retired; so an attempt whose job has ended is past (`first_open`).
         """
         state = f"{self.inserted} {self.updated} {self.retired} {self.grades} {self.newest} {attempt}"
         return f"tipoff_grade_{game_date:%Y%m%d}_{hashlib.sha256(state.encode()).hexdigest()[:16]}"
+
+
+def first_open(has_ended: Callable[[int], bool]) -> int:
+    """The first attempt whose job has not ended, where attempts are made in turn; few looks, however many have ended."""
+    beyond = 1
+    while has_ended(beyond - 1):
+        beyond *= 2
+    return bisect_left(range(beyond), True, lo=beyond // 2, hi=beyond - 1, key=lambda attempt: not has_ended(attempt))
 
 
 def judge_before(counted: GradeCounts, game_date: date) -> None:

@@ -4,7 +4,7 @@ predictions'. A repeat changes nothing; a corrected box score changes what it co
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from coordinator.rules.accuracy import IntervalDrift
 from coordinator.rules.grading import GradeCounts
 from schemas import names, tables
 from shared.declared import table_spec
-from shared.errors import InvalidInput, QueryRefused, SchemaClash, Unavailable
+from shared.errors import InvalidInput, QueryRefused, SchemaClash, TipoffError, Transient, Unavailable
 from shared.ports import Jobs, JobState, Warehouse
 
 log = logging.getLogger(__name__)
@@ -28,8 +28,10 @@ LAST_DAYS = timedelta(days=7)
 MAX_DAYS = 400
 """More than a season in one call is a mistake in the year."""
 _ATTEMPTS = 5
+"""So often one grading lets the MERGE of a date fail; the next grading goes on from there."""
 _WAIT = timedelta(seconds=20)
 _PATIENCE = timedelta(seconds=400)
+_ENDED = (JobState.DONE, JobState.FAILED)
 
 
 class GradedDate(BaseModel):
@@ -44,6 +46,15 @@ class GradedDate(BaseModel):
     retired: int
     ungraded: int
     """Active predictions whose games have no box score yet."""
+
+
+class RefusedDate(BaseModel):
+    """A date that could not be graded, and why."""
+
+    game_date: date
+    why: str
+    may_pass: bool
+    """Whether the same call may succeed later; otherwise a person has to look."""
 
 
 class UngradedGame(BaseModel):
@@ -63,6 +74,9 @@ class GradeAnswer(BaseModel):
     graded: int
     ungraded: int
     dates: list[GradedDate]
+    refused: list[RefusedDate]
+    """Dates that could not be graded; they stop no other date. Where there are any, `/grade` answers with a problem that has
+    all these fields too."""
     ungraded_games: list[UngradedGame]
 
 
@@ -80,16 +94,17 @@ class Grader:
     max_bytes: int
 
     def grade(self, first: date, last: date) -> GradeAnswer:
-        """Grade every prediction of a span whose game has a box score. A repeat changes nothing.
+        """Grade every prediction of a span whose game has a box score; a failure with one date does not stop the others,
+        and the answer names it. A repeat changes nothing.
 
         Raises:
             InvalidInput: the span is upside down, too long, lies in the future, or nothing of it was predicted.
-            VerificationRefused, SchemaClash, QueryRefused, TableMissing: a person has to look.
-            Unavailable: the warehouse did not answer; dates already graded stay graded.
+            SchemaClash, QueryRefused, TableMissing: a person has to look, at what is no single date's.
+            Unavailable: the warehouse did not answer about the span; dates already graded stay graded.
         """
         check_span(first, last, today=self.today())
         answer = self.grade_what_is_there(first, last)
-        if not answer.dates:
+        if not answer.dates and not answer.refused:
             raise InvalidInput("from", f"nothing is predicted from {first} to {last}; choose dates that were run")
         return answer
 
@@ -97,26 +112,21 @@ class Grader:
         """`grade`, for a scheduler: a span of which nothing was predicted is no mistake. Raises as `grade` otherwise."""
         self._prepare()
         if self.warehouse.columns(names.PREDICTIONS_TABLE) is None:
-            return GradeAnswer(first=first, last=last, graded=0, ungraded=0, dates=[], ungraded_games=[])
+            return GradeAnswer(first=first, last=last, graded=0, ungraded=0, dates=[], refused=[], ungraded_games=[])
         span = accuracy.span(first, last)
         found = self.warehouse.query(grading.dates_to_grade(), span)
-        days = [row["game_date"] for row in found]
-        dates = [self._grade_date(day) for day in days if isinstance(day, date)]
+        dates, refused = self._grade_each([row["game_date"] for row in found if isinstance(row["game_date"], date)])
         self._watch(last)
-        waiting = self.warehouse.query(grading.ungraded_games(), span)
-        local = self.clock().astimezone(_US_EASTERN)
-        if local.hour >= _NOON and last == local.date():
-            # Once a day, by the job of noon: by this line the service level is counted.
-            found_late = sorted({str(row["game_date"]) for row in waiting if row["game_date"] != last})
-            fields = {"timeliness": "late" if found_late else "on time", "dates": found_late}
-            log.info("graded by noon", extra={"json_fields": fields})
+        waiting = [UngradedGame.model_validate(row) for row in self.warehouse.query(grading.ungraded_games(), span)]
+        self._tell_noon(last, waiting, refused)
         return GradeAnswer(
             first=first,
             last=last,
             graded=sum(one.graded for one in dates),
             ungraded=sum(one.ungraded for one in dates),
             dates=dates,
-            ungraded_games=[UngradedGame.model_validate(row) for row in waiting],
+            refused=refused,
+            ungraded_games=waiting,
         )
 
     def due(self) -> list[date]:
@@ -129,13 +139,33 @@ class Grader:
         return [row["game_date"] for row in found if isinstance(row["game_date"], date)]
 
     def grade_due(self) -> list[date]:
-        """Grade what is due and return its dates. A repeat changes nothing. Raises as `grade`."""
-        dates = self.due()
-        for game_date in dates:
-            self._grade_date(game_date)
+        """Grade what is due and return the dates that were graded. A repeat changes nothing. Raises as `grade`."""
+        dates, _ = self._grade_each(self.due())
         if dates:
             self._watch(self.today())
-        return dates
+        return [one.game_date for one in dates]
+
+    def _grade_each(self, game_dates: Sequence[date]) -> tuple[list[GradedDate], list[RefusedDate]]:
+        """Grade dates; one that cannot be graded is told in the log, and the others are graded all the same."""
+        graded, refused = list[GradedDate](), list[RefusedDate]()
+        for game_date in game_dates:
+            try:
+                graded.append(self._grade_date(game_date))
+            except TipoffError as trouble:
+                one = RefusedDate(game_date=game_date, why=str(trouble), may_pass=isinstance(trouble, Transient))
+                log.warning("date not graded", extra={"json_fields": one.model_dump(mode="json")})
+                refused.append(one)
+        return graded, refused
+
+    def _tell_noon(self, last: date, waiting: Sequence[UngradedGame], refused: Sequence[RefusedDate]) -> None:
+        """Say in the log at noon which earlier dates lack grades: by this line the service level is counted."""
+        local = self.clock().astimezone(_US_EASTERN)
+        if local.hour < _NOON or last != local.date() or any(one.may_pass for one in refused):
+            return  # Where trouble may pass the same call comes again, and then it is known what noon found.
+        lacking = {one.game_date for one in waiting} | {one.game_date for one in refused}
+        found_late = [str(one) for one in sorted(lacking - {last})]
+        fields = {"timeliness": "late" if found_late else "on time", "dates": found_late}
+        log.info("graded by noon", extra={"json_fields": fields})
 
     def _watch(self, last: date) -> None:
         """Say so in the log where the interval drifts; an alert counts the line."""
@@ -156,6 +186,12 @@ class Grader:
             raise SchemaClash(f"`{spec.name}` differs from its declaration: {'; '.join(wrong)}")
 
     def _grade_date(self, game_date: date) -> GradedDate:
+        """Grade a date, verified before and after.
+
+        Raises:
+            VerificationRefused, QueryRefused, TableMissing: a person has to look.
+            Unavailable: the warehouse did not answer, or not in time.
+        """
         before = self._count(game_date)
         grading.judge_before(before, game_date)
         after = before
@@ -173,7 +209,10 @@ class Grader:
         return graded
 
     def _merge(self, game_date: date, before: GradeCounts) -> None:
-        """Run the MERGE as a job of its own id, so that two graders of one state run one.
+        """Run the MERGE as a job of its own id, so that two graders of one state never run two at once.
+
+        A job that has ended before does not count: either its state has come again, or another grader was faster, and
+        then one more MERGE after his changes nothing.
 
         Raises:
             QueryRefused: it costs too much, or failed as often as it may; with the warehouse's words.
@@ -185,12 +224,15 @@ class Grader:
             raise QueryRefused(
                 f"grading {game_date} would read {cost:,} bytes; TIPOFF_MAX_BYTES_PER_QUERY allows {self.max_bytes:,}"
             )
+        first = grading.first_open(
+            lambda attempt: self.warehouse.job(before.job_id(game_date, attempt)).state in _ENDED
+        )
         said = None
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(first, first + _ATTEMPTS):
             job_id = before.job_id(game_date, attempt)
             self.warehouse.submit(text, parameters, job_id=job_id)
             waited = timedelta(0)
-            while (job := self.warehouse.job(job_id, wait=_WAIT)).state not in (JobState.DONE, JobState.FAILED):
+            while (job := self.warehouse.job(job_id, wait=_WAIT)).state not in _ENDED:
                 waited += _WAIT
                 if waited > _PATIENCE:
                     raise Unavailable(f"grading job {job_id} has not ended after {waited}; ask again")

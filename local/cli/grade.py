@@ -31,7 +31,8 @@ def grade(
 ) -> None:
     """Grade every active prediction whose game has a box score: the points scored, the error, whether they lay in
     the intervals, and how the recommendation ended. A corrected box score changes the grades that it concerns; a repeat
-    changes nothing. Games without a box score yet are named as ungraded.
+    changes nothing. Games without a box score yet are named as ungraded. A date that cannot be graded stops no other;
+    the command then fails and says why.
 
     \b
     Examples:

@@ -8,15 +8,16 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coordinator.app import create_app
+from coordinator.usecases.grade import LAST_DAYS
 from shared import logs
-from shared.errors import InputsIncomplete
+from shared.errors import InputsIncomplete, QueryRefused, TipoffError, Unavailable
 from shared.settings import Policy
 from tests.flow.test_accuracy import intervals
 from tests.flow.test_completeness import a_week
@@ -127,6 +128,31 @@ def test_noon_tells_whether_every_row_is_graded(stand: Stand, written: io.String
     assert app.test_client().post("/grade", json={}).status_code == 200
 
     assert (counted(written)["tipoff-noon"], counted(written)["tipoff-noon-late"]) == (1, late)
+
+
+@pytest.mark.parametrize(("trouble", "noons"), [(QueryRefused("no"), 1), (Unavailable("asleep"), 0)])
+def test_noon_counts_a_date_that_was_refused_as_late_and_waits_where_the_call_comes_again(
+    stand: Stand, written: io.StringIO, trouble: TipoffError, noons: int
+) -> None:
+    stand.run()
+    stand.load(played())
+    stand.now = datetime(2026, 1, 31, 17, 0, tzinfo=UTC)  # noon in US Eastern
+
+    class Troubled:
+        """The warehouse, where the MERGE of grades meets trouble."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(stand.warehouse, name)
+
+        def estimate(self, _sql: str, _parameters: object) -> int:
+            raise trouble
+
+    grader = stand.new_coordinator("two", warehouse=Troubled()).grader
+    today = date(2026, 1, 31)
+
+    assert [one.game_date for one in grader.grade_what_is_there(today - LAST_DAYS, today).refused] == [GAME_DATE]
+
+    assert (counted(written)["tipoff-noon"], counted(written)["tipoff-noon-late"]) == (noons, noons)
 
 
 def played() -> League:
