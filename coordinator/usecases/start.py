@@ -16,7 +16,7 @@ from coordinator.ledger import Ledger
 from coordinator.rules import completeness, due, planning, quotas
 from coordinator.rules.batch import Batch, DateRecord
 from coordinator.rules.lifecycle import Status
-from coordinator.usecases.cancel import cancel
+from coordinator.usecases.cancel import cancel, check_cancellable
 from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
 from schemas import names, tables
@@ -47,6 +47,8 @@ class NewBatch:
     parent: str | None = None
     players: tuple[str, ...] | None = None
     """None: everybody whom the plan expects."""
+    replaces: str | None = None
+    """Id of the live batch that is cancelled for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class Starter:
         A repeat with the same key answers with the same batch, publishing what was not yet published (A9, D5).
 
         Args:
-            force: id of the live batch to cancel first.
+            force: id of the live batch to cancel, once the new one is planned; a refused start leaves it be.
 
         Raises:
             Conflict: another batch of the date lives (and is named), or the MERGE of the one to cancel may still run.
@@ -78,9 +80,7 @@ class Starter:
         """
 
         def make_way(day: DateRecord | None) -> NewBatch:
-            if day is not None:
-                self._make_way(game_date, force)
-            return NewBatch(policy=policy)
+            return NewBatch(policy=policy, replaces=self._in_the_way(game_date, force) if day is not None else None)
 
         return self.begin(game_date, names.batch_id(game_date, key), make_way)
 
@@ -97,7 +97,9 @@ class Starter:
                 is_left = known.status is Status.PLANNED
                 return Started(self._publish_and_close(known) if is_left else known, is_new=False)
             day = self.ledger.day(game_date)
-            batch, shards = self._plan(game_date, batch_id, choose(day), day)
+            wanted = choose(day)
+            batch, shards = self._plan(game_date, batch_id, wanted, day)
+            self._make_way(wanted.replaces)
             if not self.ledger.plan(batch, shards, after=day):
                 continue
             fields = {"batch_id": batch_id, "game_date": str(game_date), "players": batch.expected_count}
@@ -111,21 +113,33 @@ class Starter:
         self.recorder.close(batch, *self.ledger.shards(batch.batch_id))
         return self.ledger.batch(batch.batch_id)
 
-    def _make_way(self, game_date: date, force: str | None) -> None:
-        """See to it that no batch of the date lives.
+    def _in_the_way(self, game_date: date, force: str | None) -> str | None:
+        """Find the live batch that is to be cancelled for the new one; None where no batch of the date lives.
 
         Raises:
-            Conflict: one does and `force` does not name it.
+            Conflict: one lives and `force` does not name it, or it cannot be cancelled now.
         """
         living = self.ledger.living(game_date)
         if living is None:
-            return
+            return None
         if force != living.batch_id:
             hint = f'to replace it, send {{"force": "{living.batch_id}"}}'
             raise Conflict(
                 f"batch {living.batch_id} of {game_date} is {living.status}; {hint}", batch_id=living.batch_id
             )
-        cancel(self.ledger, self.warehouse, living.batch_id)
+        check_cancellable(living, self.warehouse)
+        return living.batch_id
+
+    def _make_way(self, replaced: str | None) -> None:
+        """Cancel the batch that is replaced, unless it has ended meanwhile.
+
+        Raises:
+            Conflict: it is consolidating by now, or its MERGE may still land.
+        """
+        # Only the writes of the new batch come after this: whatever refuses its plan leaves the old one be.
+        # Another batch that has begun to live since `_in_the_way` has changed the date, and the commit is refused.
+        if replaced is not None and self.ledger.batch(replaced).is_live:
+            cancel(self.ledger, self.warehouse, replaced)
 
     def _plan(
         self, game_date: date, batch_id: str, wanted: NewBatch, day: DateRecord | None
