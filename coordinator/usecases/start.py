@@ -1,8 +1,8 @@
 """Start a date's batch: plan it once, freeze the plan, commit the ledger, publish.
 
 Each step may be the last before a crash. The plan table and the shards are functions of (date, key) and are made at
-most once; the batch exists from the moment its document is committed together with `dates.newest`; from then on the
-sweep, or a repeat of the call, goes on.
+most once, unless the plan is refused and dropped; the batch exists from the moment its document is committed together with
+`dates.newest`; from then on the sweep, or a repeat of the call, goes on.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from coordinator.usecases.publish import RequestPublishing
 from coordinator.usecases.record import Recorder
 from schemas import names, tables
 from shared.declared import KEEP_DAYS
-from shared.errors import Conflict, InputsIncomplete, Unavailable
-from shared.ports import Warehouse
-from shared.settings import PlanningRules, Policy
+from shared.errors import Conflict, InputsIncomplete, InvalidInput, QueryRefused, TableMissing, Unavailable
+from shared.ports import JobState, Warehouse
+from shared.settings import MAX_MINUTES, PlanningRules, Policy
 
 log = logging.getLogger(__name__)
 
 _TICK = timedelta(microseconds=1)
 _DISTURBANCES = 10
+_DROPPING = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Starter:
             Conflict: another batch of the date lives (and is named), or the MERGE of the one to cancel may still run.
             InputsIncomplete: too many of the last week's games have no box scores; they are named.
             InvalidInput: the inputs of the date are unusable, or its players are too many for the quotas; names the
-                column or quota and the fix.
+                column or quota and the fix. Unless it says otherwise, a repeat with the same key plans afresh.
             Unavailable: try again with the same key; an outage is never taken for an empty day (A11).
         """
 
@@ -156,10 +157,9 @@ class Starter:
         self._log_findings(planning.read_check(self.warehouse.query(planning.check_query(), {"game_date": game_date})))
         gaps = self._check_inputs(game_date, batch_id, wanted)
         self._freeze(game_date, batch_id, wanted, planned_at=stamp)
-        rows = self.warehouse.query(planning.names_statement(batch_id))
-        players = planning.read_names(rows)
+        players, planned_at = self._read_plan(batch_id, stamp)
+        # This plan is kept: another start of the key, with a longer deadline, may have made the batch of it.
         quotas.check_fits(len(players), deadline_minutes=wanted.policy.deadline_minutes)
-        planned_at = planning.frozen_at(rows, otherwise=stamp)
         if newest and planned_at <= newest.planned_at:
             raise Conflict(
                 f"the plan of {batch_id} was made before batch {newest.batch_id}; start with another idempotency key",
@@ -167,6 +167,48 @@ class Starter:
             )
         shards = planning.cut_shards(players)
         return replace(self._batch(game_date, batch_id, wanted, planned_at, shards), input_gaps=gaps), shards
+
+    def _read_plan(self, batch_id: str, stamp: datetime) -> tuple[tuple[str, ...], datetime]:
+        """Read from the frozen plan who is expected, and when it was made; one of nobody was made at `stamp`.
+
+        Raises:
+            InvalidInput: no start can use the plan. It is dropped, so that a repeat plans afresh; where that fails, the
+                text asks for another key.
+            Unavailable: another start has dropped the plan meanwhile.
+        """
+        try:
+            rows = self.warehouse.query(planning.names_statement(batch_id))
+        except TableMissing as error:
+            raise Unavailable(f"the plan of {batch_id} was refused and dropped meanwhile; try again") from error
+        planned_at = planning.frozen_at(rows, otherwise=stamp)
+        try:
+            players = planning.read_names(rows)
+            quotas.check_fits(len(players), deadline_minutes=MAX_MINUTES)
+        except InvalidInput as refusal:
+            if self._drop_plan(batch_id, planned_at):
+                raise
+            kept = f"{refusal.problem}; then start with another idempotency key, since this one's plan could not be dropped"
+            raise InvalidInput(refusal.field, kept) from refusal
+        return players, planned_at
+
+    def _drop_plan(self, batch_id: str, planned_at: datetime) -> bool:
+        """Drop a plan that no start can use, and tell whether it is gone. A repeat drops no later plan of the batch id.
+
+        Raises:
+            Unavailable: the warehouse did not answer; the plan may or may not be gone.
+        """
+        # No plan of a batch goes, whatever starts with one key race. This plan has no batch: the refusal follows from its
+        # rows alone, so every start that reads it refuses it too. Nor can a later one be hit, which may have a batch: the
+        # job bears the time of this plan and runs once at most. Until it has run, this plan stands in the way of a later
+        # one (IF NOT EXISTS); once it has, whoever submits it late changes nothing.
+        job_id = names.plan_drop_job_id(batch_id, planned_at)
+        try:
+            self.warehouse.submit(planning.drop_statement(batch_id), {}, job_id=job_id)
+        except QueryRefused:
+            return False
+        state = self.warehouse.job(job_id, wait=_DROPPING).state
+        log.warning("plan refused", extra={"json_fields": {"batch_id": batch_id, "drop": state.value}})
+        return state is JobState.DONE
 
     def _check_inputs(self, game_date: date, batch_id: str, wanted: NewBatch) -> tuple[str, ...]:
         """Tell what is lacking of the inputs.
