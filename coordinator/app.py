@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from flask import Flask, g, request
 
@@ -17,11 +17,14 @@ Guard = Callable[[str | None, frozenset[Caller]], str | None]
 raises an error of the tree for anybody else."""
 
 
-def create_app(coordinator: Coordinator, *, guard: Guard, only_loopback: bool = True) -> Flask:
+def create_app(
+    coordinator: Coordinator, *, guard: Guard, only_loopback: bool = True, schedulers: Collection[str] = ()
+) -> Flask:
     """Serve a coordinator.
 
     Args:
         only_loopback: serve calls by a name of this machine only, as must be where `guard` lets everybody in.
+        schedulers: the accounts of Cloud Scheduler, which count where `guard` proves accounts.
     """
     app = Flask("coordinator", template_folder="operator/dashboard/templates")
 
@@ -31,6 +34,7 @@ def create_app(coordinator: Coordinator, *, guard: Guard, only_loopback: bool = 
 
     def check(*callers: Caller) -> None:
         proven = guard(token_header(request.headers), frozenset(callers))
+        g.may_be_scheduler = proven is None or proven in schedulers
         g.account = proven or ("whoever is on this machine" if only_loopback else "nobody known")
 
     route.serve(app, coordinator, check, openapi.ROUTES)

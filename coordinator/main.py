@@ -43,7 +43,12 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     log.info(
         "service started", extra={"json_fields": {"commit": settings.commit, "schema_version": settings.schema_version}}
     )
-    return serve(assemble(parts), guard=_guard(settings), only_loopback=settings.auth == "off")
+    return serve(
+        assemble(parts),
+        guard=_guard(settings),
+        only_loopback=settings.auth == "off",
+        schedulers=settings.scheduler_callers,
+    )
 
 
 def _parts(environ: Mapping[str, str], settings: CoordinatorSettings) -> Parts:

@@ -7,7 +7,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 
@@ -85,6 +85,11 @@ def prediction_id(
 def merge_job_id(of_batch: str, merge_no: int) -> str:
     """The warehouse job of a batch's n-th MERGE, in BigQuery's alphabet; no lease epoch in it (A16)."""
     return f"tipoff_merge_{check_batch_id(of_batch)}_{merge_no:d}"
+
+
+def plan_drop_job_id(of_batch: str, planned_at: datetime) -> str:
+    """The warehouse job that drops the plan of a batch id that was made at that time, and no later one of the id."""
+    return f"tipoff_drop{plan_table(of_batch)}_{planned_at.astimezone(UTC):%Y%m%dT%H%M%S%f}"
 
 
 @lru_cache(maxsize=1024)

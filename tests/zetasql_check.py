@@ -37,7 +37,10 @@ _KINDS = {
     "TIMESTAMP": types.TypeKind.TYPE_TIMESTAMP,
     "JSON": types.TypeKind.TYPE_JSON,
 }
-_STATEMENTS = ("QUERY", "MERGE", "INSERT", "UPDATE", "DELETE", "CREATE_TABLE", "CREATE_TABLE_AS_SELECT", "ALTER_TABLE")
+_STATEMENTS = (
+    *("QUERY", "MERGE", "INSERT", "UPDATE", "DELETE"),
+    *("CREATE_TABLE", "CREATE_TABLE_AS_SELECT", "ALTER_TABLE", "DROP"),
+)
 
 
 def check(sql: str, tables: Mapping[str, Sequence[Column]], parameters: Mapping[str, object] | None = None) -> None:

@@ -141,6 +141,15 @@ def names_statement(batch_id: str) -> str:
     return f"SELECT player_lookup, universal_player_id, planned_at FROM `{plan_table(batch_id)}`"
 
 
+def drop_statement(batch_id: str) -> str:
+    """Write the statement that drops a plan; an absent one is no error.
+
+    Raises:
+        ValueError: `batch_id` has not a batch id's form.
+    """
+    return f"DROP TABLE IF EXISTS `{plan_table(batch_id)}`"
+
+
 def requests_statement(batch_id: str) -> str:
     """Write the query for the frozen requests of `@players` (an array of names); read by `read_plan`.
 

@@ -122,7 +122,8 @@ def check_fits(players: int, *, deadline_minutes: int) -> None:
     if over:
         raise InvalidInput(
             "players",
-            f"a batch of {players:,} players cannot be finished: {'; '.join(map(_told, over))}. Plan fewer players",
+            f"a batch of {players:,} players cannot be finished: {'; '.join(map(_told, over))}. "
+            "Plan fewer players, under another idempotency key",
         )
 
 

@@ -29,12 +29,22 @@ def cancel(ledger: Ledger, warehouse: Jobs, batch_id: str) -> Batch:
     def cancelled(batch: Batch) -> Batch | None:
         if batch.status is Status.CANCELLED:
             return None
-        status = move(batch.status, Event.CANCELLED)
-        _check_merge_ended(batch, warehouse)
+        status = check_cancellable(batch, warehouse)
         log.warning("batch cancelled", extra={"json_fields": {"batch_id": batch_id, "was": batch.status.value}})
         return replace(batch, status=status)
 
     return ledger.change_batch(batch_id, cancelled)
+
+
+def check_cancellable(batch: Batch, warehouse: Jobs) -> Status:
+    """Tell the state that a batch has once it is cancelled. A repeat finds the same, unless the batch has gone on.
+
+    Raises:
+        MoveRefused, Conflict: as `cancel` does.
+    """
+    status = move(batch.status, Event.CANCELLED)
+    _check_merge_ended(batch, warehouse)
+    return status
 
 
 def _check_merge_ended(batch: Batch, warehouse: Jobs) -> None:

@@ -8,31 +8,58 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from coordinator import main
 from coordinator.app import create_app
 from coordinator.routes.exchange import Caller
 from local.one_machine.serving import serving
+from shared import logs
+from shared.auth import REMOVED_SIGNATURE
 from tests.stand.front import START, Front, assert_problem
 from tests.stand.world import PLAYERS, Crash, Stand
 from tests.terminal import Terminal
+from tests.tokens import AUDIENCE, PUSHER, claims, segment
 
-ANN = "ann@example.com"
+ANN, SCHEDULER = "ann@example.com", "scheduler@example.com"
+SETTINGS = {
+    "K_SERVICE": "coordinator",
+    "K_REVISION": "coordinator-1",
+    "TIPOFF_AUTH": "cloud-run",
+    "TIPOFF_PROJECT": "demo-project",
+    "TIPOFF_LOCATION": "US",
+    "TIPOFF_DATASET": "nba",
+    "TIPOFF_STAGING_DATASET": "nba_staging",
+    "TIPOFF_FIRESTORE_DATABASE": "(default)",
+    "TIPOFF_REQUESTS_TOPIC": "requests",
+    "TIPOFF_OUTCOMES_TOPIC": "outcomes",
+    "TIPOFF_FINISHED_TOPIC": "batch-finished",
+    "TIPOFF_AUDIENCE": AUDIENCE,
+    "TIPOFF_PUSH_CALLERS": PUSHER,
+    "TIPOFF_SCHEDULER_CALLERS": SCHEDULER,
+    "TIPOFF_ADMIN_CALLERS": ANN,
+}
+FROM_A_JOB = {"X_CloudScheduler": "true", "X_CloudScheduler_JobName": "start"}
 
 
 @pytest.fixture
 def front(stand: Stand) -> Front:
     front = Front(stand)
-    front.app = as_ann(stand)
+    front.app = called_by(ANN, stand)
     front.client = front.app.test_client()
     return front
 
 
-def as_ann(stand: Stand) -> Flask:
-    """The routes, called by Ann, whatever the token."""
+def called_by(account: str, stand: Stand) -> Flask:
+    """The routes, called by an account, whatever the token."""
 
     def guard(_header: str | None, _callers: frozenset[Caller]) -> str:
-        return ANN
+        return account
 
-    return create_app(stand.coordinator, guard=guard)
+    return create_app(stand.coordinator, guard=guard, schedulers=[SCHEDULER])
+
+
+def checked_token(email: str) -> str:
+    """An account's token as it comes through Cloud Run's IAM."""
+    return f"{segment({'alg': 'RS256', 'kid': 'key-1'})}.{segment(claims(email=email))}.{REMOVED_SIGNATURE}"
 
 
 def kept(front: Front, batch_id: str) -> list[dict[str, Any]]:
@@ -70,10 +97,42 @@ def test_what_was_refused_was_asked_for_all_the_same(stand: Stand, front: Front)
     assert [one["action"] for one in kept(front, batch_id)] == ["cancel", "redrive", "consolidate"]
 
 
-def test_schedulers_starts_are_no_persons(front: Front) -> None:
-    batch_id = front.start(key=None, X_CloudScheduler="true", X_CloudScheduler_JobName="start").get_json()["batch_id"]
+def test_schedulers_starts_are_no_persons(stand: Stand, front: Front) -> None:
+    front.client = called_by(SCHEDULER, stand).test_client()
+
+    batch_id = front.start(key=None, **FROM_A_JOB).get_json()["batch_id"]
 
     assert kept(front, batch_id) == []
+
+
+def test_a_person_who_says_that_he_is_scheduler_is_taken_for_himself(front: Front) -> None:
+    batch_id = front.start(key=None, **FROM_A_JOB).get_json()["batch_id"]
+
+    assert [(one["account"], one["action"]) for one in kept(front, batch_id)] == [(ANN, "start")]
+    assert_problem(front.start(key="another-key", **FROM_A_JOB), 409, batch_id)
+
+
+def test_the_service_knows_scheduler_by_the_account_of_its_settings(
+    stand: Stand, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main, "_parts", lambda *_: stand.coordinator.parts)
+    monkeypatch.setattr(logs, "configure", lambda **_: None)
+    front.client = main.create_app(SETTINGS).test_client()
+    by_ann, by_scheduler = ({"Authorization": f"Bearer {checked_token(email)}"} for email in (ANN, SCHEDULER))
+
+    batch_id = front.start(key=None, **FROM_A_JOB, **by_ann).get_json()["batch_id"]
+    not_needed = front.start(key="another-key", **FROM_A_JOB, **by_scheduler)
+
+    assert (not_needed.status_code, not_needed.get_json()["batch_id"]) == (200, batch_id)
+    assert [action.account for action in stand.coordinator.ledger.actions(batch_id)] == [ANN]
+
+
+def test_a_start_as_scheduler_by_hand_is_kept(stand: Stand, front: Front) -> None:
+    front.client = called_by(SCHEDULER, stand).test_client()
+
+    batch_id = front.start().get_json()["batch_id"]
+
+    assert [one["account"] for one in kept(front, batch_id)] == [SCHEDULER]
 
 
 def test_a_reason_that_is_too_long_is_refused_and_nothing_is_done(stand: Stand, front: Front) -> None:

@@ -142,6 +142,7 @@ def written_by() -> Mapping[str, Sequence[Text]]:
         "coordinator/rules/plan_check.sql": [findings],
         "coordinator.rules.planning.names_statement": [Text("names", planning.names_statement(BATCH_ID))],
         "coordinator.rules.planning.requests_statement": [requests],
+        "coordinator.rules.planning.drop_statement": [Text("plan dropped", planning.drop_statement(BATCH_ID))],
         **of_inputs_and_models(),
         "coordinator.usecases.one_at_a_time.use_up": [a_job_id_used_up()],
         "local.one_machine.run": [Text("samples", run._SAMPLES, {"game_date": GAME_DATE})],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import uuid
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -16,6 +16,8 @@ from schemas import digest, names
 
 GAME_DATE = date(2026, 1, 30)
 BATCH_ID = names.batch_id(GAME_DATE, "a-key")
+NOON = datetime(2026, 1, 30, 12, tzinfo=UTC)
+EASTERN = timezone(-timedelta(hours=5))
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 anything = st.text()
@@ -75,6 +77,7 @@ def test_what_is_no_batch_id_is_refused_before_it_reaches_sql(text: str) -> None
         names.check_batch_id,
         names.plan_table,
         lambda it: names.merge_job_id(it, 1),
+        lambda it: names.plan_drop_job_id(it, NOON),
     ):
         with pytest.raises(ValueError, match="is not a batch id"):
             use(text)
@@ -84,7 +87,16 @@ def test_table_and_job_names_carry_the_batch_and_their_number() -> None:
     assert names.plan_table(BATCH_ID) == f"_plan_{BATCH_ID}"
     assert names.staging_table(2) == "_staging_v2"
     assert names.merge_job_id(BATCH_ID, 3) == f"tipoff_merge_{BATCH_ID}_3"
-    assert re.fullmatch(r"[A-Za-z0-9_-]{1,1024}", names.merge_job_id(BATCH_ID, 3))
+    assert names.plan_drop_job_id(BATCH_ID, NOON) == f"tipoff_drop_plan_{BATCH_ID}_20260130T120000000000"
+    assert names.plan_drop_job_id(BATCH_ID, NOON.astimezone(EASTERN)) == names.plan_drop_job_id(BATCH_ID, NOON)
+    for job_id in (names.merge_job_id(BATCH_ID, 3), names.plan_drop_job_id(BATCH_ID, NOON)):
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,1024}", job_id)
+
+
+def test_a_plan_made_a_microsecond_later_is_dropped_by_another_job() -> None:
+    later = NOON + timedelta(microseconds=1)
+
+    assert names.plan_drop_job_id(BATCH_ID, later) != names.plan_drop_job_id(BATCH_ID, NOON)
 
 
 def test_a_half_point_apart_is_another_prediction() -> None:
