@@ -37,7 +37,7 @@ LINES = 5
 
 def main() -> None:
     """Measure and print."""
-    model, console = shipped_model(), Console(highlight=False)
+    model, console = shipped_model(), Console(width=120, highlight=False)
     players = _players()
     at_once, alone = _seconds(lambda: _compute(players, model)), _seconds(lambda: _one_by_one(players, model), rounds=2)
     sliced = _seconds(lambda: _in_slices(players, model), rounds=3)

@@ -101,7 +101,7 @@ def _rows(file: Path) -> list[tuple[object, ...]]:
 
 
 def _print(rounds: Sequence[Round], what: str) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(width=120, highlight=False)
     report = rounds[-1].report
     counted = f"{report['players']['predicted']:,} players, {report['rows']['staged']:,} rows"
     console.print(f"{what}: {counted}; {len(rounds)} rounds on {os.cpu_count()} processors; min / median / max\n")

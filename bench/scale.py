@@ -82,7 +82,7 @@ def _measure(scratch: Path, copies: int, *, with_floor: bool) -> Size:
 
 
 def _print(sizes: list[Size]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(width=120, highlight=False)
     console.print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the end; one run of each size\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")

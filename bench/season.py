@@ -95,7 +95,7 @@ def _compare(data: Path, model: Path, state: Path, first: date, last: date) -> d
 
 
 def _print(found: dict[str, Any]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(width=120, highlight=False)
     states = ", ".join(f"{count} {state}" for state, count in found["states"].items())
     console.print(f"{found['from']} to {found['to']}: {found['dates_run']} dates ({states}), {found['rows']:,} rows")
     console.print(f"backfilled and graded in {found['seconds']:.0f} s\n")

@@ -126,7 +126,7 @@ def _environment(port: int) -> dict[str, str]:
 
 
 def _print(measured: Sequence[Pair], runs: int) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(width=120, highlight=False)
     console.print(f"{runs} rounds on {os.cpu_count()} processors; min / median / max\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("", "service, s", "floor, s", "ratio"):
