@@ -14,24 +14,18 @@ from coordinator.routes.exchange import Caller
 from local.one_machine.serving import serving
 from shared import logs
 from shared.auth import REMOVED_SIGNATURE
+from tests.gunicorn_process import SETTINGS
 from tests.stand.front import START, Front, assert_problem
 from tests.stand.world import PLAYERS, Crash, Stand
 from tests.terminal import Terminal
 from tests.tokens import AUDIENCE, PUSHER, claims, segment
 
 ANN, SCHEDULER = "ann@example.com", "scheduler@example.com"
-SETTINGS = {
+DEPLOYED = {
     "K_SERVICE": "coordinator",
     "K_REVISION": "coordinator-1",
+    **{name: value for name, value in SETTINGS.items() if name.startswith("TIPOFF_")},
     "TIPOFF_AUTH": "cloud-run",
-    "TIPOFF_PROJECT": "demo-project",
-    "TIPOFF_LOCATION": "US",
-    "TIPOFF_DATASET": "nba",
-    "TIPOFF_STAGING_DATASET": "nba_staging",
-    "TIPOFF_FIRESTORE_DATABASE": "(default)",
-    "TIPOFF_REQUESTS_TOPIC": "requests",
-    "TIPOFF_OUTCOMES_TOPIC": "outcomes",
-    "TIPOFF_FINISHED_TOPIC": "batch-finished",
     "TIPOFF_AUDIENCE": AUDIENCE,
     "TIPOFF_PUSH_CALLERS": PUSHER,
     "TIPOFF_SCHEDULER_CALLERS": SCHEDULER,
@@ -117,7 +111,7 @@ def test_the_service_knows_scheduler_by_the_account_of_its_settings(
 ) -> None:
     monkeypatch.setattr(main, "_parts", lambda *_: stand.coordinator.parts)
     monkeypatch.setattr(logs, "configure", lambda **_: None)
-    front.client = main.create_app(SETTINGS).test_client()
+    front.client = main.create_app(DEPLOYED).test_client()
     by_ann, by_scheduler = ({"Authorization": f"Bearer {checked_token(email)}"} for email in (ANN, SCHEDULER))
 
     batch_id = front.start(key=None, **FROM_A_JOB, **by_ann).get_json()["batch_id"]
