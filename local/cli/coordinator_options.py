@@ -95,41 +95,36 @@ def _typed(options: Mapping[str, object]) -> str:
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
 
 
+def _address_options(*, url: str, state: str) -> tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]:
+    """The options of an address, with what the help says of two of them."""
+    return (
+        click.option("--url", help=url),
+        click.option("--state", type=click.Path(path_type=Path, file_okay=False), help=state),
+        impersonate_option,
+        audience_option,
+        json_option,
+    )
+
+
 coordinator_options = bundled(
     "where",
     _where,
-    click.option(
-        "--url",
-        help="Address of a running coordinator; the default is the environment variable TIPOFF_URL. An identity token is "
+    *_address_options(
+        url="Address of a running coordinator; the default is the environment variable TIPOFF_URL. An identity token is "
         "sent to https addresses.",
+        state="State folder of `tipoff run` on this machine; .tipoff where no URL is given.",
     ),
-    click.option(
-        "--state",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="State folder of `tipoff run` on this machine; .tipoff where no URL is given.",
-    ),
-    impersonate_option,
-    audience_option,
-    json_option,
 )
 """Give a command the options that say where the coordinator is, which it takes as `where`, and `as_json`."""
 
 named_coordinator_options = bundled(
     "where",
     _where_named,
-    click.option(
-        "--url",
-        help="Address of a running coordinator, to be used in place of this machine; its tables hold the inputs. Only this "
+    *_address_options(
+        url="Address of a running coordinator, to be used in place of this machine; its tables hold the inputs. Only this "
         "option chooses it: the environment variable TIPOFF_URL is not read. An identity token is sent to https addresses.",
+        state="State folder on this machine; .tipoff where no URL is given. The sample season's is its subfolder simulated.",
     ),
-    click.option(
-        "--state",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="State folder on this machine; .tipoff where no URL is given. The sample season's is its subfolder simulated.",
-    ),
-    impersonate_option,
-    audience_option,
-    json_option,
 )
 """The same for a command that works on this machine unless --url is typed: the environment sends it nowhere else."""
 
